@@ -1,0 +1,53 @@
+//! Desired state: what the gateway wants a box to have.
+//!
+//! It is versioned by ([`StoreIncarnation`], generation). A new incarnation is accepted at any generation,
+//! because a restored gateway may be behind; within one, older generations change nothing. Only a tombstone
+//! ends a session: one that is merely absent is reported and left alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{SessionId, StoreIncarnation};
+
+/// A point in the history of a workspace's desired state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredVersion {
+    /// The life of the store that allotted the generation.
+    pub incarnation: StoreIncarnation,
+    /// The workspace's `change_seq` at that point.
+    pub generation: u64,
+}
+
+/// One session that should run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredSession {
+    /// Its identifier, and its name in tmux.
+    pub id: SessionId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The template that its panes are made from, once.
+    pub template: String,
+}
+
+/// All that a workspace's box should have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredSnapshot {
+    /// What this is a picture of.
+    pub version: DesiredVersion,
+    /// Sessions that should run.
+    pub sessions: Vec<DesiredSession>,
+    /// Sessions that must not run any more.
+    pub tombstones: Vec<SessionId>,
+}
+
+/// What changed between two generations of one incarnation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredDelta {
+    /// The generation that the change starts from. An agent that is not there asks for a snapshot.
+    pub from: u64,
+    /// Where the change leads.
+    pub to: DesiredVersion,
+    /// Sessions that are new or changed.
+    pub sessions: Vec<DesiredSession>,
+    /// Sessions that must not run any more.
+    pub tombstones: Vec<SessionId>,
+}

@@ -1,0 +1,101 @@
+//! Shapes of version 1, as they were once written, are read and written the same today.
+//!
+//! A fixture is never edited. A new version gets new ones beside the old.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on says so by panicking, its helpers too")]
+
+use std::fmt::Debug;
+
+use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
+use berth_protocol::door::Status;
+use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
+use berth_protocol::error::ErrorBody;
+use berth_protocol::event::Telemetry;
+use berth_protocol::link::{FromAgent, FromGateway};
+use berth_protocol::terminal::{FromBrowser, FromRelay};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Reads a fixture and writes it again: nothing that it says may be lost or said differently.
+fn survives<T: Serialize + DeserializeOwned>(fixture: &str) -> T {
+    let old: Value = serde_json::from_str(fixture).unwrap();
+    let read: T = serde_json::from_value(old.clone()).unwrap();
+    let written = serde_json::to_value(&read).unwrap();
+    assert_eq!(written, old);
+    read
+}
+
+/// The same for a list of messages, of which none may be read as unknown.
+fn messages_survive<T: Serialize + DeserializeOwned + PartialEq + Debug>(fixture: &str, unknown: &T) {
+    let messages = survives::<Vec<T>>(fixture);
+    assert!(!messages.is_empty());
+    for message in messages {
+        assert_ne!(message, *unknown);
+    }
+}
+
+#[test]
+fn link_messages_are_read() {
+    messages_survive(include_str!("../data/v1/from_agent.json"), &FromAgent::Unknown);
+    messages_survive(include_str!("../data/v1/from_gateway.json"), &FromGateway::Unknown);
+    let dial_back = include_str!("../data/v1/from_gateway_dial_back.json");
+    messages_survive(dial_back, &FromGateway::Unknown);
+}
+
+#[test]
+fn terminal_messages_are_read() {
+    messages_survive(include_str!("../data/v1/from_browser.json"), &FromBrowser::Unknown);
+    messages_survive(include_str!("../data/v1/from_relay.json"), &FromRelay::Unknown);
+    messages_survive(include_str!("../data/v1/from_relay_echo.json"), &FromRelay::Unknown);
+}
+
+#[test]
+fn single_bodies_are_read() {
+    survives::<EnrollRequest>(include_str!("../data/v1/enroll_request.json"));
+    survives::<EnrollResponse>(include_str!("../data/v1/enroll_response.json"));
+    survives::<Status>(include_str!("../data/v1/door_status.json"));
+    survives::<ErrorBody>(include_str!("../data/v1/error.json"));
+}
+
+#[test]
+fn commands_at_the_door_are_read() {
+    survives::<Screen>(include_str!("../data/v1/door_screen.json"));
+    survives::<Vec<Input>>(include_str!("../data/v1/door_input.json"));
+    survives::<Vec<Exec>>(include_str!("../data/v1/door_exec.json"));
+    survives::<Vec<ExecLine>>(include_str!("../data/v1/door_exec_lines.json"));
+}
+
+#[test]
+fn an_old_token_is_read() {
+    let token: EnrollmentToken = include_str!("../data/v1/enrollment_token.txt").parse().unwrap();
+    assert_eq!((token.link_address.as_str(), token.secret.as_str()), ("127.0.0.1:7392", "s"));
+}
+
+#[test]
+fn old_telemetry_is_read() {
+    let messages: Vec<FromAgent> = serde_json::from_str(include_str!("../data/v1/from_agent.json")).unwrap();
+    let events = messages.into_iter().filter_map(|message| match message {
+        FromAgent::Event(event) => Some(event),
+        _ => None,
+    });
+    let mut read = 0;
+    for event in events {
+        let telemetry: Telemetry = serde_json::from_value(event.payload).unwrap();
+        assert_eq!(telemetry.start_phases[0].name, "volume");
+        read += 1;
+    }
+    assert_eq!(read, 1);
+}
+
+#[test]
+fn what_a_newer_version_adds_is_tolerated() {
+    let message: FromGateway = serde_json::from_str(r#"{"type": "from_the_future", "x": 1}"#).unwrap();
+    assert_eq!(message, FromGateway::Unknown);
+    let message: FromAgent = serde_json::from_str(r#"{"type": "heartbeat", "n": 1, "more": true}"#).unwrap();
+    assert_eq!(message, FromAgent::Heartbeat { n: 1 });
+    let line: ExecLine = serde_json::from_str(r#"{"exit": {"code": 1, "more": true}, "more": 1}"#).unwrap();
+    assert_eq!(line, ExecLine::Exit { exit: ExecExit::ended(Some(1), None) });
+    let message: FromBrowser = serde_json::from_str(r#"{"type": "wave"}"#).unwrap();
+    assert_eq!(message, FromBrowser::Unknown);
+}
