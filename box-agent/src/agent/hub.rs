@@ -1,0 +1,79 @@
+//! What the parts of the agent tell each other, and what each step of the start took.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use berth_protocol::desired::DesiredSnapshot;
+use berth_protocol::event::StartPhase;
+use berth_protocol::observed::ObservedState;
+use tokio::sync::watch;
+
+use super::notify;
+use crate::link::LinkState;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::supervise::driver::Report;
+use crate::terminal::attachments::Attachments;
+
+/// How far the start is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// This step is being done.
+    Starting(&'static str),
+    /// All are done.
+    Ready,
+}
+
+/// The meeting point: one writer for each channel, any number of readers.
+pub(super) struct Hub {
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) store: watch::Sender<Option<Store>>,
+    pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
+    pub(super) observed: watch::Sender<Option<ObservedState>>,
+    pub(super) outbox: watch::Sender<u64>,
+    pub(super) link: watch::Sender<LinkState>,
+    pub(super) retired: watch::Sender<bool>,
+    pub(super) ttyd: watch::Sender<Report>,
+    pub(super) attachments: Attachments,
+    pub(super) metrics: Metrics,
+    pub(super) began: Instant,
+    phases: Mutex<Vec<StartPhase>>,
+}
+
+impl Hub {
+    pub(super) fn new() -> Self {
+        Self {
+            progress: watch::Sender::new(Progress::Starting("configuration")),
+            store: watch::Sender::new(None),
+            desired: watch::Sender::new(None),
+            observed: watch::Sender::new(None),
+            outbox: watch::Sender::new(0),
+            link: watch::Sender::new(LinkState::Connecting),
+            retired: watch::Sender::new(false),
+            ttyd: watch::Sender::new(Report::default()),
+            attachments: Attachments::default(),
+            metrics: Metrics::default(),
+            began: Instant::now(),
+            phases: Mutex::default(),
+        }
+    }
+
+    /// Does one step of the start: said while it lasts, timed when it is done.
+    pub(super) async fn step<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
+        self.progress.send_replace(Progress::Starting(name));
+        notify::status(&format!("starting: {name}"));
+        let began = Instant::now();
+        let outcome = work.await;
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(step = name, millis, "start step done");
+        self.phases
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(StartPhase { name: name.to_owned(), millis });
+        outcome
+    }
+
+    pub(super) fn phases(&self) -> Vec<StartPhase> {
+        self.phases.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

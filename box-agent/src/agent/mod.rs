@@ -1,0 +1,112 @@
+//! The agent itself: what is started, in which order, and how it stops.
+//!
+//! ```text
+//!   lock ─ identity ─ ports ─┬─ link (reports from here on)
+//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ sessions ─ READY
+//! ```
+//!
+//! Each step can be done again without harm, is timed, and fails with its own words and exit code. Nothing
+//! waits for the network: the last desired state is in the database.
+
+mod hub;
+mod notify;
+mod ports;
+mod start;
+mod status;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_daemon::exit::{Exit, Fatal, chain};
+use berth_daemon::state::StateLock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::host::account::Account;
+use crate::host::programs::find;
+use crate::host::runtime::RuntimeDir;
+use crate::settings::Settings;
+use crate::{identity, volume};
+use hub::Hub;
+use ports::Ports;
+
+/// How long the parts of the agent may take to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// A part of the agent ended although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the agent ended by itself; its last words are in the log")]
+struct PartEnded;
+
+/// The programs behind terminals, found.
+struct Programs {
+    ttyd: PathBuf,
+    tmux: PathBuf,
+    /// This program, which ttyd starts for each terminal.
+    agent: PathBuf,
+}
+
+/// Runs until `stop`. `agent` is the path of this program.
+///
+/// # Errors
+/// [`Fatal`], with the exit code that tells a supervisor whether starting again may help.
+pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> Result<(), Fatal> {
+    let hub = Arc::new(Hub::new());
+    let _state_lock =
+        StateLock::acquire(&settings.state_dir, "agent.lock").map_err(Fatal::with(Exit::State))?;
+    let identity = identity::load(&settings.state_dir).map_err(|error| {
+        let exit =
+            if matches!(error, identity::IdentityError::NotEnrolled) { Exit::Config } else { Exit::State };
+        Fatal::with(exit)(error)
+    })?;
+    let runtime = RuntimeDir::open(&settings.runtime_dir).map_err(Fatal::with(Exit::State))?;
+    let _runtime_lock = StateLock::acquire(runtime.path(), "agent.lock").map_err(Fatal::with(Exit::State))?;
+    let home = volume::home(&settings.volume.path);
+    let account = Account::current(home, settings.terminal.shell.as_deref());
+    let programs = find_programs(&settings, agent).map_err(Fatal::with(Exit::Unavailable))?;
+    let ports = Ports::bind(&settings, &runtime).await?;
+
+    let mut parts = JoinSet::new();
+    // A token of its own: a part that ends before this one is cancelled has ended by itself.
+    let parts_stop = CancellationToken::new();
+    let foundation = start::Foundation { settings, identity, runtime, account, programs };
+    let started = tokio::select! {
+        started = start::start(&foundation, ports, &hub, &mut parts, &parts_stop) => started,
+        // Cancel-safe: every step can be done again, and the parts are stopped below.
+        () = stop.cancelled() => Ok(()),
+    };
+    let ended = match started {
+        Ok(()) => tokio::select! {
+            // Cancel-safe, both.
+            () = stop.cancelled() => Ok(()),
+            Some(_) = parts.join_next() => Err(Fatal::with(Exit::Failure)(PartEnded)),
+        },
+        failed => failed,
+    };
+    notify::stopping();
+    parts_stop.cancel();
+    if tokio::time::timeout(GRACE, async { while parts.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(grace_secs = GRACE.as_secs(), "not every part stopped in time");
+    }
+    let store = hub.store.borrow().clone();
+    if let Some(store) = store
+        && let Err(error) = store.checkpoint().await
+    {
+        // Nothing is lost: the next start reads the log beside the file.
+        tracing::warn!(error = chain(&error), "failed to tidy up the database");
+    }
+    ended
+}
+
+fn find_programs(
+    settings: &Settings,
+    agent: &Path,
+) -> Result<Programs, crate::host::programs::MissingProgram> {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    Ok(Programs {
+        ttyd: find(&settings.terminal.ttyd, &search, "terminal.ttyd", "ttyd")?,
+        tmux: find(&settings.terminal.tmux, &search, "terminal.tmux", "tmux")?,
+        agent: agent.to_owned(),
+    })
+}

@@ -1,0 +1,236 @@
+//! The steps of the start, in order.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_daemon::exit::{Exit, Fatal};
+use berth_protocol::link::DoorAddresses;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{Hub, Progress};
+use super::ports::Ports;
+use super::{Programs, notify, status};
+use crate::control::server::Control;
+use crate::door::calls::Calls;
+use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
+use crate::door::hall::Hall;
+use crate::door::service::Door;
+use crate::events::Events;
+use crate::host::account::Account;
+use crate::host::runtime::RuntimeDir;
+use crate::identity::Identity;
+use crate::link::Link;
+use crate::sessions::worker::Worker;
+use crate::settings::{Settings, VolumeSource};
+use crate::store::Store;
+use crate::supervise::driver::Report;
+use crate::supervise::state::State;
+use crate::terminal::tmux::Tmux;
+use crate::terminal::ttyd;
+use crate::volume::Volume;
+use crate::{control, door, layout, link, supervise, telemetry};
+
+/// How long ttyd may take for its first answer.
+const TTYD_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A ttyd that ended this often before its first answer will not answer.
+const TTYD_ATTEMPTS: u64 = 4;
+
+/// ttyd was started and never answered.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "ttyd does not answer: check that terminal.ttyd is ttyd 1.7 or newer; its last words: \"{last_words}\""
+)]
+struct TtydSilent {
+    last_words: String,
+}
+
+/// What is known before the first step.
+pub(super) struct Foundation {
+    pub(super) settings: Settings,
+    pub(super) identity: Identity,
+    pub(super) runtime: RuntimeDir,
+    pub(super) account: Account,
+    pub(super) programs: Programs,
+}
+
+/// Starts everything, as parts that run until `stop`.
+pub(super) async fn start(
+    this: &Foundation,
+    ports: Ports,
+    hub: &Arc<Hub>,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), Fatal> {
+    let addresses = ports.addresses;
+    let facts = Arc::new(this.identity.facts.clone());
+    let env = this.account.environment(|name| std::env::var_os(name));
+    let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, env.clone());
+
+    parts.spawn(status::announce(hub.clone(), stop.clone()));
+    parts.spawn(notify::watchdog(stop.clone()));
+    parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
+    let control = Control {
+        attachments: hub.attachments.clone(),
+        tmux: tmux.clone(),
+        status: {
+            let (hub, facts) = (hub.clone(), facts.clone());
+            Box::new(move || hub.report(&facts, addresses))
+        },
+    };
+    parts.spawn(control::server::serve(ports.control, Arc::new(control), stop.clone()));
+    let (dial_back, wanted) = door::dial_back::channel();
+    start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
+
+    let volume = hub.step("volume", async { open_volume(this) }).await?;
+    hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
+    let store = hub.step("database", open_store(&volume, hub)).await.map_err(Fatal::with(Exit::State))?;
+    hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
+    hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
+        .await
+        .map_err(Fatal::with(Exit::Unavailable))?;
+
+    let door = Door {
+        observed: hub.observed.subscribe(),
+        attachments: hub.attachments.clone(),
+        calls: Calls::new(tmux.clone(), env, volume.home()),
+        ttyd_socket: this.runtime.ttyd_socket(),
+        own_ports: vec![addresses.door.port(), addresses.metrics.port()],
+        status: {
+            let (hub, facts) = (hub.clone(), facts.clone());
+            Box::new(move || hub.door_status(&facts))
+        },
+        requests: hub.metrics.door_requests.clone(),
+        dial_backs: hub.metrics.door_dial_backs.clone(),
+    };
+    hub.step("door", async { open_door(this, door, ports.door, wanted, hub, parts, stop) })
+        .await
+        .map_err(Fatal::with(Exit::State))?;
+
+    let worker = Worker {
+        tmux,
+        templates: this.settings.templates.clone(),
+        directory: volume.home().join("projects"),
+        desired: hub.desired.subscribe(),
+        presence: hub.attachments.presence(),
+        observed: hub.observed.clone(),
+    };
+    let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
+    parts.spawn(worker.run(stop.clone()));
+
+    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
+    let sources = telemetry::Sources {
+        volume: volume.path().to_owned(),
+        start_phases: hub.phases(),
+        ttyd: hub.ttyd.subscribe(),
+    };
+    parts.spawn(telemetry::run(events, sources, stop.clone()));
+    addresses.publish(&this.runtime)?;
+    hub.progress.send_replace(Progress::Ready);
+    hub.metrics.ready_after(hub.began.elapsed());
+    notify::ready();
+    tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
+    Ok(())
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    stop.run_until_cancelled(work).await;
+}
+
+/// Opens the door where it listens and, when asked, on connections that are dialled.
+fn open_door(
+    this: &Foundation,
+    door: Door,
+    listener: TcpListener,
+    wanted: mpsc::Receiver<Wanted>,
+    hub: &Hub,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), rustls::Error> {
+    let acceptor = door::server::acceptor(&this.identity)?;
+    let hall = Hall::new(door, stop.clone());
+    let dial_backs = DialBacks {
+        wanted,
+        link_address: link_address(this),
+        tls: door::dial_back::tls(&this.identity)?,
+        hall: hall.clone(),
+        retired: hub.retired.subscribe(),
+    };
+    parts.spawn(door::dial_back::run(dial_backs, stop.clone()));
+    parts.spawn(door::server::serve(listener, acceptor, hall, hub.retired.subscribe(), stop.clone()));
+    Ok(())
+}
+
+/// Where the gateway is: as the settings say, else as the enrolment said.
+fn link_address(this: &Foundation) -> String {
+    let set = this.settings.link.address.clone();
+    set.unwrap_or_else(|| this.identity.facts.link_address.clone())
+}
+
+fn start_link(
+    this: &Foundation,
+    door_port: u16,
+    dial_back: DialBackRequests,
+    hub: &Arc<Hub>,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), Fatal> {
+    let settings = &this.settings;
+    let tls = link::client::tls(&this.identity).map_err(Fatal::with(Exit::State))?;
+    let link = Link {
+        address: link_address(this),
+        addresses: DoorAddresses {
+            public_ip: settings.door.public_ip,
+            tailscale_ip: settings.door.tailscale_ip,
+            port: door_port,
+        },
+        store: hub.store.subscribe(),
+        desired: hub.desired.clone(),
+        observed: hub.observed.subscribe(),
+        outbox: hub.outbox.subscribe(),
+        dial_back,
+        state: hub.link.clone(),
+        retired: hub.retired.clone(),
+        metrics: hub.metrics.clone(),
+    };
+    parts.spawn(link::client::run(link, tls, stop.clone()));
+    Ok(())
+}
+
+fn open_volume(this: &Foundation) -> Result<Volume, Fatal> {
+    let volume = &this.settings.volume;
+    match volume.source {
+        VolumeSource::Directory => Volume::open_directory(&volume.path, &this.identity.facts.workspace)
+            .map_err(Fatal::with(Exit::State)),
+    }
+}
+
+/// Opens the database and lets everybody know what was desired last.
+async fn open_store(volume: &Volume, hub: &Hub) -> Result<Store, crate::store::StoreError> {
+    let store = Store::open(&volume.state_dir().join("agent.db"))?;
+    // First the state, then the database: whoever sees the second may rely on the first.
+    hub.desired.send_replace(store.load_desired().await?);
+    hub.store.send_replace(Some(store.clone()));
+    Ok(store)
+}
+
+async fn start_ttyd(
+    this: &Foundation,
+    env: Vec<(OsString, OsString)>,
+    hub: &Hub,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), TtydSilent> {
+    let program = ttyd::program(&this.programs.ttyd, &this.programs.agent, &this.runtime, env);
+    parts.spawn(supervise::driver::run(program, hub.ttyd.clone(), stop.clone()));
+    let mut reports: watch::Receiver<Report> = hub.ttyd.subscribe();
+    let settled = |report: &Report| report.state == State::Ready || report.restarts >= TTYD_ATTEMPTS;
+    match tokio::time::timeout(TTYD_DEADLINE, reports.wait_for(settled)).await {
+        Ok(Ok(report)) if report.state == State::Ready => Ok(()),
+        _ => Err(TtydSilent { last_words: hub.ttyd.borrow().last_words.clone() }),
+    }
+}

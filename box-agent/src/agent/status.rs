@@ -1,0 +1,121 @@
+//! How the agent is, in the three forms in which it is asked: a line for systemd, an answer at the door, an
+//! answer on the control socket.
+
+use std::sync::Arc;
+
+use berth_protocol::door::Status;
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{Hub, Progress};
+use super::notify;
+use super::ports::Addresses;
+use crate::control::StatusReport;
+use crate::host::machine::boot_id;
+use crate::identity::Facts;
+use crate::link::LinkState;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl Hub {
+    fn sessions(&self) -> usize {
+        self.observed.borrow().as_ref().map_or(0, |observed| observed.sessions.len())
+    }
+
+    fn terminals(&self) -> u32 {
+        self.attachments.presence().borrow().values().sum()
+    }
+
+    fn is_ready(&self) -> bool {
+        *self.progress.borrow() == Progress::Ready
+    }
+
+    /// The line that `systemctl status` shows.
+    pub(super) fn line(&self) -> String {
+        let (sessions, terminals) = (self.sessions(), self.terminals());
+        line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals)
+    }
+
+    /// The answer at the door.
+    pub(super) fn door_status(&self, facts: &Facts) -> Status {
+        Status {
+            instance: facts.instance.clone(),
+            workspace: facts.workspace.clone(),
+            instance_epoch: facts.instance_epoch,
+            agent_version: VERSION.to_owned(),
+            boot_id: boot_id(),
+            ready: self.is_ready(),
+            status: self.line(),
+            observed: self.observed.borrow().clone().unwrap_or_default(),
+        }
+    }
+
+    /// The answer on the control socket.
+    pub(super) fn report(&self, facts: &Facts, addresses: Addresses) -> StatusReport {
+        StatusReport {
+            ready: self.is_ready(),
+            status: self.line(),
+            link: self.link.borrow().to_string(),
+            instance: facts.instance.clone(),
+            workspace: facts.workspace.clone(),
+            door: (self.is_ready() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
+            sessions: self.sessions(),
+            attachments: self.terminals(),
+            ttyd_restarts: self.ttyd.borrow().restarts,
+            agent_version: VERSION.to_owned(),
+        }
+    }
+}
+
+fn line(progress: Progress, link: &LinkState, sessions: usize, terminals: u32) -> String {
+    match progress {
+        Progress::Starting(step) => format!("starting: {step}; {link}"),
+        Progress::Ready => {
+            let plural = |count: u64| if count == 1 { "" } else { "s" };
+            format!(
+                "ready: {sessions} session{}, {terminals} terminal{}; {link}",
+                plural(sessions as u64),
+                plural(terminals.into())
+            )
+        }
+    }
+}
+
+/// Keeps systemd's line and the gauges up to date until `stop`.
+pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
+    let (mut observed, mut link) = (hub.observed.subscribe(), hub.link.subscribe());
+    let (mut presence, mut ttyd) = (hub.attachments.presence(), hub.ttyd.subscribe());
+    let mut progress = hub.progress.subscribe();
+    loop {
+        notify::status(&hub.line());
+        hub.metrics.sessions.set(i64::try_from(hub.sessions()).unwrap_or(i64::MAX));
+        hub.metrics.attachments.set(hub.terminals().into());
+        hub.metrics.ttyd_restarted(hub.ttyd.borrow().restarts);
+        tokio::select! {
+            // Cancel-safe, all: watch channels and a token.
+            Ok(()) = observed.changed() => {}
+            Ok(()) = link.changed() => {}
+            Ok(()) = presence.changed() => {}
+            Ok(()) = ttyd.changed() => {}
+            Ok(()) = progress.changed() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_what_is_going_on() {
+        let lost = LinkState::Lost("failed to connect".into());
+        assert_eq!(
+            line(Progress::Starting("volume"), &lost, 0, 0),
+            "starting: volume; no connection to the gateway (failed to connect)"
+        );
+        assert_eq!(
+            line(Progress::Ready, &LinkState::Connected, 1, 2),
+            "ready: 1 session, 2 terminals; connected to the gateway"
+        );
+    }
+}

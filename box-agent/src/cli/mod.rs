@@ -1,0 +1,123 @@
+//! The command line: one file per verb.
+
+mod attach;
+mod check_config;
+mod completions;
+mod enroll;
+mod guard;
+mod run;
+mod status;
+
+use std::path::{Path, PathBuf};
+
+use berth_daemon::config::{ConfigError, Sources};
+use berth_daemon::exit::{Exit, Fatal};
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{DEFAULT_FILE, ENV_PREFIX, Settings};
+
+/// Berth's agent: keeps a box's tmux sessions and lets the gateway in to them.
+#[derive(Debug, Parser)]
+#[command(name = "box-agent", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of every verb; they outweigh the environment, which outweighs the file.
+#[derive(Debug, Args)]
+struct Options {
+    /// The settings file [default: /etc/box-agent/config.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the box's identity is kept (state_dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// auto, pretty, json or journal (log.format)
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// error, warn, info, debug, trace or a filter (log.level)
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the agent until SIGTERM or Ctrl-C
+    Run(run::Run),
+    /// Make this machine a box, with a token of `gateway workspace enroll <name>`
+    Enroll(enroll::Enroll),
+    /// Check the settings and print them, secrets masked
+    CheckConfig(check_config::CheckConfig),
+    /// Ask the running agent how it is; exit 0 only when it is ready
+    Status(status::Status),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Become the tmux client of an attachment; ttyd starts this
+    #[command(hide = true)]
+    Attach(attach::Attach),
+    /// Become another program that ends with its parent; the agent starts this
+    #[command(hide = true)]
+    Guard(guard::Guard),
+}
+
+impl Cli {
+    /// Does what the verb says.
+    ///
+    /// # Errors
+    /// [`Fatal`], with the exit code.
+    pub fn run(self) -> Result<Exit, Fatal> {
+        let options = &self.options;
+        match self.verb {
+            Verb::Run(verb) => verb.run(options),
+            Verb::Enroll(verb) => verb.run(options),
+            Verb::CheckConfig(verb) => verb.run(options),
+            Verb::Status(verb) => verb.run(options),
+            Verb::Completions(verb) => verb.run(),
+            Verb::Attach(verb) => verb.run(),
+            Verb::Guard(verb) => verb.run(),
+        }
+    }
+}
+
+impl Options {
+    /// The settings from all sources.
+    fn settings(&self) -> Result<Settings, Fatal> {
+        let default = Path::new(DEFAULT_FILE);
+        let file = self.config.as_deref().or_else(|| default.exists().then_some(default));
+        let mut flags = Vec::new();
+        if let Some(state) = &self.state {
+            flags.push(("state_dir", text(state, "--state")?));
+        }
+        flags.extend(self.log_format.clone().map(|format| ("log.format", format)));
+        flags.extend(self.log_level.clone().map(|level| ("log.level", level)));
+        // Values that are not UTF-8 are nobody's settings.
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Settings::load(&Sources { file, env_prefix: ENV_PREFIX, env, flags })
+            .map_err(Fatal::with(Exit::Config))
+    }
+}
+
+fn text(path: &Path, flag: &str) -> Result<String, Fatal> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.into_os_string().into_string().map_err(|_| {
+        let problem = "the path is not UTF-8".to_owned();
+        Fatal::with(Exit::Config)(ConfigError::Override { origin: flag.to_owned(), problem })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,61 @@
+//! The agent's Unix socket: `box-agent attach` redeems an attachment there, and `box-agent status` asks how
+//! things are.
+//!
+//! One JSON line from the client, one from the agent. Who may ask is decided by the kernel's word on the
+//! peer's user, not by what it says. The connection of an attachment stays open as long as its terminal.
+
+pub mod client;
+pub mod server;
+
+use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+/// The longest line either side reads.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Which command attaches this attachment's terminal?
+    Attach(AttachmentId),
+    /// How is the agent?
+    Status,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// This command line.
+    Attach(Vec<String>),
+    /// This is how it is.
+    Status(StatusReport),
+    /// That can't be done, and why.
+    Refused(String),
+}
+
+/// How the agent is, for people at its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Whether every step of the start is done.
+    pub ready: bool,
+    /// What it does.
+    pub status: String,
+    /// How the link to the gateway is.
+    pub link: String,
+    /// The instance.
+    pub instance: InstanceId,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The door's address, when it is open.
+    pub door: Option<String>,
+    /// Sessions that run.
+    pub sessions: usize,
+    /// Terminals attached to them.
+    pub attachments: u32,
+    /// How often ttyd was started again.
+    pub ttyd_restarts: u64,
+    /// Version of the agent.
+    pub agent_version: String,
+}

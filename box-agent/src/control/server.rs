@@ -1,0 +1,131 @@
+//! The answering end of the agent's socket.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_daemon::exit::chain;
+use berth_protocol::ids::AttachmentId;
+use nix::unistd::Uid;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use crate::terminal::attachments::{Attachments, Live};
+use crate::terminal::tmux::Tmux;
+
+/// How long a client may take to ask.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Connections at the same time: one for each terminal, and some to spare.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// What the answers are made from.
+pub struct Control {
+    /// Whom terminals belong to.
+    pub attachments: Attachments,
+    /// Where sessions are.
+    pub tmux: Tmux,
+    /// How the agent is.
+    pub status: Box<dyn Fn() -> StatusReport + Send + Sync>,
+}
+
+/// Takes the socket's path. What an agent that was killed left there is removed; the lock of the runtime
+/// directory says that no other agent uses it.
+///
+/// # Errors
+/// When the socket can't be made.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers until `stop`.
+pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            // Cancel-safe, both: a connection that was not taken stays in the queue.
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, most likely: some will be free in a moment.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else { continue };
+        let control = control.clone();
+        tokio::spawn(async move {
+            if let Err(error) = answer(stream, &control).await {
+                tracing::debug!(%error, "a control connection failed");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
+    let peer = Uid::from_raw(stream.peer_cred()?.uid());
+    if !peer.is_root() && peer != Uid::effective() {
+        tracing::warn!(%peer, "refused a control connection of another user");
+        return Ok(());
+    }
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader.take(MAX_LINE_BYTES));
+    let mut line = String::new();
+    tokio::time::timeout(DEADLINE, reader.read_line(&mut line)).await??;
+    let (answer, live) = match serde_json::from_str(&line) {
+        Ok(Request::Status) => (Answer::Status((control.status)()), None),
+        Ok(Request::Attach(id)) => match attach(&id, control).await {
+            Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
+            Err(refusal) => (Answer::Refused(refusal), None),
+        },
+        Err(_) => (Answer::Refused("the request is not understood: compare the versions".into()), None),
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    writer.write_all(&text).await?;
+    if let Some(live) = live {
+        hold(reader.into_inner().into_inner(), live).await;
+    }
+    Ok(())
+}
+
+async fn attach(id: &AttachmentId, control: &Control) -> Result<(Vec<String>, Live), String> {
+    let live = control
+        .attachments
+        .redeem(id)
+        .ok_or("this attachment is not known: it was used before, or came too late; connect again")?;
+    let sessions = control.tmux.sessions().await.map_err(|error| chain(&error))?;
+    let target = sessions
+        .get(&live.grant.session)
+        .ok_or_else(|| format!("the session {} has ended", live.grant.session))?;
+    Ok((control.tmux.attach_argv(target, live.grant.role), live))
+}
+
+/// Waits until the terminal's program closes the connection, which is when it ends.
+async fn hold(mut connection: impl tokio::io::AsyncRead + Unpin, live: Live) {
+    let grant = live.grant.clone();
+    let span = tracing::info_span!("attachment", request_id = %grant.request_id, session = %grant.session);
+    async {
+        tracing::info!(role = %grant.role, client = %grant.client, "a terminal attached");
+        // Nothing is ever said here; whatever comes, only the end counts.
+        let mut rest = [0; 64];
+        while let Ok(1..) = connection.read(&mut rest).await {}
+        drop(live);
+        tracing::info!("the terminal has gone");
+    }
+    .instrument(span)
+    .await;
+}

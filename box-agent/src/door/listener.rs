@@ -1,0 +1,47 @@
+//! TCP ports that the agent listens on, and how their connections notice that the other side is gone.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A silent connection is asked for a sign of life after this long.
+const KEEPALIVE: Duration = Duration::from_secs(25);
+
+/// What was sent and is not acknowledged for this long was sent into the void.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that the kernel takes ahead of what the network takes. More would only be older when it arrives: a
+/// terminal whose reader stalled begins with them before it is redrawn.
+const NOTSENT: u32 = 4 * 1024;
+
+/// A port that can't be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to listen on {address}: stop what uses that port, or change {setting}")]
+pub struct PortError {
+    address: SocketAddr,
+    setting: &'static str,
+    source: io::Error,
+}
+
+/// Listens on `address`, which came from `setting`.
+///
+/// # Errors
+/// [`PortError`].
+pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, PortError> {
+    TcpListener::bind(address).await.map_err(|source| PortError { address, setting, source })
+}
+
+/// Makes a connection send keystrokes at once, keep no output until it is old, and notice a peer that is gone.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 5))?;
+    socket.set_tcp_notsent_lowat(NOTSENT)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}

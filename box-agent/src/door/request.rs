@@ -1,0 +1,275 @@
+//! What a gateway asks through the door, read strictly: every value parses or the request is refused.
+
+use std::str::FromStr;
+
+use berth_protocol::control::{EXEC_PATH, PaneAddress, SESSIONS_PATH};
+use berth_protocol::door::{
+    HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, STATUS_PATH, TARGET_TTYD,
+};
+use berth_protocol::ids::{RequestId, SessionId};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+
+use crate::terminal::attachments::Grant;
+
+/// The host part of a loopback target. A name and not an address, so that nobody expects another address to
+/// work.
+const LOOPBACK: &str = "localhost:";
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A stream to a terminal.
+    Terminal(Grant),
+    /// A stream to a loopback port.
+    Port(u16),
+    /// How the box is.
+    Status,
+    /// What panes of a session show.
+    Screen(SessionId, PaneAddress),
+    /// Input to a pane of a session; its body says what.
+    Input(SessionId),
+    /// A command to run; its body says which.
+    Exec,
+}
+
+/// A request that is not answered as asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The stable word.
+    pub kind: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into() }
+    }
+
+    fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+}
+
+/// Reads a request's head.
+///
+/// # Errors
+/// [`Refusal`] with a status of 4xx.
+pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asked, Refusal> {
+    if method == Method::CONNECT {
+        let target = uri.authority().map_or("", |authority| authority.as_str());
+        return connect(target, headers);
+    }
+    let (asked, allowed) = command(uri)
+        .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such path at a door"))?;
+    if method != allowed {
+        let message = format!("{} is only for {allowed}", uri.path());
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+    }
+    if matches!(asked, Asked::Input(_) | Asked::Exec) {
+        // What acts must say which request it is, so that it is not done twice.
+        header::<RequestId>(headers, HEADER_REQUEST_ID)?;
+    }
+    Ok(asked)
+}
+
+/// What a path stands for, and the method that goes with it. A target with a host is no path.
+fn command(uri: &Uri) -> Option<(Asked, Method)> {
+    if uri.authority().is_some() {
+        return None;
+    }
+    match (uri.path(), uri.query()) {
+        (STATUS_PATH, None) => Some((Asked::Status, Method::GET)),
+        (EXEC_PATH, None) => Some((Asked::Exec, Method::POST)),
+        (path, query) => {
+            let (session, what) = path.strip_prefix(SESSIONS_PATH)?.split_once('/')?;
+            let session = session.parse().ok()?;
+            match (what, query) {
+                ("screen", query) => Some((Asked::Screen(session, address(query)?), Method::GET)),
+                ("input", None) => Some((Asked::Input(session), Method::POST)),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// A query that names panes: each part at most once, and nothing else.
+fn address(query: Option<&str>) -> Option<PaneAddress> {
+    let mut address = PaneAddress::default();
+    for part in query.into_iter().flat_map(|query| query.split('&')) {
+        let (name, index) = part.split_once('=')?;
+        let place = match name {
+            "window" => &mut address.window,
+            "pane" => &mut address.pane,
+            _ => return None,
+        };
+        let plain = index.bytes().all(|byte| byte.is_ascii_digit());
+        let index = index.parse().ok().filter(|_| plain)?;
+        if place.replace(index).is_some() {
+            return None;
+        }
+    }
+    Some(address)
+}
+
+fn connect(target: &str, headers: &HeaderMap) -> Result<Asked, Refusal> {
+    if target == TARGET_TTYD {
+        return Ok(Asked::Terminal(Grant {
+            session: header(headers, HEADER_SESSION)?,
+            role: header(headers, HEADER_ROLE)?,
+            client: header(headers, HEADER_CLIENT)?,
+            request_id: header(headers, HEADER_REQUEST_ID)?,
+        }));
+    }
+    let port = target.strip_prefix(LOOPBACK).and_then(port);
+    port.map(Asked::Port).ok_or_else(|| {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "target_unknown",
+            "a door leads to ttyd and to localhost:<port>, nowhere else",
+        )
+    })
+}
+
+/// A port as it is usually written: no sign, no leading zero, not 0.
+fn port(text: &str) -> Option<u16> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn header<T: FromStr<Err: std::fmt::Display>>(headers: &HeaderMap, name: &str) -> Result<T, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Refusal::bad(format!("the header {name} is needed, once")));
+    };
+    let text = value.to_str().map_err(|_| Refusal::bad(format!("the header {name} is not plain text")))?;
+    text.parse().map_err(|error| Refusal::bad(format!("the header {name} is {error}")))
+}
+
+/// The request's id: one that is missing gets a new one, so that every log line has one.
+///
+/// # Errors
+/// [`Refusal`] for one that does not parse.
+pub fn request_id(headers: &HeaderMap) -> Result<RequestId, Refusal> {
+    if headers.contains_key(HEADER_REQUEST_ID) {
+        header(headers, HEADER_REQUEST_ID)
+    } else {
+        Ok(RequestId::random())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use berth_protocol::door::Role;
+    use berth_protocol::ids::{ClientId, SessionId};
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn ask(method: &Method, target: &str, headers: &[(&'static str, String)]) -> Result<Asked, u16> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        read(method, &target.parse().unwrap(), &map).map_err(|refusal| refusal.status.as_u16())
+    }
+
+    fn good() -> Vec<(&'static str, String)> {
+        vec![
+            (HEADER_SESSION, SessionId::random().to_string()),
+            (HEADER_ROLE, "viewer".to_owned()),
+            (HEADER_CLIENT, ClientId::random().to_string()),
+            (HEADER_REQUEST_ID, RequestId::random().to_string()),
+        ]
+    }
+
+    #[test]
+    fn a_terminal_needs_all_its_headers_once_and_in_order() {
+        let headers = good();
+        let Ok(Asked::Terminal(grant)) = ask(&Method::CONNECT, "ttyd", &headers) else {
+            panic!("a good request is read")
+        };
+        assert_eq!((grant.session.as_str(), grant.role), (headers[0].1.as_str(), Role::Viewer));
+        for index in 0..4 {
+            let mut missing = good();
+            missing.remove(index);
+            assert_eq!(ask(&Method::CONNECT, "ttyd", &missing), Err(400));
+            let mut twice = good();
+            twice.push(twice[index].clone());
+            assert_eq!(ask(&Method::CONNECT, "ttyd", &twice), Err(400));
+            let mut wrong = good();
+            wrong[index].1 = "-v".to_owned();
+            assert_eq!(ask(&Method::CONNECT, "ttyd", &wrong), Err(400));
+        }
+    }
+
+    #[test]
+    fn a_port_is_a_plain_number_of_this_machine() {
+        let port = |target: &str| ask(&Method::CONNECT, target, &[]);
+        assert_eq!(port("localhost:3000"), Ok(Asked::Port(3000)));
+        assert_eq!(port("localhost:65535"), Ok(Asked::Port(65_535)));
+        for target in [
+            "localhost:0",
+            "localhost:65536",
+            "localhost:080",
+            "localhost",
+            "127.0.0.1:80",
+            "[::1]:80",
+            "LOCALHOST:80",
+            "localhost.:80",
+            "ttyd:80",
+            "TTYD",
+            "user@localhost:80",
+            "example.org:80",
+        ] {
+            assert_eq!(port(target), Err(404), "{target}");
+        }
+    }
+
+    #[test]
+    fn commands_name_session_and_panes() {
+        let id = SessionId::random();
+        let request = [(HEADER_REQUEST_ID, RequestId::random().to_string())];
+        for (query, window, pane) in
+            [("", None, None), ("?pane=2", None, Some(2)), ("?window=1&pane=0", Some(1), Some(0))]
+        {
+            let asked = ask(&Method::GET, &format!("/v1/sessions/{id}/screen{query}"), &[]);
+            assert_eq!(asked, Ok(Asked::Screen(id.clone(), PaneAddress { window, pane })), "{query}");
+        }
+        for query in
+            ["?", "?pane=", "?pane=-1", "?pane=+1", "?pane=%32", "?pane=1&pane=1", "?x=1", "?pane=1&"]
+        {
+            let asked = ask(&Method::GET, &format!("/v1/sessions/{id}/screen{query}"), &[]);
+            assert_eq!(asked, Err(404), "{query}");
+        }
+        let input = format!("/v1/sessions/{id}/input");
+        assert_eq!(ask(&Method::POST, &input, &request), Ok(Asked::Input(id)));
+        assert_eq!(ask(&Method::POST, &input, &[]), Err(400), "without a request id");
+        assert_eq!(ask(&Method::GET, &input, &request), Err(405));
+        assert_eq!(ask(&Method::POST, "/v1/exec", &request), Ok(Asked::Exec));
+        assert_eq!(ask(&Method::POST, "/v1/exec", &[]), Err(400), "without a request id");
+        for path in
+            ["/v1/sessions/work/input", "/v1/sessions/-t/input", "/v1/exec?x", "http://localhost/v1/exec"]
+        {
+            assert_eq!(ask(&Method::POST, path, &request), Err(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn all_else_is_refused() {
+        assert_eq!(ask(&Method::GET, "/v1/status", &[]), Ok(Asked::Status));
+        for (method, target, status) in [
+            (Method::POST, "/v1/status", 405),
+            (Method::GET, "/v1/status?x", 404),
+            (Method::GET, "/v1/status/", 404),
+            (Method::GET, "/", 404),
+            (Method::GET, "http://localhost:80/", 404),
+            (Method::OPTIONS, "*", 404),
+        ] {
+            assert_eq!(ask(&method, target, &[]), Err(status), "{method} {target}");
+        }
+    }
+}

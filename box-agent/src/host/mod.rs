@@ -1,0 +1,24 @@
+//! Everything that the agent does to the machine it runs on, apart from sockets: the only place that starts
+//! programs, and the few facts that are read from the kernel.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`command`] | runs a program and collects what it said |
+//! | [`child`] | starts a program that is meant to stay, and replaces this process by another |
+//! | [`group`] | starts a program whose whole process group ends with it |
+//! | [`account`] | the user that the agent and its terminals run as |
+//! | [`process`] | a process that is known again later |
+//! | [`programs`] | finds a program on `PATH` |
+//! | [`runtime`] | the directory of sockets |
+//! | [`machine`] | boot id, load, memory, disk |
+
+#![expect(clippy::disallowed_methods, reason = "programs are started here and nowhere else")]
+
+pub mod account;
+pub mod child;
+pub mod command;
+pub mod group;
+pub mod machine;
+pub mod process;
+pub mod programs;
+pub mod runtime;

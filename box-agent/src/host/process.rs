@@ -1,0 +1,81 @@
+//! A process that is known again later, by its id and when it started: ids are given anew, the pair is not.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::machine::boot_id;
+
+/// One process, also for another agent than the one that saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Start times count from the boot, so they mean nothing without it.
+    boot_id: String,
+    pid: i32,
+    /// In ticks since the boot.
+    started: u64,
+}
+
+impl Process {
+    /// The process that has this id now.
+    #[must_use]
+    pub fn with_id(pid: i32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some(Self { boot_id: boot_id(), pid, started: parse_started(&stat)? })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Whether it still lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        Self::with_id(self.pid).as_ref() == Some(self)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is gone, or another user's.
+    pub fn signal(&self, signal: Signal) -> nix::Result<()> {
+        kill(Pid::from_raw(self.pid), signal)
+    }
+}
+
+/// When the process of this `/proc/<pid>/stat` started; nothing when it has ended and only waits for its parent.
+fn parse_started(stat: &str) -> Option<u64> {
+    // The name is in parentheses and may hold any, so what follows begins at the last one.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    // The state is field 3, the start time field 22.
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let stat = |state| {
+            format!("7 (tmux: ) Z (x) {state} 1 7 7 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 8675309 9 10\n")
+        };
+        assert_eq!(parse_started(&stat("S")), Some(8_675_309));
+        assert_eq!(parse_started(&stat("Z")), None);
+        assert_eq!(parse_started("7 (tmux"), None);
+    }
+
+    #[test]
+    fn a_process_is_itself_and_a_later_one_with_its_id_is_not() {
+        let this = Process::with_id(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(this.is_alive());
+        assert!(!Process { started: this.started + 1, ..this.clone() }.is_alive());
+        assert!(!Process { boot_id: "another".into(), ..this }.is_alive());
+    }
+}

@@ -1,0 +1,51 @@
+//! Berth's box agent: the one program that runs on every box.
+//!
+//! ```text
+//!                      ┌──────────────────────── box-agent ─────────────────────────┐
+//!   gateway ◀── link ──┤ link ◀── store (events, last desired state, on the volume) │
+//!      │               │   │                                                        │
+//!      │               │   └─ desired ─▶ sessions ── makes, ends, lists ──▶ tmux ◀┐ │
+//!      │               │                    └─ observed ─▶ link, door             │ │
+//!      └──── door ─────┼▶ door ══▶ ttyd ──▶ attach ── asks control, becomes ──────┘ │
+//!                      │     ╚═══▶ 127.0.0.1:<port>                                 │
+//!                      └────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cli`] | the command line, one file per verb |
+//! | [`settings`] | file, environment and flags |
+//! | [`agent`] | what is started in which order, status, shutdown |
+//! | [`identity`] | key and certificate, and how they are got |
+//! | [`volume`], [`layout`] | whose volume it is, and the tree on it |
+//! | [`store`], [`events`] | the database on the volume, and where events come from |
+//! | [`terminal`] | tmux, ttyd, templates, attachments, panes |
+//! | [`sessions`] | desired against observed |
+//! | [`door`] | what gateways reach |
+//! | [`link`] | the connection to the gateway |
+//! | [`control`] | the Unix socket for `attach` and `status` |
+//! | [`supervise`] | keeps a program running |
+//! | [`telemetry`], [`metrics`] | how the box is doing, for the gateway and for Prometheus |
+//! | [`host`], [`backoff`] | the machine, and pauses between attempts |
+//!
+//! What decides is pure and apart from what acts: `plan`, `state`, `window`, `desired` and `template` touch
+//! nothing; `worker`, `driver`, `conversation` and `apply` do what they say.
+
+pub mod agent;
+pub mod backoff;
+pub mod cli;
+pub mod control;
+pub mod door;
+pub mod events;
+pub mod host;
+pub mod identity;
+pub mod layout;
+pub mod link;
+pub mod metrics;
+pub mod sessions;
+pub mod settings;
+pub mod store;
+pub mod supervise;
+pub mod telemetry;
+pub mod terminal;
+pub mod volume;

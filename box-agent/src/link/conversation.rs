@@ -1,0 +1,291 @@
+//! One connection's conversation, from hello to its end.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use berth_protocol::event::Dropped;
+use berth_protocol::ids::StreamId;
+use berth_protocol::link::{DoorAddresses, FromAgent, FromGateway, Hello, VERSIONS, Welcome};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::desired::{Change, NeedSnapshot, Outcome, apply};
+use super::window::Window;
+use super::{Link, LinkState};
+use crate::host::machine::boot_id;
+use crate::store::outbox::Item;
+use crate::store::{Store, StoreError};
+
+/// How long the gateway may take to answer the hello.
+const HELLO_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bounds of the heartbeat that the gateway asks for: neither a flood nor silence.
+const HEARTBEAT_MS: std::ops::RangeInclusive<u64> = 100..=120_000;
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ConversationError {
+    /// The connection broke. The error tells of its source itself.
+    #[error("the connection broke: {0}")]
+    Broken(tungstenite::Error),
+    /// The gateway closed it, or was ended.
+    #[error("the gateway closed the connection")]
+    Closed,
+    /// The gateway is not heard any more.
+    #[error("the gateway has not answered for {} ms", .0.as_millis())]
+    Silent(Duration),
+    /// The gateway says what is not understood.
+    #[error("failed to understand the gateway")]
+    Unintelligible(#[from] serde_json::Error),
+    /// The gateway does not want this agent.
+    #[error("{message}")]
+    Refused {
+        /// The stable word.
+        kind: String,
+        /// For people.
+        message: String,
+    },
+    /// The database fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Talks until the connection ends, or `stop`. Returns after a refusal, a loss or a stop; a link that was ever
+/// welcome has said so in its state.
+pub(super) async fn talk<S>(
+    socket: WebSocketStream<S>,
+    link: &mut Link,
+    addresses: DoorAddresses,
+    stop: &CancellationToken,
+) -> Result<(), ConversationError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut wire = Wire { socket, patience: HELLO_DEADLINE };
+    let hello = Hello {
+        versions: VERSIONS,
+        boot_id: boot_id(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        addresses,
+        desired: link.desired.borrow().as_ref().map(|desired| desired.version.clone()),
+    };
+    wire.send(&FromAgent::Hello(hello)).await?;
+    let silent = |_| ConversationError::Silent(HELLO_DEADLINE);
+    let welcome = tokio::time::timeout(HELLO_DEADLINE, wire.welcome()).await.map_err(silent)??;
+    let period =
+        Duration::from_millis(welcome.heartbeat_ms.clamp(*HEARTBEAT_MS.start(), *HEARTBEAT_MS.end()));
+    wire.patience = period * 5 / 2;
+    tracing::info!(link_epoch = welcome.link_epoch, version = welcome.version, "connected to the gateway");
+    link.metrics.link_welcomed();
+    link.state.send_replace(LinkState::Connected);
+    link.retired.send_if_modified(std::mem::take);
+    Conversation { wire, window: Window::default(), wants_snapshot: false }.run(link, period, stop).await
+}
+
+impl From<tungstenite::Error> for ConversationError {
+    fn from(error: tungstenite::Error) -> Self {
+        match error {
+            tungstenite::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => Self::Closed,
+            tungstenite::Error::ConnectionClosed => Self::Closed,
+            error => Self::Broken(error),
+        }
+    }
+}
+
+struct Wire<S> {
+    socket: WebSocketStream<S>,
+    /// How long the gateway may be silent, or refuse to read.
+    patience: Duration,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    async fn send(&mut self, message: &FromAgent) -> Result<(), ConversationError> {
+        let text = serde_json::to_string(message)?;
+        match tokio::time::timeout(self.patience, self.socket.send(Message::text(text))).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => Err(ConversationError::Silent(self.patience)),
+        }
+    }
+
+    /// The next message. Cancel-safe: what has come in part stays in the socket's buffer.
+    async fn receive(&mut self) -> Result<FromGateway, ConversationError> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
+                Some(Ok(Message::Close(_))) | None => return Err(ConversationError::Closed),
+                // Pings are answered below us; other kinds are of a newer version.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn welcome(&mut self) -> Result<Welcome, ConversationError> {
+        loop {
+            match self.receive().await? {
+                FromGateway::Welcome(welcome) => return Ok(welcome),
+                FromGateway::Refused { kind, message } => {
+                    return Err(ConversationError::Refused { kind, message });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+struct Conversation<S> {
+    wire: Wire<S>,
+    window: Window,
+    /// A desired state came before there was a database to keep it in.
+    wants_snapshot: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    async fn run(
+        mut self,
+        link: &mut Link,
+        period: Duration,
+        stop: &CancellationToken,
+    ) -> Result<(), ConversationError> {
+        let mut heartbeats = tokio::time::interval(period);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut n = 0;
+        let mut last_heard = Instant::now();
+        link.observed.mark_changed();
+        link.outbox.mark_changed();
+        link.store.mark_changed();
+        loop {
+            tokio::select! {
+                // Cancel-safe: see `receive`.
+                message = self.wire.receive() => match message? {
+                    FromGateway::HeartbeatEcho { .. } => last_heard = Instant::now(),
+                    message => self.handle(message, link).await?,
+                },
+                // Cancel-safe: a tick that was not taken comes again.
+                _ = heartbeats.tick() => {
+                    if last_heard.elapsed() > self.wire.patience {
+                        return Err(ConversationError::Silent(last_heard.elapsed()));
+                    }
+                    n += 1;
+                    self.wire.send(&FromAgent::Heartbeat { n }).await?;
+                }
+                // Cancel-safe, all three: watch channels.
+                Ok(()) = link.observed.changed() => {
+                    let observed = link.observed.borrow_and_update().clone();
+                    if let Some(observed) = observed {
+                        self.wire.send(&FromAgent::Observed(observed)).await?;
+                    }
+                }
+                Ok(()) = link.outbox.changed() => self.pump(link).await?,
+                Ok(()) = link.store.changed() => {
+                    if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
+                        self.wire.send(&FromAgent::WantSnapshot).await?;
+                    }
+                    self.pump(link).await?;
+                }
+                // Cancel-safe: a token.
+                () = stop.cancelled() => {
+                    // The gateway sees the end either way; a goodbye that can't be said is no loss.
+                    let _ = tokio::time::timeout(Duration::from_secs(1), self.wire.socket.close(None)).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, message: FromGateway, link: &Link) -> Result<(), ConversationError> {
+        match message {
+            FromGateway::Snapshot(snapshot) => self.desire(Change::Snapshot(snapshot), link).await,
+            FromGateway::Delta(delta) => self.desire(Change::Delta(delta), link).await,
+            FromGateway::Ack { stream, seq } => self.acknowledge(&stream, seq, link).await,
+            FromGateway::Gap { stream, stored } => self.fill_gap(&stream, stored, link).await,
+            FromGateway::Refused { kind, message } => Err(ConversationError::Refused { kind, message }),
+            FromGateway::DialBack(asked) => {
+                link.dial_back.ask(&asked);
+                Ok(())
+            }
+            FromGateway::Welcome(_) | FromGateway::HeartbeatEcho { .. } | FromGateway::Unknown => Ok(()),
+        }
+    }
+
+    async fn desire(&mut self, change: Change, link: &Link) -> Result<(), ConversationError> {
+        let Some(store) = store(link) else {
+            self.wants_snapshot = true;
+            return Ok(());
+        };
+        let held = link.desired.borrow().clone();
+        match apply(held.as_ref(), change) {
+            Ok(Outcome::Changed(desired)) => {
+                // Kept before it is acted on: after a crash the box must not fall back behind it.
+                store.save_desired(&desired).await?;
+                tracing::info!(
+                    generation = desired.version.generation,
+                    sessions = desired.sessions.len(),
+                    "took a new desired state"
+                );
+                link.desired.send_replace(Some(desired));
+                Ok(())
+            }
+            Ok(Outcome::Stale) => Ok(()),
+            Err(NeedSnapshot) => self.wire.send(&FromAgent::WantSnapshot).await,
+        }
+    }
+
+    async fn acknowledge(
+        &mut self,
+        stream: &StreamId,
+        seq: u64,
+        link: &Link,
+    ) -> Result<(), ConversationError> {
+        let Some(store) = store(link) else { return Ok(()) };
+        link.metrics.outbox_fill(store.acknowledge(stream, seq).await?);
+        self.window.acknowledged(stream, seq);
+        self.pump(link).await
+    }
+
+    async fn fill_gap(
+        &mut self,
+        stream: &StreamId,
+        stored: u64,
+        link: &Link,
+    ) -> Result<(), ConversationError> {
+        let Some(store) = store(link) else { return Ok(()) };
+        let first = store.first_beyond(stream, stored).await?;
+        if let Some(lost) = self.window.gap(stored, first.as_ref()) {
+            self.say_dropped(lost).await?;
+        }
+        self.pump(link).await
+    }
+
+    /// Sends what the window has room for.
+    async fn pump(&mut self, link: &Link) -> Result<(), ConversationError> {
+        let Some(store) = store(link) else { return Ok(()) };
+        while self.window.room() > 0 {
+            let entries = store.entries_after(self.window.last_sent(), self.window.room()).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                self.window.sent(&entry);
+                match entry.item {
+                    Item::Event(event) => self.wire.send(&FromAgent::Event(event)).await?,
+                    Item::Dropped(dropped) => self.say_dropped(dropped).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn say_dropped(&mut self, dropped: Dropped) -> Result<(), ConversationError> {
+        tracing::warn!(stream = %dropped.stream, from = dropped.from, to = dropped.to, "events were lost");
+        self.wire.send(&FromAgent::Dropped(dropped)).await
+    }
+}
+
+fn store(link: &Link) -> Option<Store> {
+    link.store.borrow().clone()
+}

@@ -1,0 +1,121 @@
+//! What the agent counts, as Prometheus reads it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::store::outbox::Fill;
+
+/// The agent's counters. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Requests read at the door.
+    pub door_requests: Counter,
+    /// Connections of the door that the agent dialled.
+    pub door_dial_backs: Counter,
+    /// Terminals attached.
+    pub attachments: Gauge,
+    /// Sessions of Berth that run.
+    pub sessions: Gauge,
+    ready_seconds: Gauge<f64, AtomicU64>,
+    ttyd_restarts: Counter,
+    link_connected: Gauge,
+    link_welcomes: Counter,
+    link_reconnects: Counter,
+    outbox_events: Gauge,
+    outbox_bytes: Gauge,
+}
+
+impl Metrics {
+    /// Names everything for Prometheus.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("box_agent");
+        let ready = "Time from start to READY, 0 before that";
+        registry.register("ready_seconds", ready, self.ready_seconds.clone());
+        let requests = "Requests read at the door, whatever was answered";
+        registry.register("door_requests", requests, self.door_requests.clone());
+        let dial_backs = "Connections of the door that the agent dialled because a gateway asked";
+        registry.register("door_dial_backs", dial_backs, self.door_dial_backs.clone());
+        let restarts = "Starts of ttyd after the first";
+        registry.register("ttyd_restarts", restarts, self.ttyd_restarts.clone());
+        registry.register("attachments", "Terminals attached to sessions", self.attachments.clone());
+        registry.register("sessions", "Sessions of Berth that run", self.sessions.clone());
+        registry.register(
+            "link_connected",
+            "1 while the link to the gateway is up",
+            self.link_connected.clone(),
+        );
+        let reconnects = "Times that the link came up again";
+        registry.register("link_reconnects", reconnects, self.link_reconnects.clone());
+        let events = "Events that the gateway has not acknowledged";
+        registry.register("outbox_events", events, self.outbox_events.clone());
+        let bytes = "Bytes of payload of those events";
+        registry.register("outbox_bytes", bytes, self.outbox_bytes.clone());
+        registry
+    }
+
+    /// The start is done.
+    pub fn ready_after(&self, elapsed: Duration) {
+        self.ready_seconds.set(elapsed.as_secs_f64());
+    }
+
+    /// The gateway said welcome.
+    pub fn link_welcomed(&self) {
+        self.link_connected.set(1);
+        if self.link_welcomes.inc() > 0 {
+            self.link_reconnects.inc();
+        }
+    }
+
+    /// ttyd was started again this often, by its supervisor's own count.
+    pub fn ttyd_restarted(&self, times: u64) {
+        self.ttyd_restarts.inner().store(times, Ordering::Relaxed);
+    }
+
+    /// The link is down.
+    pub fn link_lost(&self) {
+        self.link_connected.set(0);
+    }
+
+    /// The outbox changed.
+    pub fn outbox_fill(&self, fill: Fill) {
+        self.outbox_events.set(i64::try_from(fill.events).unwrap_or(i64::MAX));
+        self.outbox_bytes.set(i64::try_from(fill.bytes).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn names_are_as_documented() {
+        let metrics = Metrics::default();
+        metrics.link_welcomed();
+        metrics.link_lost();
+        metrics.link_welcomed();
+        metrics.door_requests.inc();
+        metrics.outbox_fill(Fill { events: 3, bytes: 70 });
+        metrics.ready_after(Duration::from_millis(250));
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry()).unwrap();
+        for line in [
+            "box_agent_ready_seconds 0.25",
+            "box_agent_door_requests_total 1",
+            "box_agent_door_dial_backs_total 0",
+            "box_agent_ttyd_restarts_total 0",
+            "box_agent_link_connected 1",
+            "box_agent_link_reconnects_total 1",
+            "box_agent_attachments 0",
+            "box_agent_outbox_events 3",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line} is not in\n{text}");
+        }
+    }
+}

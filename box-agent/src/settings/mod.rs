@@ -1,0 +1,235 @@
+//! The agent's settings: what the TOML file, `BOX_AGENT__…` variables and flags may say.
+//!
+//! `box-agent/config.reference.toml` is the commented reference; a test below holds it to this type.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use berth_daemon::config::{self, ConfigError, Sources};
+use berth_daemon::logging::LogSettings;
+use berth_daemon::metrics::check_loopback;
+use serde::{Deserialize, Serialize};
+
+/// The commented reference: every key with its default.
+pub const REFERENCE: &str = include_str!("../../config.reference.toml");
+
+/// Prefix of environment variables.
+pub const ENV_PREFIX: &str = "BOX_AGENT";
+
+/// The file that is read when none is named and this one exists.
+pub const DEFAULT_FILE: &str = "/etc/box-agent/config.toml";
+
+/// The template of sessions that name no other.
+pub const DEFAULT_TEMPLATE: &str = "default";
+
+/// Panes of one template: more would be too small to read on any screen.
+const MAX_PANES: usize = 8;
+
+/// A Unix socket's path has room for 107 bytes; the longest name that the agent adds leaves this much.
+const MAX_SOCKET_PATH_BYTES: usize = 100;
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where the box's identity is kept: on the root disk, never on the volume.
+    pub state_dir: PathBuf,
+    /// Where sockets are made.
+    pub runtime_dir: PathBuf,
+    /// The workspace volume.
+    pub volume: VolumeSettings,
+    /// What gateways reach.
+    pub door: DoorSettings,
+    /// The connection to the gateway.
+    pub link: LinkSettings,
+    /// The programs behind a terminal.
+    pub terminal: TerminalSettings,
+    /// What sessions are made of, by name.
+    pub templates: BTreeMap<String, Template>,
+    /// Prometheus text.
+    pub metrics: MetricsSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// The workspace volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VolumeSettings {
+    /// What it is.
+    pub source: VolumeSource,
+    /// Where it is, or is to be made.
+    pub path: PathBuf,
+}
+
+/// What a workspace volume is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeSource {
+    /// A directory, for development machines and containers.
+    Directory,
+}
+
+/// What gateways reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DoorSettings {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Public address that the gateway should dial; the link's own local address when absent.
+    pub public_ip: Option<IpAddr>,
+    /// Address in the tailnet, dialled second.
+    pub tailscale_ip: Option<IpAddr>,
+}
+
+/// The connection to the gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkSettings {
+    /// `host:port` of the gateway's link listener; the one of the enrolment when absent.
+    pub address: Option<String>,
+}
+
+/// The programs behind a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TerminalSettings {
+    /// ttyd: a name on `PATH` or a path.
+    pub ttyd: PathBuf,
+    /// tmux: a name on `PATH` or a path.
+    pub tmux: PathBuf,
+    /// The shell of panes; `$SHELL`, `/bin/bash` or `/bin/sh` when absent.
+    pub shell: Option<PathBuf>,
+}
+
+/// What a session is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// The first pane is large and left, the others share the right column.
+    pub panes: Vec<Pane>,
+}
+
+/// One pane of a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pane {
+    /// What it is for.
+    pub name: String,
+    /// The program and its arguments; a shell when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+}
+
+/// Prometheus text on loopback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Address to listen on: loopback only.
+    pub listen: SocketAddr,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let pane = |name: &str, command: &[&str]| Pane {
+            name: name.into(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        let panes = vec![pane("agent", &["claude"]), pane("logs", &[]), pane("shell", &[])];
+        Self {
+            state_dir: "/var/lib/box-agent".into(),
+            runtime_dir: "/run/box".into(),
+            volume: VolumeSettings::default(),
+            door: DoorSettings::default(),
+            link: LinkSettings::default(),
+            terminal: TerminalSettings::default(),
+            templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { panes })]),
+            metrics: MetricsSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for VolumeSettings {
+    fn default() -> Self {
+        Self { source: VolumeSource::Directory, path: "/mnt/workspace".into() }
+    }
+}
+
+impl Default for DoorSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7681)), public_ip: None, tailscale_ip: None }
+    }
+}
+
+impl Default for TerminalSettings {
+    fn default() -> Self {
+        Self { ttyd: "ttyd".into(), tmux: "tmux".into(), shell: None }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7684)) }
+    }
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`], for the first problem found.
+    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let settings: Self = config::load(sources)?;
+        settings.check().map_err(ConfigError::Invalid)?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
+        let directories = [
+            ("state_dir", &self.state_dir),
+            ("runtime_dir", &self.runtime_dir),
+            ("volume.path", &self.volume.path),
+        ];
+        for (key, path) in directories {
+            // The agent's children have other working directories, so a relative path would mean two places.
+            if !path.is_absolute() {
+                return Err(format!("{key} = \"{}\" is not an absolute path", path.display()));
+            }
+        }
+        // A socket's name at most: "agent.sock" and the slash before it.
+        let longest = self.runtime_dir.as_os_str().len() + "/agent.sock".len();
+        if longest > MAX_SOCKET_PATH_BYTES {
+            return Err(format!(
+                "runtime_dir = \"{}\" is too long for the sockets in it ({longest} bytes, at most \
+                 {MAX_SOCKET_PATH_BYTES}): choose a shorter one, such as /run/box",
+                self.runtime_dir.display()
+            ));
+        }
+        self.templates.iter().try_for_each(|(name, template)| check_template(name, template))
+    }
+}
+
+fn check_template(name: &str, template: &Template) -> Result<(), String> {
+    let panes = template.panes.len();
+    if panes == 0 || panes > MAX_PANES {
+        return Err(format!("templates.{name} has {panes} panes: give it 1 to {MAX_PANES}"));
+    }
+    for (index, pane) in template.panes.iter().enumerate() {
+        let place = format!("templates.{name}, pane {}", index + 1);
+        if pane.name.is_empty() || pane.name.chars().any(char::is_control) {
+            return Err(format!("{place}: its name is empty or has control characters"));
+        }
+        if pane.command.iter().any(|word| word.contains('\0'))
+            || pane.command.first().is_some_and(String::is_empty)
+        {
+            return Err(format!("{place}: its command has an empty program or a NUL character"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Opens the database and brings it to the version of this build. Versions only go forward.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::StoreError;
+
+/// Each entry leads from its index to the next version. Entries are appended, never changed.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE outbox (
+        -- Order of arrival, over all streams.
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        stream   TEXT    NOT NULL,
+        seq      INTEGER NOT NULL,
+        -- More than seq where a row stands for a range of dropped events.
+        last_seq INTEGER NOT NULL,
+        -- NULL where the events were dropped.
+        kind     TEXT,
+        instance TEXT    NOT NULL,
+        at_ms    INTEGER NOT NULL,
+        payload  TEXT    NOT NULL,
+        UNIQUE (stream, seq)
+    ) STRICT;
+    CREATE TABLE desired (
+        only     INTEGER PRIMARY KEY CHECK (only = 1),
+        snapshot TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// Opens the file, checks it and migrates it.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn open(path: &Path) -> Result<Connection, StoreError> {
+    let explain = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::Damaged { path: path.to_owned(), source: Some(error) }
+        }
+        _ => StoreError::Failed { path: path.to_owned(), source: error },
+    };
+    let mut connection = Connection::open(path).map_err(explain)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
+    if verdict != "ok" {
+        return Err(StoreError::Damaged { path: path.to_owned(), source: None });
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(explain)?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    migrate(&mut connection, found).map_err(explain)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    for (version, sql) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_made_once_and_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.db");
+        for _ in 0..2 {
+            let connection = open(&path).unwrap();
+            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+            assert_eq!(version, i64::try_from(MIGRATIONS.len()).unwrap());
+        }
+    }
+
+    #[test]
+    fn damage_and_a_newer_version_are_told_with_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.db");
+        std::fs::write(&path, "this is not a database, and it is long enough to be looked at as one")
+            .unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("agent.db is damaged: move it away"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(&path), Err(StoreError::Newer { found: 99, .. })));
+    }
+}

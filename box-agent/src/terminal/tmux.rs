@@ -1,0 +1,294 @@
+//! The tmux server of this box: its own socket, its own configuration, driven through the command line.
+//!
+//! A session is found by its option `@berth_session` and addressed by tmux's own `$n`, which is exact and is
+//! never given twice, so that a user may rename a session and another name is never taken for it. The first
+//! session starts the server, which makes itself independent of whoever started it. A server whose socket was
+//! removed is asked for a new one; while it lives, no other is started.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use berth_daemon::state::{StateError, write_private};
+use berth_protocol::door::Role;
+use berth_protocol::ids::SessionId;
+use nix::sys::signal::Signal;
+
+use super::server::KnownServer;
+use crate::host::command::{CommandError, Invocation};
+use crate::host::process::Process;
+use crate::host::runtime::RuntimeDir;
+
+/// The option that says which session of Berth a tmux session is.
+pub const SESSION_OPTION: &str = "@berth_session";
+
+/// The configuration that the server starts with.
+const CONFIG: &str = include_str!("tmux.conf");
+
+/// The oldest tmux that knows all that is used here (`attach -f`, `new-session -e`, `-N`).
+const OLDEST: (u32, u32) = (3, 2);
+
+/// How long a living server has to answer again, or to end.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+
+/// Pause between attempts within [`ANSWER_LIMIT`].
+const ANSWER_PAUSE: Duration = Duration::from_millis(20);
+
+/// tmux's own address of a session, such as `$3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target(String);
+
+impl Target {
+    /// The address, as an argument of tmux.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why tmux did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TmuxError {
+    /// The program failed.
+    #[error("failed to drive tmux")]
+    Command(#[from] CommandError),
+    /// Its configuration can't be written.
+    #[error(transparent)]
+    Config(#[from] StateError),
+    /// The server lives and can't be reached.
+    #[error(
+        "the tmux server (process {pid}) runs, but nothing answers at {socket}: \
+         is its directory still there and writable?"
+    )]
+    Unreachable {
+        /// Its process id.
+        pid: i32,
+        /// Where its socket should be.
+        socket: PathBuf,
+    },
+    /// It is too old.
+    #[error("{program} is {found}, but tmux {}.{} or newer is needed: install a newer one and set terminal.tmux to it", OLDEST.0, OLDEST.1)]
+    TooOld {
+        /// The program.
+        program: PathBuf,
+        /// What it says of itself.
+        found: String,
+    },
+}
+
+/// A way to the tmux server.
+#[derive(Debug, Clone)]
+pub struct Tmux {
+    program: PathBuf,
+    socket: PathBuf,
+    config: PathBuf,
+    env: Vec<(OsString, OsString)>,
+    server: KnownServer,
+}
+
+impl Tmux {
+    /// The server with its socket in `runtime`, whose sessions get the environment `env`.
+    #[must_use]
+    pub fn new(program: PathBuf, runtime: &RuntimeDir, env: Vec<(OsString, OsString)>) -> Self {
+        let server = KnownServer::new(runtime.tmux_server());
+        Self { program, socket: runtime.tmux_socket(), config: runtime.tmux_config(), env, server }
+    }
+
+    /// Checks the version and writes the configuration. A server that runs already keeps its own.
+    ///
+    /// # Errors
+    /// [`TmuxError`].
+    pub async fn prepare(&self) -> Result<(), TmuxError> {
+        let version = Invocation::new(&self.program, ["-V"]).with_env(self.env.clone()).run().await?;
+        if parse_version(&version).is_some_and(|version| version < OLDEST) {
+            let found = version.trim().to_owned();
+            return Err(TmuxError::TooOld { program: self.program.clone(), found });
+        }
+        write_private(&self.config, CONFIG.as_bytes())?;
+        Ok(())
+    }
+
+    /// Every session of Berth that there is, with its address. Two that claim to be the same are one: the
+    /// older.
+    ///
+    /// # Errors
+    /// [`TmuxError`]. That no server runs is no error: there are no sessions then.
+    pub async fn sessions(&self) -> Result<BTreeMap<SessionId, Target>, TmuxError> {
+        if let Some(sessions) = self.list().await? {
+            return Ok(sessions);
+        }
+        let Some(server) = self.server.alive() else { return Ok(BTreeMap::new()) };
+        self.reach_again(&server).await
+    }
+
+    /// Every session, or nothing when no server answers.
+    async fn list(&self) -> Result<Option<BTreeMap<SessionId, Target>>, CommandError> {
+        let format = format!("#{{pid}} #{{session_id}} #{{{SESSION_OPTION}}}");
+        let listing = match self.run(&["list-sessions".into(), "-F".into(), format]).await {
+            Ok(listing) => listing,
+            Err(CommandError::Failed { stderr, .. }) if is_no_server(&stderr) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let (server, sessions) = parse_listing(&listing);
+        if let Some(pid) = server {
+            self.server.remember(pid);
+        }
+        Ok(Some(sessions))
+    }
+
+    /// Has a server that does not answer make its socket anew, which it does on SIGUSR1, and looks again. One that
+    /// is about to end is waited for.
+    async fn reach_again(&self, server: &Process) -> Result<BTreeMap<SessionId, Target>, TmuxError> {
+        tracing::warn!(pid = server.pid(), "the tmux server does not answer; asking it for a new socket");
+        let begun = Instant::now();
+        if let Err(error) = server.signal(Signal::SIGUSR1) {
+            tracing::debug!(%error, "the tmux server took no signal");
+        }
+        while begun.elapsed() < ANSWER_LIMIT {
+            if let Some(sessions) = self.list().await? {
+                return Ok(sessions);
+            }
+            if !server.is_alive() {
+                return Ok(BTreeMap::new());
+            }
+            tokio::time::sleep(ANSWER_PAUSE).await;
+        }
+        Err(TmuxError::Unreachable { pid: server.pid(), socket: self.socket.clone() })
+    }
+
+    /// Makes a session by the commands of [`super::template::commands`]: all of it or nothing. A session that
+    /// is there already is left as it is, and the outcome is an error.
+    ///
+    /// # Errors
+    /// [`TmuxError`].
+    pub async fn create(&self, id: &SessionId, commands: &[String]) -> Result<(), TmuxError> {
+        // -N: a server whose socket was removed just now must not get a second one beside it.
+        let start = if self.server.alive().is_some() { &["-N".to_owned()][..] } else { &[] };
+        // One call: the server runs the whole list, even if this agent is killed meanwhile.
+        let outcome = self.run(&[start, commands].concat()).await;
+        if outcome.is_err() {
+            // The mark is the list's last command, so what has the name and no mark is unfinished.
+            let unmarked = format!("#{{?{SESSION_OPTION},0,1}}");
+            let target = format!("={id}:");
+            let kill = format!("kill-session -t ={id}");
+            let cleared =
+                self.run(&["if-shell".into(), "-F".into(), "-t".into(), target, unmarked, kill]).await;
+            if let Err(error) = cleared {
+                tracing::debug!(session = %id, %error, "nothing of the unfinished session is left");
+            }
+        }
+        outcome.map(drop).map_err(Into::into)
+    }
+
+    /// Ends a session. One that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`TmuxError`].
+    pub async fn end(&self, id: &SessionId) -> Result<(), TmuxError> {
+        let Some(Target(target)) = self.sessions().await?.remove(id) else { return Ok(()) };
+        // Asked again by the server itself: another server may have come since, with the same address.
+        let same = format!("#{{==:#{{{SESSION_OPTION}}},{id}}}");
+        let kill = format!("kill-session -t {target}");
+        self.run(&["if-shell".into(), "-F".into(), "-t".into(), target, same, kill]).await?;
+        Ok(())
+    }
+
+    /// The command line that attaches a terminal to a session.
+    #[must_use]
+    pub fn attach_argv(&self, target: &Target, role: Role) -> Vec<String> {
+        // -N: attaching never starts a server. -u: every browser's terminal is UTF-8.
+        let mut argv = vec![
+            self.program.to_string_lossy().into_owned(),
+            "-u".into(),
+            "-N".into(),
+            "-S".into(),
+            self.socket.to_string_lossy().into_owned(),
+            "attach-session".into(),
+            "-t".into(),
+            target.0.clone(),
+        ];
+        if role == Role::Viewer {
+            argv.extend(["-f".into(), "read-only,ignore-size".into()]);
+        }
+        argv
+    }
+
+    pub(super) async fn run(&self, command: &[String]) -> Result<String, CommandError> {
+        let fixed = [Path::new("-S"), &self.socket, Path::new("-f"), &self.config].map(Path::as_os_str);
+        let args = fixed.into_iter().chain(command.iter().map(std::ffi::OsStr::new));
+        Invocation::new(&self.program, args).with_env(self.env.clone()).run().await
+    }
+}
+
+/// A word as an argument of tmux: one that ends in a semicolon would end the command.
+pub(super) fn word(word: String) -> String {
+    match word.strip_suffix(';') {
+        Some(start) => format!("{start}\\;"),
+        None => word,
+    }
+}
+
+/// The server's process id and the sessions of Berth.
+fn parse_listing(listing: &str) -> (Option<i32>, BTreeMap<SessionId, Target>) {
+    let mut server = None;
+    let mut sessions = BTreeMap::new();
+    for line in listing.lines() {
+        let Some((pid, session)) = line.split_once(' ') else { continue };
+        server = pid.parse().ok().or(server);
+        // Sessions that the user made have no mark; what does not parse is not ours either.
+        if let Some((address, mark)) = session.split_once(' ')
+            && let Ok(id) = mark.parse::<SessionId>()
+        {
+            sessions.entry(id).or_insert_with(|| Target(address.to_owned()));
+        }
+    }
+    (server, sessions)
+}
+
+fn is_no_server(stderr: &str) -> bool {
+    ["no server running on", "error connecting to", "server exited"]
+        .iter()
+        .any(|words| stderr.contains(words))
+}
+
+/// Major and minor of what `tmux -V` says: `tmux 3.3a`, `tmux next-3.6`.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let start = text.find(|c: char| c.is_ascii_digit())?;
+    let (major, rest) = text[start..].split_once('.')?;
+    Some((major.parse().ok()?, digits(rest).parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_known_by_their_mark_alone() {
+        let (id, other) = (SessionId::random(), SessionId::random());
+        let listing = format!("7 $0 {id}\n7 $1 \n7 $2 made-by-hand\n7 $3 {id}\n7 $10 {other}\n");
+        let (server, sessions) = parse_listing(&listing);
+        assert_eq!(server, Some(7));
+        assert_eq!(sessions.len(), 2);
+        assert_eq!((&sessions[&id], &sessions[&other]), (&Target("$0".into()), &Target("$10".into())));
+    }
+
+    #[test]
+    fn versions_of_every_shape_are_read() {
+        assert_eq!(parse_version("tmux 3.3a\n"), Some((3, 3)));
+        assert_eq!(parse_version("tmux next-3.6"), Some((3, 6)));
+        assert_eq!(parse_version("tmux 2.9"), Some((2, 9)));
+        assert_eq!(parse_version("tmux master"), None);
+    }
+
+    #[test]
+    fn a_viewer_only_looks() {
+        let runtime = RuntimeDir::at(Path::new("/run/box"));
+        let tmux = Tmux::new("/usr/bin/tmux".into(), &runtime, vec![]);
+        let editor = tmux.attach_argv(&Target("$3".into()), Role::Editor);
+        let expected = "/usr/bin/tmux -u -N -S /run/box/tmux.sock attach-session -t $3";
+        assert_eq!(editor.join(" "), expected);
+        let viewer = tmux.attach_argv(&Target("$3".into()), Role::Viewer);
+        assert_eq!(viewer.join(" "), format!("{expected} -f read-only,ignore-size"));
+    }
+}

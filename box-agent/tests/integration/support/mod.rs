@@ -1,0 +1,8 @@
+//! What the tests share.
+
+pub mod agent;
+pub mod ca;
+pub mod door;
+pub mod gateway;
+pub mod programs;
+pub mod wait;
