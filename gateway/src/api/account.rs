@@ -1,0 +1,41 @@
+//! Who is signed in, and signing out.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::StatusCode;
+use http::header::SET_COOKIE;
+
+use super::ApiError;
+use super::views::{Error, Me, User};
+use crate::app::SharedApp;
+use crate::auth::clear_cookie;
+use crate::changes::Change;
+use crate::store::{BrowserSession, CurrentUser};
+
+/// Who is signed in.
+#[utoipa::path(get, path = "/api/v1/me", responses(
+    (status = 200, body = Me), (status = 401, body = Error)
+))]
+pub async fn me(State(app): State<SharedApp>, Extension(user): Extension<CurrentUser>) -> Json<Me> {
+    Json(Me {
+        user: User { id: user.id.into(), name: user.name },
+        installation: app.installation.id.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Signs this browser out: its terminals and event streams end at once.
+#[utoipa::path(post, path = "/api/v1/sign-out", responses(
+    (status = 204), (status = 401, body = Error)
+))]
+pub async fn sign_out(
+    State(app): State<SharedApp>,
+    Extension(browser): Extension<BrowserSession>,
+) -> Result<Response, ApiError> {
+    app.store.sign_out(browser.clone()).await?;
+    app.terminals.end_browser_session(&browser);
+    app.changes.publish(Change::SignedOut(browser));
+    let cookie = clear_cookie(&app.installation.id, &app.origin);
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}

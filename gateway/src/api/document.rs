@@ -1,0 +1,48 @@
+//! The OpenAPI description, made from the handlers.
+
+use axum::Json;
+use utoipa::OpenApi;
+use utoipa::openapi;
+
+use super::views::{DeletedSession, Snapshot};
+use super::{account, audit, events, exec, input, screen, sessions, terminal, workspaces};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Berth",
+        description = "The gateway's API. State changes and WebSockets need the console's own `Origin`."
+    ),
+    paths(
+        show,
+        account::me,
+        account::sign_out,
+        events::stream,
+        workspaces::list,
+        workspaces::show,
+        sessions::list,
+        sessions::create,
+        sessions::show,
+        sessions::rename,
+        sessions::end,
+        screen::show,
+        input::send,
+        exec::run,
+        audit::list,
+        terminal::ticket,
+        terminal::attach,
+    ),
+    components(schemas(Snapshot, DeletedSession))
+)]
+struct Description;
+
+/// The description of every route.
+pub fn description() -> openapi::OpenApi {
+    Description::openapi()
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200)))]
+pub async fn show() -> Json<openapi::OpenApi> {
+    Json(description())
+}

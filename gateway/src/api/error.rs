@@ -1,0 +1,150 @@
+//! Errors of the front: a status, a stable word and a sentence.
+
+use axum::extract::rejection::JsonRejection;
+use axum::response::{IntoResponse, Response};
+use berth_protocol::error::ErrorBody;
+use berth_protocol::ids::RequestId;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::boxes::DoorError;
+use crate::store::StoreError;
+
+/// An error as a client sees it. The request's id is added on the way out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    /// An error with the given status, stable word and sentence.
+    #[must_use]
+    pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into() }
+    }
+
+    /// Nobody is signed in.
+    #[must_use]
+    pub fn not_signed_in() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "sign in first: ask for a sign-in link")
+    }
+
+    /// The page that made the request is not ours.
+    #[must_use]
+    pub fn wrong_origin() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "wrong_origin", "this request must come from the console's own page")
+    }
+
+    /// There is no such workspace, or not for this user.
+    #[must_use]
+    pub fn workspace_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "workspace_not_found", "there is no such workspace")
+    }
+
+    /// There is no such session, or not for this user.
+    #[must_use]
+    pub fn session_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "session_not_found", "there is no such session")
+    }
+
+    /// The box does not answer.
+    #[must_use]
+    pub fn box_offline() -> Self {
+        let message =
+            "the box can't be reached; its sessions go on, and this page reconnects when it is back";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "box_offline", message)
+    }
+
+    /// The ticket is no good.
+    #[must_use]
+    pub fn ticket_invalid() -> Self {
+        let message = "the terminal ticket is unknown, used, too old or for another session";
+        Self::new(StatusCode::UNAUTHORIZED, "ticket_invalid", message)
+    }
+
+    /// The body is not what the route takes.
+    #[must_use]
+    pub fn malformed(rejection: &JsonRejection) -> Self {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::new(rejection.status(), "too_large", "the request's body is too large");
+        }
+        let message = format!("the request's body is not understood: {}", rejection.body_text());
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    /// There is nothing at this path.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+    }
+
+    /// The path exists, the method does not.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path has no such method")
+    }
+
+    /// Its stable word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// The answer's body, naming the request.
+    #[must_use]
+    pub fn body(&self, request_id: RequestId) -> ErrorBody {
+        ErrorBody::new(self.kind, &self.message, Some(request_id))
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", error.to_string()),
+            StoreError::TooManySessions(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_sessions", error.to_string())
+            }
+            other => {
+                tracing::error!(error = %berth_daemon::exit::chain(&other), "store failed");
+                let message = "the gateway failed; its log says why under the request id";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+            }
+        }
+    }
+}
+
+impl From<DoorError> for ApiError {
+    fn from(error: DoorError) -> Self {
+        tracing::info!(error = %berth_daemon::exit::chain(&error), "box did not open a terminal");
+        let unavailable = |kind, message: &str| Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, message);
+        match error {
+            DoorError::Unreachable(_) | DoorError::Lost(_) => Self::box_offline(),
+            DoorError::SessionUnknown => {
+                unavailable("session_not_running", "the box does not run this session yet; try again")
+            }
+            DoorError::Refused { .. } | DoorError::Nonsense => {
+                unavailable("terminal_unavailable", "the box has no terminal to offer just now; try again")
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// The body is written where the request's id is known: by the front's outermost layer, which finds the
+    /// error among the response's extensions.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response.extensions_mut().insert(self);
+        response
+    }
+}

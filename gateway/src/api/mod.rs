@@ -1,0 +1,31 @@
+//! The API under `/api/v1`: one table of routes, each with its policy.
+//!
+//! | file | what |
+//! |---|---|
+//! | `routes` | the table, and the router made from it |
+//! | `policy` | user → workspace → session, resolved in one place before any handler runs |
+//! | `error` | how errors look |
+//! | `document` | the OpenAPI description, compared with the table |
+//! | `views` | what answers look like |
+//! | `account`, `workspaces`, `sessions`, `events`, `terminal` | handlers |
+//! | `screen`, `input`, `exec`, `audit` | handlers of what needs no terminal; `commands` is what they share |
+
+mod account;
+mod audit;
+mod commands;
+mod document;
+mod error;
+mod events;
+mod exec;
+mod input;
+mod policy;
+mod routes;
+mod screen;
+mod sessions;
+mod terminal;
+mod views;
+mod workspaces;
+
+pub use error::ApiError;
+pub use policy::Policy;
+pub use routes::{PREFIX, Route, router, routes};

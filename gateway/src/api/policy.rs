@@ -1,0 +1,121 @@
+//! Who may call a route: resolved once, before the handler, and not to be bypassed by it.
+//!
+//! The router puts [`enforce`] in front of every route with the route's own [`Policy`]. It resolves user →
+//! workspace → session and hands the handler what it found; a handler that needs a session can get it from
+//! there only. What a user may not see does not exist for them: 404, as for what does not exist.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, RequestExt};
+use berth_protocol::ids::{SessionId, WorkspaceId};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+use super::ApiError;
+use crate::app::SharedApp;
+use crate::auth::read_cookie;
+use crate::store::{BrowserSession, CurrentUser, Session, Workspace};
+
+/// What a route demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Nothing: the answer holds no user's data.
+    Public,
+    /// A signed-in user.
+    SignedIn,
+    /// A signed-in user who may use the path's `{workspace}`.
+    Workspace,
+    /// A signed-in user who may use the path's `{session}`, by way of its workspace.
+    Session,
+    /// A ticket, which the handler takes; this checks that our own page asks.
+    Ticket,
+}
+
+/// A workspace that the caller may use.
+#[derive(Debug, Clone)]
+pub struct InWorkspace(pub Workspace);
+
+/// A session that the caller may use.
+#[derive(Debug, Clone)]
+pub struct InSession(pub Session);
+
+impl<S: Send + Sync> FromRequestParts<S> for InWorkspace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(ApiError::workspace_not_found)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InSession {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(ApiError::session_not_found)
+    }
+}
+
+/// The layer in front of each route.
+pub async fn enforce(
+    State(app): State<SharedApp>,
+    Extension(policy): Extension<Policy>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match admit(&app, policy, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn admit(app: &SharedApp, policy: Policy, request: &mut Request) -> Result<(), ApiError> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let ours = app.origin.is_origin(request.headers());
+    if (!reads || policy == Policy::Ticket) && !ours {
+        return Err(ApiError::wrong_origin());
+    }
+    if matches!(policy, Policy::Public | Policy::Ticket) {
+        return Ok(());
+    }
+    let (user, browser) = signed_in(app, request.headers()).await?;
+    match policy {
+        Policy::Workspace => {
+            let id = parameter::<WorkspaceId>(request, "workspace").await;
+            let id = id.ok_or_else(ApiError::workspace_not_found)?;
+            let workspace = usable(app, &user, id).await?.ok_or_else(ApiError::workspace_not_found)?;
+            request.extensions_mut().insert(InWorkspace(workspace));
+        }
+        Policy::Session => {
+            let id = parameter::<SessionId>(request, "session").await;
+            let session = app.store.session(id.ok_or_else(ApiError::session_not_found)?).await?;
+            let session = session.ok_or_else(ApiError::session_not_found)?;
+            let workspace = usable(app, &user, session.workspace.clone()).await?;
+            workspace.ok_or_else(ApiError::session_not_found)?;
+            request.extensions_mut().insert(InSession(session));
+        }
+        Policy::Public | Policy::SignedIn | Policy::Ticket => {}
+    }
+    request.extensions_mut().insert(user);
+    request.extensions_mut().insert(browser);
+    Ok(())
+}
+
+async fn signed_in(app: &SharedApp, headers: &HeaderMap) -> Result<(CurrentUser, BrowserSession), ApiError> {
+    let token = read_cookie(headers, &app.installation.id, &app.origin);
+    let token = token.ok_or_else(ApiError::not_signed_in)?;
+    app.store.browser_session(&token).await?.ok_or_else(ApiError::not_signed_in)
+}
+
+/// The workspace, if the user may use it.
+async fn usable(app: &SharedApp, user: &CurrentUser, id: WorkspaceId) -> Result<Option<Workspace>, ApiError> {
+    let view = app.store.workspace_view(id).await?;
+    Ok(view.map(|view| view.workspace).filter(|workspace| workspace.owner == user.id))
+}
+
+async fn parameter<T: std::str::FromStr>(request: &mut Request, name: &str) -> Option<T> {
+    let Path(parameters) = request.extract_parts::<Path<HashMap<String, String>>>().await.ok()?;
+    parameters.get(name)?.parse().ok()
+}

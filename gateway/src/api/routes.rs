@@ -1,0 +1,114 @@
+//! The table of routes. A route can't be added without a policy, and the tests below hold the OpenAPI
+//! description to the table.
+
+use std::convert::Infallible;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::{Extension, Router, middleware};
+use berth_protocol::control::{MAX_EXEC_BODY, MAX_INPUT_BODY};
+use http::Method;
+
+use super::policy::{Policy, enforce};
+use super::{account, audit, document, events, exec, input, screen, sessions, terminal, workspaces};
+use crate::app::SharedApp;
+
+/// What every path of the API begins with.
+pub const PREFIX: &str = "/api/v1";
+
+/// One method of one path.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path behind [`PREFIX`], with parameters in braces.
+    pub path: &'static str,
+    /// What the route demands of its caller.
+    pub policy: Policy,
+    handler: MethodRouter<SharedApp>,
+}
+
+/// Every route of the API.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    let route = |method, path, policy, handler| Route { method, path, policy, handler };
+    vec![
+        route(Method::GET, "/openapi.json", Policy::Public, get(document::show)),
+        route(Method::GET, "/me", Policy::SignedIn, get(account::me)),
+        route(Method::POST, "/sign-out", Policy::SignedIn, post(account::sign_out)),
+        route(Method::GET, "/events", Policy::SignedIn, get(events::stream)),
+        route(Method::GET, "/workspaces", Policy::SignedIn, get(workspaces::list)),
+        route(Method::GET, "/workspaces/{workspace}", Policy::Workspace, get(workspaces::show)),
+        route(Method::GET, "/workspaces/{workspace}/sessions", Policy::Workspace, get(sessions::list)),
+        route(Method::POST, "/workspaces/{workspace}/sessions", Policy::Workspace, post(sessions::create)),
+        route(Method::GET, "/workspaces/{workspace}/audit", Policy::Workspace, get(audit::list)),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/exec",
+            Policy::Workspace,
+            post(exec::run).layer(DefaultBodyLimit::max(MAX_EXEC_BODY)),
+        ),
+        route(Method::GET, "/sessions/{session}", Policy::Session, get(sessions::show)),
+        route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),
+        route(Method::DELETE, "/sessions/{session}", Policy::Session, delete(sessions::end)),
+        route(Method::GET, "/sessions/{session}/screen", Policy::Session, get(screen::show)),
+        route(
+            Method::POST,
+            "/sessions/{session}/input",
+            Policy::Session,
+            post(input::send).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
+        ),
+        route(Method::POST, "/sessions/{session}/ticket", Policy::Session, post(terminal::ticket)),
+        route(Method::GET, "/sessions/{session}/terminal", Policy::Ticket, get(terminal::attach)),
+    ]
+}
+
+/// The router made from the table.
+pub fn router(app: &SharedApp) -> Router<SharedApp> {
+    routes().into_iter().fold(Router::new(), |router, route| {
+        let guarded = route
+            .handler
+            .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), enforce))
+            .layer(Extension(route.policy));
+        router.route(&format!("{PREFIX}{}", route.path), guarded)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_description_has_exactly_the_routes_of_the_table() {
+        let table: BTreeSet<(String, String)> = routes()
+            .iter()
+            .map(|route| (route.method.as_str().to_lowercase(), format!("{PREFIX}{}", route.path)))
+            .collect();
+        let document = serde_json::to_value(document::description()).unwrap();
+        let described: BTreeSet<(String, String)> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(|method| (method.clone(), path.clone()))
+            })
+            .collect();
+        assert_eq!(table, described);
+        assert!(!table.is_empty());
+    }
+
+    #[test]
+    fn paths_with_an_owner_are_resolved_by_their_policy() {
+        for route in routes() {
+            let expected = match route.path {
+                path if path.ends_with("/terminal") => Policy::Ticket,
+                path if path.contains("{session}") => Policy::Session,
+                path if path.contains("{workspace}") => Policy::Workspace,
+                "/openapi.json" => Policy::Public,
+                _ => Policy::SignedIn,
+            };
+            assert_eq!(route.policy, expected, "{} {}", route.method, route.path);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What every request handler and every link can reach.
+
+use std::sync::Arc;
+
+use berth_protocol::ids::GatewayId;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Origin;
+use crate::boxes::Boxes;
+use crate::ca::CertificateAuthority;
+use crate::changes::Changes;
+use crate::metrics::Metrics;
+use crate::store::{Installation, Store};
+use crate::terminals::Terminals;
+
+/// The parts of a running gateway, shared by handle.
+pub type SharedApp = Arc<App>;
+
+/// The parts of a running gateway.
+pub struct App {
+    /// The installation that this gateway serves.
+    pub installation: Installation,
+    /// This gateway.
+    pub gateway: GatewayId,
+    /// Everything that is remembered.
+    pub store: Store,
+    /// Signs boxes.
+    pub ca: CertificateAuthority,
+    /// The origin that browsers use.
+    pub origin: Origin,
+    /// Tells what changed.
+    pub changes: Changes,
+    /// Doors of boxes.
+    pub boxes: Boxes,
+    /// Open terminals.
+    pub terminals: Terminals,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Cancelled when the gateway is to stop.
+    pub stopping: CancellationToken,
+    /// Tasks that are waited for when it does.
+    pub tasks: TaskTracker,
+}

@@ -1,0 +1,23 @@
+//! Who makes a request, and from where.
+//!
+//! | file | what |
+//! |---|---|
+//! | `origin` | the one origin that browsers use: checks of `Host` and `Origin` |
+//! | `cookie` | the browser session's cookie, named by the installation |
+//! | `secret` | secrets that are handed out once |
+
+mod cookie;
+mod origin;
+mod secret;
+
+pub use cookie::{clear_cookie, read_cookie, set_cookie};
+pub use origin::Origin;
+pub use secret::new_secret;
+
+use std::time::Duration;
+
+/// How long a browser stays signed in.
+pub const BROWSER_SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a sign-in link works.
+pub const SIGN_IN_LINK: Duration = Duration::from_secs(15 * 60);

@@ -1,0 +1,127 @@
+//! Commands through a door: screen, input, exec.
+
+use std::time::Duration;
+
+use berth_protocol::control::{
+    EXEC_PATH, Exec, ExecExit, ExecLine, Input, MAX_EXEC_OUTPUT, MAX_SCREEN_BYTES, PaneAddress, input_path,
+    screen_path,
+};
+use berth_protocol::door::HEADER_REQUEST_ID;
+use berth_protocol::ids::{RequestId, SessionId};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HOST;
+use hyper::{Method, Request, Response};
+use serde::Serialize;
+
+use super::dial::DoorConnection;
+use super::door::{DoorError, read, refusal, send};
+use super::lines::Lines;
+
+/// How long a box may take to begin an answer. It starts with the first byte of the request, which may be large.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A command, as often as it has to be asked.
+#[derive(Debug)]
+pub(super) struct Command {
+    method: Method,
+    path: String,
+    request_id: RequestId,
+    body: Bytes,
+}
+
+impl Command {
+    pub(super) fn screen(session: &SessionId, address: PaneAddress, request_id: &RequestId) -> Self {
+        let path = screen_path(session, address);
+        Self { method: Method::GET, path, request_id: request_id.clone(), body: Bytes::new() }
+    }
+
+    pub(super) fn input(session: &SessionId, input: &Input, request_id: &RequestId) -> Self {
+        Self::post(input_path(session), input, request_id)
+    }
+
+    pub(super) fn exec(exec: &Exec, request_id: &RequestId) -> Self {
+        Self::post(EXEC_PATH.to_owned(), exec, request_id)
+    }
+
+    fn post(path: String, body: &impl Serialize, request_id: &RequestId) -> Self {
+        // Plain data: it always serialises.
+        let body = serde_json::to_vec(body).unwrap_or_default().into();
+        Self { method: Method::POST, path, request_id: request_id.clone(), body }
+    }
+
+    fn request(&self) -> http::Result<Request<Full<Bytes>>> {
+        Request::builder()
+            .method(self.method.clone())
+            .uri(&self.path)
+            .header(HOST, "box")
+            .header(HEADER_REQUEST_ID, self.request_id.as_str())
+            .body(Full::new(self.body.clone()))
+    }
+}
+
+/// Asks a command whose answer comes as a whole. The connection can be used again, unless the outcome is
+/// [`DoorError::Lost`] or [`DoorError::Nonsense`].
+pub(super) async fn ask(door: &mut DoorConnection, command: &Command) -> Result<Bytes, DoorError> {
+    let response = accepted(door, command).await?;
+    read(response, MAX_SCREEN_BYTES).await
+}
+
+/// Starts a command whose answer goes on.
+pub(super) async fn exec(mut door: DoorConnection, command: &Command) -> Result<ExecOutput, DoorError> {
+    let body = accepted(&mut door, command).await?.into_body();
+    Ok(ExecOutput { body, lines: Lines::default(), left: MAX_EXEC_OUTPUT, _door: door })
+}
+
+async fn accepted(door: &mut DoorConnection, command: &Command) -> Result<Response<Incoming>, DoorError> {
+    let response = send(door, command.request(), ANSWER_TIMEOUT).await?;
+    if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+}
+
+/// What a command says. Dropping it ends the command: the connection goes, and the box notices.
+#[derive(Debug)]
+pub struct ExecOutput {
+    body: Incoming,
+    lines: Lines,
+    left: usize,
+    _door: DoorConnection,
+}
+
+impl ExecOutput {
+    /// The next line. After an [`ExecLine::Exit`] there is none.
+    pub async fn next(&mut self) -> ExecLine {
+        let lost = ExecLine::Exit { exit: ExecExit::LOST };
+        loop {
+            match self.lines.next() {
+                Ok(Some(line)) => match serde_json::from_slice(&line) {
+                    Ok(line) => return self.bounded(line),
+                    Err(error) => {
+                        tracing::warn!(%error, "a box said something that is no line of an exec's answer");
+                        return lost;
+                    }
+                },
+                Ok(None) => {}
+                Err(_) => return lost,
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.lines.push(data);
+                    }
+                }
+                Some(Err(_)) | None => return lost,
+            }
+        }
+    }
+
+    /// A box keeps to the bound by itself; one that does not is not believed.
+    fn bounded(&mut self, line: ExecLine) -> ExecLine {
+        if let ExecLine::Output { data, .. } = &line {
+            let Some(left) = self.left.checked_sub(data.len()) else {
+                return ExecLine::Exit { exit: ExecExit::TRUNCATED };
+            };
+            self.left = left;
+        }
+        line
+    }
+}

@@ -1,0 +1,103 @@
+//! Dialling a box: TCP, then TLS 1.3 in which the box must show the exact name that was meant.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_protocol::ids::{InstallationId, InstanceId};
+use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_name};
+use berth_protocol::trust::{Admit, Dates, PeerVerifier};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, TlsStream};
+
+use super::routes::Route;
+
+/// How long one address may take to answer, TLS included.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// TCP asks a silent peer after this time ...
+const KEEPALIVE: Duration = Duration::from_secs(25);
+
+/// ... and gives unacknowledged bytes up after this one.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that the kernel takes ahead of what the network takes. More would only be older when it arrives: a
+/// terminal whose reader stalled begins with them before it is redrawn.
+const NOTSENT: u32 = 8 * 1024;
+
+/// A connection with a box, whichever side dialled it.
+pub type BoxStream = TlsStream<TcpStream>;
+
+/// A connection to a door that leads nowhere yet.
+#[derive(Debug)]
+pub(super) struct DoorConnection {
+    /// Takes requests.
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    /// How the connection came about.
+    pub(super) route: Route,
+}
+
+/// Dials boxes in this gateway's name.
+pub struct Dialer {
+    installation: InstallationId,
+    credentials: Credentials,
+    roots: Vec<CertificateDer<'static>>,
+}
+
+impl Dialer {
+    /// A dialler that shows `credentials` and believes `roots`.
+    #[must_use]
+    pub fn new(
+        installation: InstallationId,
+        credentials: Credentials,
+        roots: Vec<CertificateDer<'static>>,
+    ) -> Self {
+        Self { installation, credentials, roots }
+    }
+
+    /// The TLS settings with which exactly this instance is reached.
+    pub(super) fn config_for(&self, instance: &InstanceId) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let admit = Admit::Box(self.installation.clone(), instance.clone());
+        let verifier = PeerVerifier::new(self.roots.clone(), admit, Dates::Judged);
+        Ok(Arc::new(client_config(Some(self.credentials.clone()), verifier, ALPN_DOOR)?))
+    }
+}
+
+/// Dials one address.
+pub(super) async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<BoxStream> {
+    let connect = async {
+        let tcp = TcpStream::connect(address).await?;
+        tune(&tcp)?;
+        Ok(TlsConnector::from(config).connect(server_name(), tcp).await?.into())
+    };
+    timeout(DIAL_TIMEOUT, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Speaks the door's protocol over a connection.
+pub(super) async fn speak(stream: BoxStream, route: Route) -> io::Result<DoorConnection> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "door connection ended");
+        }
+    });
+    Ok(DoorConnection { sender, route })
+}
+
+/// Keystrokes are not held back, a peer that vanished is noticed, and nothing grows old in a send buffer.
+pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    socket.set_tcp_notsent_lowat(NOTSENT)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}

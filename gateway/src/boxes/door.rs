@@ -1,0 +1,142 @@
+//! Requests through a door: status, and streams to the terminal. Commands are in [`super::control`].
+
+use std::io;
+use std::time::Duration;
+
+use berth_protocol::door::{
+    HEADER_ATTACHMENT, HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, KIND_SESSION_UNKNOWN,
+    Role, STATUS_PATH, Status, TARGET_TTYD,
+};
+use berth_protocol::error::ErrorBody;
+use berth_protocol::ids::{AttachmentId, ClientId, RequestId, SessionId};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HOST;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::dial::{BoxStream, DoorConnection};
+
+/// How long a box may take to answer a request.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read, bytes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// Why a door gave no answer, or not the one hoped for.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// No address answered, or none is known.
+    #[error("the box can't be reached")]
+    Unreachable(#[source] Option<io::Error>),
+    /// The connection broke, or the box took too long.
+    #[error("the box stopped answering")]
+    Lost(#[source] Option<hyper::Error>),
+    /// The box does not run the session.
+    #[error("the box does not run this session")]
+    SessionUnknown,
+    /// The box refused, in its own words.
+    #[error("the box refused: {message}")]
+    Refused {
+        /// The stable word.
+        kind: String,
+        /// The sentence.
+        message: String,
+    },
+    /// The box said something that is not of the door's protocol.
+    #[error("the box gave an answer that is not understood")]
+    Nonsense,
+}
+
+impl From<hyper::Error> for DoorError {
+    fn from(error: hyper::Error) -> Self {
+        Self::Lost(Some(error))
+    }
+}
+
+/// Who attaches to what.
+#[derive(Debug, Clone)]
+pub struct TerminalRequest {
+    /// The session.
+    pub session: SessionId,
+    /// What the attachment may do.
+    pub role: Role,
+    /// The client that attaches.
+    pub client: ClientId,
+    /// The request, for both logs.
+    pub request_id: RequestId,
+}
+
+/// A stream through a door.
+pub struct DoorStream {
+    /// The connection, which belongs to this stream alone.
+    pub io: BoxStream,
+    /// Bytes that arrived together with the door's answer.
+    pub leftover: Bytes,
+}
+
+pub(super) async fn status(door: &mut DoorConnection) -> Result<Status, DoorError> {
+    let request = Request::get(STATUS_PATH).header(HOST, "box").body(Full::default());
+    let response = send(door, request, ANSWER_TIMEOUT).await?;
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    let body = read(response, MAX_ANSWER).await?;
+    serde_json::from_slice(&body).map_err(|_| DoorError::Nonsense)
+}
+
+pub(super) async fn open_terminal(
+    mut door: DoorConnection,
+    terminal: &TerminalRequest,
+) -> Result<(DoorStream, AttachmentId), DoorError> {
+    let request = Request::builder()
+        .method(Method::CONNECT)
+        .uri(TARGET_TTYD)
+        .header(HOST, TARGET_TTYD)
+        .header(HEADER_SESSION, terminal.session.as_str())
+        .header(HEADER_ROLE, terminal.role.to_string())
+        .header(HEADER_CLIENT, terminal.client.as_str())
+        .header(HEADER_REQUEST_ID, terminal.request_id.as_str())
+        .body(Full::default());
+    let response = send(&mut door, request, ANSWER_TIMEOUT).await?;
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    let attachment = response
+        .headers()
+        .get(HEADER_ATTACHMENT)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .ok_or(DoorError::Nonsense)?;
+    let upgraded = hyper::upgrade::on(response).await?;
+    let parts = upgraded.downcast::<TokioIo<BoxStream>>().map_err(|_| DoorError::Nonsense)?;
+    Ok((DoorStream { io: parts.io.into_inner(), leftover: parts.read_buf }, attachment))
+}
+
+pub(super) async fn send(
+    door: &mut DoorConnection,
+    request: http::Result<Request<Full<Bytes>>>,
+    limit: Duration,
+) -> Result<Response<Incoming>, DoorError> {
+    let request = request.map_err(|_| DoorError::Nonsense)?;
+    let answer = async {
+        door.sender.ready().await?;
+        door.sender.send_request(request).await
+    };
+    timeout(limit, answer).await.map_err(|_| DoorError::Lost(None))?.map_err(DoorError::from)
+}
+
+pub(super) async fn read(response: Response<Incoming>, limit: usize) -> Result<Bytes, DoorError> {
+    let body = Limited::new(response.into_body(), limit).collect();
+    let body = timeout(ANSWER_TIMEOUT, body).await.map_err(|_| DoorError::Lost(None))?;
+    Ok(body.map_err(|_| DoorError::Nonsense)?.to_bytes())
+}
+
+pub(super) async fn refusal(response: Response<Incoming>) -> DoorError {
+    let Ok(body) = read(response, MAX_ANSWER).await else { return DoorError::Nonsense };
+    match serde_json::from_slice::<ErrorBody>(&body) {
+        Ok(body) if body.error.kind == KIND_SESSION_UNKNOWN => DoorError::SessionUnknown,
+        Ok(body) => DoorError::Refused { kind: body.error.kind, message: body.error.message },
+        Err(_) => DoorError::Nonsense,
+    }
+}

@@ -1,0 +1,197 @@
+//! Boxes in one process: real TLS on loopback, with the agents' part played here.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_protocol::ids::{GatewayId, InstallationId, InstanceId, WorkspaceId};
+use berth_protocol::name::BerthName;
+use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_config, server_name};
+use berth_protocol::trust::{Admit, Dates, PeerVerifier};
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::ca::CertificateAuthority;
+
+/// What a door answers when it is asked for its status.
+const STATUS: &str = include_str!("../../protocol/data/v1/door_status.json");
+
+/// Loopback addresses that no other test uses.
+const PUBLIC: &str = "127.77.5.1";
+const TAILSCALE: &str = "127.77.5.2";
+
+/// A gateway's part of an installation.
+struct Here {
+    installation: InstallationId,
+    ca: CertificateAuthority,
+    metrics: Arc<Metrics>,
+    boxes: Boxes,
+}
+
+impl Here {
+    fn new() -> Self {
+        let installation = InstallationId::random();
+        let new = CertificateAuthority::generate(&installation).unwrap();
+        let ca = CertificateAuthority::load(&new.certificate_pem, &new.key_pem).unwrap();
+        let gateway = BerthName::Gateway { installation: installation.clone(), gateway: GatewayId::random() };
+        let credentials = ca.gateway_credentials(&gateway).unwrap();
+        let dialer = Dialer::new(installation.clone(), credentials, vec![ca.certificate().clone()]);
+        let metrics = Arc::new(Metrics::default());
+        let boxes = Boxes::new(dialer, Changes::default(), metrics.clone(), CancellationToken::new());
+        Self { installation, ca, metrics, boxes }
+    }
+
+    /// Credentials as enrolment gives them, but for who made the key.
+    fn credentials(&self, instance: &InstanceId) -> Credentials {
+        let name = BerthName::Box { installation: self.installation.clone(), instance: instance.clone() };
+        self.ca.gateway_credentials(&name).unwrap()
+    }
+
+    /// Opens a box's door at an address.
+    fn open_door(&self, instance: &InstanceId, listener: TcpListener) -> JoinHandle<()> {
+        let admit = Admit::AnyGateway(self.installation.clone());
+        let verifier = PeerVerifier::new(vec![self.ca.certificate().clone()], admit, Dates::Ignored);
+        let config = server_config(self.credentials(instance), verifier, &[ALPN_DOOR]).unwrap();
+        let acceptor = TlsAcceptor::from(config);
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                if let Ok(tls) = acceptor.accept(tcp).await {
+                    tokio::spawn(be_a_door(tls.into()));
+                }
+            }
+        })
+    }
+
+    /// A connection that a box dialled, as the link listener hands it over. Its door works.
+    async fn dialled_by(&self, instance: &InstanceId) -> BoxStream {
+        let roots = vec![self.ca.certificate().clone()];
+        let gateways = Admit::AnyGateway(self.installation.clone());
+        let verifier = PeerVerifier::new(roots.clone(), gateways, Dates::Ignored);
+        let client = client_config(Some(self.credentials(instance)), verifier, ALPN_DOOR).unwrap();
+        let gateway =
+            BerthName::Gateway { installation: self.installation.clone(), gateway: GatewayId::random() };
+        let boxes = Admit::AnyBox(self.installation.clone());
+        let verifier = PeerVerifier::new(roots, boxes, Dates::Judged);
+        let credentials = self.ca.gateway_credentials(&gateway).unwrap();
+        let server = server_config(credentials, verifier, &[ALPN_DOOR]).unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let tcp = TcpStream::connect(address).await.unwrap();
+            let tls = TlsConnector::from(Arc::new(client)).connect(server_name(), tcp).await.unwrap();
+            be_a_door(tls.into()).await;
+        });
+        let (tcp, _) = listener.accept().await.unwrap();
+        TlsAcceptor::from(server).accept(tcp).await.unwrap().into()
+    }
+
+    fn handle(&self, instance: &Instance) -> Arc<BoxHandle> {
+        let dialer = self.boxes.dialer.clone();
+        BoxHandle::new(instance, dialer, self.metrics.clone(), CancellationToken::new())
+    }
+}
+
+async fn be_a_door(stream: BoxStream) {
+    let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(STATUS)))));
+    // The gateway drops connections whenever it likes.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn instance(door: Option<SocketAddr>) -> Instance {
+    Instance {
+        id: InstanceId::random(),
+        workspace: WorkspaceId::random(),
+        epoch: 1,
+        public_ip: door.map(|_| PUBLIC.parse().unwrap()),
+        tailscale_ip: door.map(|address| address.ip()),
+        door_port: door.map(|address| address.port()),
+        agent_version: None,
+        telemetry: None,
+    }
+}
+
+#[tokio::test]
+async fn a_better_way_that_comes_back_is_found_after_a_while() {
+    let here = Here::new();
+    let listener = TcpListener::bind((TAILSCALE, 0)).await.unwrap();
+    let instance = instance(Some(listener.local_addr().unwrap()));
+    let port = listener.local_addr().unwrap().port();
+    let _tailnet = here.open_door(&instance.id, listener);
+    let handle = here.handle(&instance);
+    handle.probe().await;
+    assert_eq!(handle.presence().route, Some(Route::Tailscale));
+
+    let _public = here.open_door(&instance.id, TcpListener::bind((PUBLIC, port)).await.unwrap());
+    handle.probe().await;
+    assert_eq!(handle.presence().route, Some(Route::Tailscale), "what works is left alone");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(5)).await;
+    tokio::time::resume();
+    handle.probe().await;
+    assert_eq!(handle.presence().route, Some(Route::Public));
+}
+
+#[tokio::test]
+async fn a_box_that_dials_back_answers_for_itself_alone() {
+    let here = Here::new();
+    let (asked, other) = (instance(None), instance(None));
+    here.boxes.learn(&asked);
+    here.boxes.learn(&other);
+    let mut wanted = here.boxes.link_begun(&asked.id);
+    assert_eq!(wanted.recv().await, Some(()));
+    // Another box is faster, and is not let in in place of the one that was asked.
+    here.boxes.dialled_back(&other.id, here.dialled_by(&other.id).await);
+    assert_eq!(here.metrics.dial_backs_dropped.get(), 1);
+    // Neither is one that was never enrolled, or that owns nothing any more.
+    let stranger = InstanceId::random();
+    here.boxes.dialled_back(&stranger, here.dialled_by(&stranger).await);
+
+    here.boxes.dialled_back(&asked.id, here.dialled_by(&asked.id).await);
+    assert_eq!(wanted.recv().await, Some(()), "a second one is to be ready");
+    here.boxes.dialled_back(&asked.id, here.dialled_by(&asked.id).await);
+    let handle = here.boxes.of(&asked.workspace).unwrap();
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while handle.presence().route != Some(Route::DialBack) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(here.metrics.dial_backs_dropped.get(), 1);
+}
+
+#[tokio::test]
+async fn a_box_is_offline_once_its_link_and_its_connections_are_gone() {
+    let here = Here::new();
+    let instance = instance(None);
+    let handle = here.handle(&instance);
+    let mut wanted = handle.link_begun();
+    let probed = async {
+        tokio::select! {
+            () = handle.probe() => {}
+            () = async {
+                while wanted.recv().await.is_some() {
+                    handle.dialled_back(here.dialled_by(&instance.id).await);
+                }
+            } => panic!("the link ended"),
+        }
+    };
+    probed.await;
+    assert_eq!(handle.presence().route, Some(Route::DialBack));
+    wanted.close();
+    handle.drop_warm();
+    let begun = std::time::Instant::now();
+    handle.probe().await;
+    assert_eq!((handle.presence().state, handle.presence().route), (PresenceState::Offline, None));
+    assert!(begun.elapsed() < Duration::from_secs(3), "nobody is waited for who can't be asked");
+}

@@ -1,0 +1,39 @@
+//! The front: the only thing that users ever reach.
+//!
+//! | file | what |
+//! |---|---|
+//! | `listener` | accept loop, TLS, bounds against slow clients |
+//! | `layers` | request ids, error bodies, the check of `Host`, security headers |
+//! | `assets` | the web UI, embedded in the binary |
+//! | `sign_in` | one-time links become cookies |
+
+mod assets;
+mod layers;
+mod listener;
+mod sign_in;
+mod tls;
+
+use axum::routing::{MethodFilter, get, on};
+use axum::{Router, middleware};
+
+use crate::api::{self, ApiError};
+use crate::app::SharedApp;
+
+pub use listener::serve;
+pub use sign_in::SIGN_IN_PATH;
+pub use tls::{TlsError, load as load_tls};
+
+/// Everything that the front answers.
+pub fn router(app: SharedApp) -> Router {
+    Router::new()
+        .merge(api::router(&app))
+        // Not `get`, which answers HEAD too: whoever only looks at a link must not use it up.
+        .route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(middleware::from_fn_with_state(app.clone(), layers::only_our_host))
+        .route("/healthz", get(async || "ok\n"))
+        .layer(middleware::from_fn_with_state(app.clone(), layers::security_headers))
+        .layer(middleware::from_fn_with_state(app.clone(), layers::name_request))
+        .with_state(app)
+}

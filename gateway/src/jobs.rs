@@ -1,0 +1,58 @@
+//! What is done again and again: forgetting, under a lease, so that one gateway of an installation does it; and
+//! looking for what other processes wrote.
+
+use std::time::Duration;
+
+use crate::app::SharedApp;
+use crate::changes::Change;
+use crate::store::StoreError;
+
+/// Time between rounds.
+const INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// The name of the lease.
+const LEASE: &str = "forget-expired";
+
+/// Time between looks for what another process wrote, such as `gateway workspace create`.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Tells everyone who watches when another process has written to the store, until the gateway stops.
+pub async fn watch_store(app: SharedApp) {
+    let mut known = None;
+    loop {
+        match app.store.foreign_writes().await {
+            Ok(found) => {
+                if known.replace(found).is_some_and(|before| before != found) {
+                    app.changes.publish(Change::Anything);
+                }
+            }
+            Err(error) => tracing::warn!(error = %berth_daemon::exit::chain(&error), "store not looked at"),
+        }
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+    }
+}
+
+/// Forgets what has expired, until the gateway stops.
+pub async fn forget_again(app: SharedApp) {
+    loop {
+        if let Err(error) = forget(&app).await {
+            tracing::warn!(error = %berth_daemon::exit::chain(&error), "job failed");
+        }
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+    }
+}
+
+async fn forget(app: &SharedApp) -> Result<(), StoreError> {
+    if app.store.hold_lease(LEASE, app.gateway.clone(), 2 * INTERVAL).await? {
+        app.store.forget_expired().await?;
+        let events = app.store.forget_history().await?;
+        tracing::debug!(events, "forgot what had expired");
+    }
+    Ok(())
+}

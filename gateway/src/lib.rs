@@ -1,0 +1,45 @@
+//! Berth's gateway: authenticates users and relays terminals to boxes.
+//!
+//! ```text
+//!  browser ──▶ front ─▶ api ─▶ store                 box
+//!                │       │       ▲
+//!                │       ▼       │
+//!                │   terminals ──┼── boxes ─(door)──▶ agent ▶ ttyd ▶ tmux
+//!                │       │       │
+//!                │     relay     │
+//!                └───▶ changes ◀─┴── links ◀─(link)── agent
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`front`] | HTTP(S) listener, web UI, sign-in links, what surrounds every request |
+//! | [`api`] | the API under `/api/v1`: routes, policies, handlers, OpenAPI |
+//! | [`auth`] | origin, cookies, secrets |
+//! | [`terminals`] | open terminals: from ticket to relay, and how they are ended |
+//! | [`relay`] | moves a terminal's bytes between two WebSockets; knows nothing else |
+//! | [`boxes`] | dials doors, keeps connections warm, knows who answers |
+//! | [`links`] | listener for boxes: enrolment, reports, desired state |
+//! | [`changes`] | tells this process what was committed |
+//! | [`store`] | all SQL |
+//! | [`ca`], [`sealing`], [`installation`] | certificates, sealed secrets, and opening both |
+//! | [`server`], [`app`], [`jobs`], [`metrics`] | the running gateway as a whole |
+//! | [`settings`], [`cli`] | configuration and command line |
+
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod boxes;
+pub mod ca;
+pub mod changes;
+pub mod cli;
+pub mod front;
+pub mod installation;
+pub mod jobs;
+pub mod links;
+pub mod metrics;
+pub mod relay;
+pub mod sealing;
+pub mod server;
+pub mod settings;
+pub mod store;
+pub mod terminals;

@@ -1,0 +1,167 @@
+//! The link listener: TLS 1.3 with the installation's own CA, and two routes. A connection on which the box speaks
+//! the door's protocol is one that it was asked to make, and goes to whoever asked.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_daemon::metrics::ACCEPT_PAUSE;
+use berth_protocol::enroll::ENROLL_PATH;
+use berth_protocol::error::ErrorBody;
+use berth_protocol::ids::{InstanceId, RequestId};
+use berth_protocol::link::LINK_PATH;
+use berth_protocol::name::BerthName;
+use berth_protocol::tls::{ALPN_DOOR, ALPN_LINK, Credentials, server_config};
+use berth_protocol::trust::{Admit, Dates, PeerVerifier, name_of};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::Instrument;
+
+use super::{connection, enroll};
+use crate::app::SharedApp;
+use crate::boxes::tune;
+
+/// How long a handshake, and then a request's head, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections at the same time; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// Connections of peers without a certificate, and how long each may last: strangers must not take the places
+/// of boxes.
+const MAX_STRANGERS: usize = 64;
+const STRANGER_LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// The TLS settings of the listener.
+pub struct LinkServer(Arc<ServerConfig>);
+
+impl LinkServer {
+    /// Shows `credentials`, and lets in boxes of the installation, and those who have yet to enrol.
+    ///
+    /// # Errors
+    /// When key and certificate don't belong together.
+    pub fn new(app: &SharedApp, credentials: Credentials) -> Result<Self, rustls::Error> {
+        let roots = vec![app.ca.certificate().clone()];
+        let admit = Admit::AnyBox(app.installation.id.clone());
+        let verifier = PeerVerifier::optional(roots, admit, Dates::Judged);
+        Ok(Self(server_config(credentials, verifier, &[ALPN_LINK, ALPN_DOOR])?))
+    }
+}
+
+/// Serves boxes until the gateway stops.
+pub async fn serve(app: SharedApp, listener: TcpListener, server: LinkServer) {
+    let acceptor = TlsAcceptor::from(server.0);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            () = app.stopping.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((tcp, peer)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (app, acceptor, strangers) = (app.clone(), acceptor.clone(), strangers.clone());
+        app.clone().tasks.spawn(async move {
+            let _place = place;
+            if let Err(error) = tune(&tcp) {
+                tracing::debug!(%peer, %error, "link connection not tuned");
+            }
+            match timeout(PATIENCE, acceptor.accept(tcp)).await {
+                Ok(Ok(tls)) if tls.get_ref().1.peer_certificates().is_none() => {
+                    let Ok(_stranger) = strangers.try_acquire() else { return };
+                    // Cut when the time is over, whatever it was doing.
+                    let _ = timeout(STRANGER_LIMIT, serve_connection(app, tls)).await;
+                }
+                Ok(Ok(tls)) => serve_connection(app, tls).await,
+                Ok(Err(error)) => tracing::info!(%peer, %error, "link handshake refused"),
+                Err(_) => tracing::info!(%peer, "link handshake took too long"),
+            }
+        });
+    }
+}
+
+async fn serve_connection(app: SharedApp, tls: TlsStream<TcpStream>) {
+    let session = tls.get_ref().1;
+    let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let instance = certificate.and_then(|certificate| match name_of(certificate) {
+        Ok(BerthName::Box { instance, .. }) => Some(instance),
+        _ => None,
+    });
+    match (protocol.as_deref(), &instance) {
+        (Some(ALPN_LINK), _) => {}
+        (Some(ALPN_DOOR), Some(instance)) => return app.boxes.dialled_back(instance, tls.into()),
+        _ => return,
+    }
+    let stopping = app.stopping.clone();
+    let service = service_fn(move |request| {
+        let request_id = RequestId::random();
+        let span = tracing::info_span!("link", %request_id, instance = instance.as_ref().map(tracing::field::display));
+        let answer = answer(app.clone(), instance.clone(), request, request_id);
+        async move { Ok::<_, Infallible>(answer.await) }.instrument(span)
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(tls), service)
+        .with_upgrades();
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        served = serving => if let Err(error) = served {
+            tracing::debug!(%error, "link connection failed");
+        }
+    }
+}
+
+async fn answer(
+    app: SharedApp,
+    instance: Option<InstanceId>,
+    request: Request<Incoming>,
+    request_id: RequestId,
+) -> Answer {
+    match (request.method(), request.uri().path(), instance) {
+        (&Method::POST, ENROLL_PATH, _) => enroll::answer(&app, request, request_id).await,
+        (&Method::GET, LINK_PATH, Some(instance)) => connection::answer(app, request, instance),
+        (&Method::GET, LINK_PATH, None) => refusal(
+            StatusCode::UNAUTHORIZED,
+            "certificate_missing",
+            "a link needs the certificate that enrolment gives",
+            Some(request_id),
+        ),
+        _ => refusal(StatusCode::NOT_FOUND, "not_found", "boxes enrol and link here", Some(request_id)),
+    }
+}
+
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Wire types are plain data: they always serialise.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(super) fn refusal(
+    status: StatusCode,
+    kind: &str,
+    message: &str,
+    request_id: Option<RequestId>,
+) -> Answer {
+    json(status, &ErrorBody::new(kind, message, request_id))
+}

@@ -1,0 +1,13 @@
+//! Links: what boxes reach. Enrolment without a certificate, then one WebSocket per box with one.
+//!
+//! | file | what |
+//! |---|---|
+//! | `listener` | TLS with the installation's CA; who is at the other end |
+//! | `enroll` | a one-time token becomes a certificate |
+//! | `connection` | hello, then reports in and desired state out |
+
+mod connection;
+mod enroll;
+mod listener;
+
+pub use listener::{LinkServer, serve};

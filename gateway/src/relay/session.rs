@@ -1,0 +1,354 @@
+//! The driver: one task, one poll, two directions.
+//!
+//! Each direction is a step that either moves something or waits, and registers what it waits for; a poll takes
+//! steps until all wait. Neither waits inside the other, so a stalled browser does not hold up keystrokes and a
+//! stalled box does not hold up output. What a direction waits for is its back-pressure:
+//!
+//! | step | goes on when |
+//! |---|---|
+//! | input | ttyd has taken everything, then the browser has sent something |
+//! | output | the browser has taken everything, the window is open, then ttyd has sent something |
+//! | alarm | a size that was held back, or the browser's silence, is due |
+//!
+//! The task is hand-polled rather than written as two loops because the scratch buffers are borrowed within a
+//! poll: between polls a terminal owns its two streams, some counters, and whatever a peer did not take.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use berth_protocol::terminal::FromRelay;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::closing::{Closing, append_text};
+use super::echo::Echo;
+use super::farewell;
+use super::flow::Flow;
+use super::frame::{self, Opcode};
+use super::handshake::Mode;
+use super::input::{Event, Input};
+use super::liveness::Liveness;
+use super::meters::{Meters, RoundTrip};
+use super::output::Output;
+use super::side::Side;
+use super::size::Throttle;
+use super::terminal::{Options, Outcome, Reason};
+use super::{scratch, to_ttyd};
+
+/// Steps of one poll after which other tasks get their turn, whatever this one could still move: at most 2 MiB,
+/// which takes about a millisecond. A quarter of it costs a flood a third of its speed in wake-ups.
+const STEPS: usize = 32;
+
+/// Relays one terminal until a peer or `control` ends it, and tells both.
+///
+/// `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
+/// has two seconds. A `control` whose sender is dropped never ends anything.
+pub async fn run<B, T>(
+    browser: Side<B>,
+    ttyd: Side<T>,
+    options: Options,
+    control: oneshot::Receiver<Closing>,
+    box_end: impl Future<Output = Closing>,
+) -> Outcome
+where
+    B: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mode = options.mode;
+    let mut relay = Relay::new(browser, ttyd, options, control);
+    let reason = poll_fn(|cx| relay.poll(cx)).await;
+    let (bytes_in, bytes_out) = (relay.bytes_in, relay.output.forwarded());
+    let Relay { browser, ttyd, input, output, .. } = relay;
+    // Boxed, so that a live terminal is not as large as a dying one.
+    Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end)).await;
+    Outcome { bytes_in, bytes_out, reason }
+}
+
+struct Relay<B, T> {
+    browser: Side<B>,
+    ttyd: Side<T>,
+    input: Input,
+    output: Output,
+    flow: Flow,
+    sizes: Throttle,
+    liveness: Liveness,
+    alarm: Alarm,
+    answers: Answers,
+    /// The payload of ttyd's last unanswered ping.
+    ttyd_ping: Option<Vec<u8>>,
+    control: Option<oneshot::Receiver<Closing>>,
+    bytes_in: u64,
+    round_trip: RoundTrip,
+    meters: Meters,
+}
+
+impl<B, T> Relay<B, T>
+where
+    B: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    fn new(
+        browser: Side<B>,
+        mut ttyd: Side<T>,
+        options: Options,
+        control: oneshot::Receiver<Closing>,
+    ) -> Self {
+        let mut liveness = Liveness::new(options.silence, Instant::now());
+        if let Some(size) = options.started {
+            liveness.started();
+            let mut frames = Vec::new();
+            to_ttyd::start(&mut frames, size);
+            ttyd.queue(&frames);
+        }
+        Self {
+            browser,
+            ttyd,
+            input: Input::new(options.mode, options.role, options.started.is_some()),
+            output: Output::default(),
+            flow: Flow::default(),
+            sizes: Throttle::default(),
+            liveness,
+            alarm: Alarm::default(),
+            answers: Answers::new(options.mode),
+            ttyd_ping: None,
+            control: Some(control),
+            bytes_in: 0,
+            round_trip: RoundTrip::default(),
+            meters: options.meters,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        if let Some(control) = &mut self.control {
+            match Pin::new(control).poll(cx) {
+                Poll::Ready(Ok(closing)) => return Poll::Ready(Reason::Told(closing)),
+                Poll::Ready(Err(_)) => self.control = None,
+                Poll::Pending => {}
+            }
+        }
+        for _ in 0..STEPS {
+            match self.poll_step(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(reason)) => return Poll::Ready(reason),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One step of everything; pending if all of it waits.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let input = self.poll_input(cx)?;
+        let output = self.poll_output(cx)?;
+        // Last, for input decides what there is to be alarmed about.
+        let alarm = self.poll_alarm(cx)?;
+        if input.is_pending() && output.is_pending() && alarm.is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        ready!(self.ttyd.poll_drained(cx)).map_err(Reason::BoxLost)?;
+        if let Some(frames) = self.own_frames_to_ttyd() {
+            self.ttyd.queue(&frames);
+            ready!(self.ttyd.poll_drained(cx)).map_err(Reason::BoxLost)?;
+        }
+        scratch::with(|scratch| {
+            let read = match ready!(self.browser.poll_read(cx, &mut scratch.read)) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                read => read,
+            };
+            let size = read.map_err(Reason::BrowserLost)?;
+            let result = self.on_input(&mut scratch.read[..size], &mut scratch.frames);
+            self.ttyd.send(cx, &scratch.frames).map_err(Reason::BoxLost)?;
+            Poll::Ready(result)
+        })
+    }
+
+    /// What waits for ttyd, apart from input: a pong, and a size that is due.
+    fn own_frames_to_ttyd(&mut self) -> Option<Vec<u8>> {
+        let ping = self.ttyd_ping.take();
+        // A look at the clock is spared when nothing waits for it.
+        let size = if self.sizes.is_waiting() { self.sizes.take(Instant::now()) } else { None };
+        if ping.is_none() && size.is_none() {
+            return None;
+        }
+        let mut frames = Vec::new();
+        if let Some(payload) = ping {
+            to_ttyd::pong(&mut frames, &payload);
+        }
+        if let Some(size) = size {
+            to_ttyd::resize(&mut frames, size);
+        }
+        Some(frames)
+    }
+
+    /// Acts on bytes of the browser; what is for ttyd is appended to `frames`.
+    fn on_input(&mut self, chunk: &mut [u8], frames: &mut Vec<u8>) -> Result<(), Reason> {
+        let Self { input, flow, sizes, liveness, answers, bytes_in, round_trip, meters, .. } = self;
+        let now = Instant::now();
+        liveness.heard(now);
+        let mut closed = None;
+        let result = input.push(chunk, |event| match event {
+            Event::Start(size, _) => {
+                liveness.started();
+                to_ttyd::start(frames, size);
+            }
+            Event::Input(message) => {
+                let size = message.len() as u64 - 1;
+                *bytes_in += size;
+                meters.input_bytes.inc_by(size);
+                round_trip.asked(now);
+                to_ttyd::input(frames, message);
+            }
+            Event::Resize(size) => sizes.offer(size),
+            Event::PagePing(n) => {
+                liveness.pinged();
+                answers.page_ping = Some(n);
+            }
+            Event::Ack(out) => flow.acked(out),
+            Event::Ping(payload) => answers.ping = Some(payload.to_vec()),
+            Event::Close(code) => closed = Some(code),
+        });
+        result.map_err(Reason::BrowserViolation)?;
+        closed.map_or(Ok(()), |code| Err(Reason::BrowserClosed(code)))
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        ready!(self.browser.poll_drained(cx)).map_err(Reason::BrowserLost)?;
+        if self.output.at_boundary() && !self.answers.is_empty() {
+            self.browser.queue(&self.answers.take_frames());
+            ready!(self.browser.poll_drained(cx)).map_err(Reason::BrowserLost)?;
+        }
+        let most = match (self.flow.is_closed(), self.output.at_boundary()) {
+            (false, _) => scratch::READ_SIZE,
+            // Our own messages have to get through a closed window too, so it closes between messages.
+            (true, false) => self.output.to_frame_end(),
+            // The acknowledgement that opens it comes with input, hence in this task.
+            (true, true) => return Poll::Pending,
+        };
+        scratch::with(|scratch| {
+            let carried = self.output.carry().len();
+            let end = scratch::READ_SIZE.min(carried.saturating_add(most));
+            let buffer = &mut scratch.read[..end];
+            buffer[..carried].copy_from_slice(self.output.carry());
+            let read = match ready!(self.ttyd.poll_read(cx, &mut buffer[carried..])) {
+                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+                read => read,
+            };
+            let size = read.map_err(Reason::BoxLost)?;
+            Poll::Ready(self.on_output(cx, &mut buffer[..carried + size]))
+        })
+    }
+
+    fn count_output(&mut self, size: u64) {
+        if size == 0 {
+            return;
+        }
+        self.meters.output_bytes.inc_by(size);
+        if let Some(waited) = self.round_trip.answered() {
+            self.meters.round_trip.observe(waited.as_secs_f64());
+        }
+        let was_closed = self.flow.is_closed();
+        self.flow.sent(self.output.forwarded());
+        if self.flow.is_closed() && !was_closed {
+            self.meters.stalls.inc();
+        }
+    }
+
+    fn on_output(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Result<(), Reason> {
+        let before = self.output.forwarded();
+        let chunk = self.output.process(buffer);
+        let forwarded = self.output.forwarded();
+        self.count_output(forwarded - before);
+        self.answers.echo.passed(self.bytes_in, forwarded);
+        if chunk.ping.is_some() {
+            self.ttyd_ping = chunk.ping;
+        }
+        let mut kept = &buffer[..chunk.kept];
+        // Within a flood a read hardly ever ends between two messages, so ours go in where one ended.
+        if let (Some(boundary), false) = (chunk.boundary, self.answers.is_empty()) {
+            let (before, after) = kept.split_at(boundary);
+            self.browser.send(cx, before).map_err(Reason::BrowserLost)?;
+            self.browser.send(cx, &self.answers.take_frames()).map_err(Reason::BrowserLost)?;
+            kept = after;
+        }
+        self.browser.send(cx, kept).map_err(Reason::BrowserLost)?;
+        match chunk.end {
+            None => Ok(()),
+            Some(Ok(())) => Err(Reason::BoxClosed),
+            Some(Err(violation)) => Err(Reason::BoxViolation(violation)),
+        }
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        // While ttyd is blocked a held back size waits for that, not for the time.
+        let size = if self.ttyd.is_blocked() { None } else { self.sizes.due() };
+        let due = size.into_iter().chain(self.liveness.due()).min();
+        ready!(self.alarm.poll_at(cx, due));
+        let now = Instant::now();
+        if self.ttyd.is_blocked() {
+            // Nor is the browser read then; it can't be blamed for what was not listened to.
+            self.liveness.heard(now);
+        }
+        if self.liveness.is_dead(now) {
+            return Poll::Ready(Err(Reason::BrowserSilent));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Messages of ours to the browser that wait for a place between two of ttyd's.
+///
+/// Only the latest of each kind is kept: a browser that asks faster than it reads fills no queue.
+#[derive(Debug)]
+struct Answers {
+    page_ping: Option<u64>,
+    ping: Option<Vec<u8>>,
+    echo: Echo,
+}
+
+impl Answers {
+    fn new(mode: Mode) -> Self {
+        Self { page_ping: None, ping: None, echo: Echo::new(mode) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.page_ping.is_none() && self.ping.is_none() && !self.echo.is_waiting()
+    }
+
+    fn take_frames(&mut self) -> Vec<u8> {
+        let mut frames = Vec::new();
+        if let Some(payload) = self.ping.take() {
+            frame::append(&mut frames, Opcode::Pong, &payload, None);
+        }
+        if let Some(n) = self.page_ping.take() {
+            append_text(&mut frames, &FromRelay::Pong { n });
+        }
+        if let Some(echo) = self.echo.take() {
+            append_text(&mut frames, &echo);
+        }
+        frames
+    }
+}
+
+/// A timer that exists once it is needed: a stock client's terminal rarely does.
+#[derive(Debug, Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Ready when `due` has passed; never without one.
+    fn poll_at(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
+        let Some(due) = due else { return Poll::Pending };
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if sleep.deadline() != due {
+            sleep.as_mut().reset(due);
+        }
+        sleep.as_mut().poll(cx)
+    }
+}

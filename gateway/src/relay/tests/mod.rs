@@ -1,0 +1,168 @@
+//! What the tests of the relay share: frames as a browser or ttyd would send them, and a reader of frames.
+
+mod driver;
+mod ending;
+mod real_ttyd;
+
+use std::time::Duration;
+
+use berth_protocol::door::Role;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::frame::{self, Opcode, Sender};
+use super::{Closing, Mode, Options, Outcome, Side, run};
+
+/// The first message that ttyd's clients send.
+pub const START: &[u8] = br#"{"AuthToken":"","columns":80,"rows":24}"#;
+
+/// A frame with any header, masked as the sender has to.
+pub fn frame(sender: Sender, opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::append(
+        &mut bytes,
+        opcode,
+        payload,
+        (sender == Sender::Client).then_some([0x5a, 0x01, 0xff, 0x80]),
+    );
+    if !fin {
+        bytes[0] &= 0x7f;
+    }
+    bytes
+}
+
+/// A whole binary message of a browser.
+pub fn typed(message: &[u8]) -> Vec<u8> {
+    frame(Sender::Client, Opcode::Binary, true, message)
+}
+
+/// A whole text message of a page.
+pub fn text(json: &str) -> Vec<u8> {
+    frame(Sender::Client, Opcode::Text, true, json.as_bytes())
+}
+
+/// A whole binary message of ttyd.
+pub fn shown(message: &[u8]) -> Vec<u8> {
+    frame(Sender::Server, Opcode::Binary, true, message)
+}
+
+/// One frame as it was read: what it is, whether it is its message's last, and its bytes without mask.
+pub type Seen = (Opcode, bool, Vec<u8>);
+
+/// Takes whole frames off the front of `bytes`, and leaves the rest.
+pub fn take_frames(bytes: &mut Vec<u8>, sender: Sender) -> Vec<Seen> {
+    let mut frames = Vec::new();
+    while let Some(header) = frame::parse(bytes, sender).expect("the relay wrote a frame that is none") {
+        let end = header.size + usize::try_from(header.length).unwrap();
+        if bytes.len() < end {
+            break;
+        }
+        let mut payload = bytes.drain(..end).skip(header.size).collect::<Vec<u8>>();
+        frame::apply_mask(&mut payload, header.mask);
+        frames.push((header.opcode, header.fin, payload));
+    }
+    frames
+}
+
+/// The far end of one of the relay's streams.
+pub struct Peer {
+    stream: DuplexStream,
+    seen: Vec<u8>,
+    /// Who writes what this peer reads.
+    sender: Sender,
+}
+
+impl Peer {
+    fn new(stream: DuplexStream, sender: Sender) -> Self {
+        Self { stream, seen: Vec::new(), sender }
+    }
+
+    /// Sends bytes, which the relay must take before long.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        timeout(Duration::from_secs(60), self.stream.write_all(bytes))
+            .await
+            .expect("the relay reads")
+            .unwrap();
+    }
+
+    /// The next frame, which must come before long; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Option<Seen> {
+        timeout(Duration::from_secs(60), self.read_frame()).await.expect("a frame comes")
+    }
+
+    /// Expects a whole binary message, and returns its bytes.
+    pub async fn message(&mut self) -> Vec<u8> {
+        match self.next().await.expect("a message before the end") {
+            (Opcode::Binary, true, payload) => payload,
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
+    /// Expects nothing for a while.
+    pub async fn nothing(&mut self) {
+        if let Ok(frame) = timeout(Duration::from_millis(500), self.read_frame()).await {
+            panic!("expected nothing, got {frame:?}");
+        }
+    }
+
+    async fn read_frame(&mut self) -> Option<Seen> {
+        loop {
+            let mut parsed =
+                frame::parse(&self.seen, self.sender).expect("the relay wrote a frame that is none");
+            parsed = parsed.filter(|header| self.seen.len() as u64 >= header.size as u64 + header.length);
+            if let Some(header) = parsed {
+                let mut frame = self.seen.drain(..header.size + header.length as usize).collect();
+                return take_frames(&mut frame, self.sender).pop();
+            }
+            if self.stream.read_buf(&mut self.seen).await.unwrap() == 0 {
+                assert!(self.seen.is_empty(), "the stream ended within a frame: {:x?}", self.seen);
+                return None;
+            }
+        }
+    }
+}
+
+/// A relay under way between two peers.
+pub struct Terminal {
+    pub browser: Peer,
+    pub ttyd: Peer,
+    pub control: Option<oneshot::Sender<Closing>>,
+    task: JoinHandle<Outcome>,
+}
+
+impl Terminal {
+    /// Opens one whose streams hold `capacity` bytes each way; the box's end, once it comes, means `gone`.
+    pub fn open(options: Options, capacity: usize) -> Self {
+        let (browser, browser_side) = duplex(capacity);
+        let (ttyd, ttyd_side) = duplex(capacity);
+        let (control, ordered) = oneshot::channel();
+        let side = |stream| Side::new(stream, bytes::Bytes::new());
+        let task = tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, async {
+            Closing::gone()
+        }));
+        Self {
+            browser: Peer::new(browser, Sender::Server),
+            ttyd: Peer::new(ttyd, Sender::Client),
+            control: Some(control),
+            task,
+        }
+    }
+
+    /// Opens an editor's `berth.v1` terminal, and passes its first message.
+    pub async fn started() -> Self {
+        let mut terminal = Self::open(Options::new(Mode::Berth, Role::Editor), 64 * 1024);
+        terminal.browser.send(&typed(START)).await;
+        assert_eq!(terminal.ttyd.message().await, START);
+        terminal
+    }
+
+    /// What became of it; it must be over before long.
+    pub async fn outcome(self) -> Outcome {
+        timeout(Duration::from_secs(60), self.task)
+            .await
+            .expect("the relay ends")
+            .expect("the relay panicked")
+    }
+}

@@ -1,0 +1,216 @@
+//! A running gateway: start, and stop within a grace period.
+//!
+//! Start order: state directory → sealing key → store → CA → listeners → boxes. Listeners are bound before
+//! anything is served, so that a taken port is a clear error and nothing half-runs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_daemon::config::ConfigError;
+use berth_daemon::metrics as metrics_listener;
+use berth_daemon::state::{StateError, StateLock, write_private};
+use berth_protocol::ids::GatewayId;
+use berth_protocol::name::BerthName;
+use berth_protocol::tls::Credentials;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{App, SharedApp};
+use crate::auth::Origin;
+use crate::boxes::{Boxes, Dialer};
+use crate::ca::CaError;
+use crate::changes::Changes;
+use crate::front::{self, TlsError};
+use crate::installation::{OpenError, Opened, open};
+use crate::jobs;
+use crate::links::{self, LinkServer};
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::store::StoreError;
+use crate::terminals::Terminals;
+
+/// How long terminals and requests have to end after the request to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Why the gateway can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The state directory can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Store, sealing key or CA can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listen address can't be had.
+    #[error("failed to listen on {address} ({setting}): choose another address, or stop what uses it")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that names it.
+        setting: &'static str,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// The settings don't fit what was found.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The front's certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// This gateway's own certificate can't be made.
+    #[error("failed to make this gateway's certificate")]
+    Certificate(#[from] CaError),
+    /// TLS of the link listener can't be set up.
+    #[error("failed to set up the link listener")]
+    Link(#[from] rustls::Error),
+}
+
+/// The addresses that a running gateway really listens on, as `<state_dir>/addresses.json` tells them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The origin that browsers use.
+    pub public_url: String,
+    /// The front.
+    pub front: SocketAddr,
+    /// The link listener.
+    pub link: SocketAddr,
+    /// Prometheus text.
+    pub metrics: SocketAddr,
+}
+
+/// File name of the addresses in the state directory.
+const ADDRESSES_FILE: &str = "addresses.json";
+
+impl Addresses {
+    /// What the gateway that last started with this state directory wrote.
+    #[must_use]
+    pub fn read(state_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(state_dir.join(ADDRESSES_FILE)).ok()?).ok()
+    }
+
+    fn write(&self, state_dir: &Path) -> Result<(), StateError> {
+        // Plain data: it always serialises.
+        write_private(&state_dir.join(ADDRESSES_FILE), &serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// A gateway that runs.
+pub struct Server {
+    app: SharedApp,
+    addresses: Addresses,
+    _lock: StateLock,
+}
+
+impl Server {
+    /// Starts to serve; returns when every listener accepts.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn start(settings: &Settings) -> Result<Self, ServeError> {
+        let state = &settings.state_dir;
+        let lock = StateLock::acquire(state, "serve.lock")?;
+        let Opened { store, installation, ca } = open(settings).await?;
+        let tls = front::load_tls(&settings.front)?;
+
+        let (front_listener, front_address) = listen(settings.front.listen, "front.listen").await?;
+        let (link_listener, link_address) = listen(settings.link_listen(), "link.listen").await?;
+        let (metrics_listener, metrics_address) = listen(settings.metrics.listen, "metrics.listen").await?;
+        let public_url = settings.public_url(front_address)?;
+        let origin = Origin::new(&public_url);
+
+        let gateway = gateway_id(state.join("gateway-id"))?;
+        let advertised = settings.link.advertise.clone().unwrap_or_else(|| link_address.to_string());
+        store.gateway_started(gateway.clone(), advertised).await?;
+        let name = BerthName::Gateway { installation: installation.id.clone(), gateway: gateway.clone() };
+        let credentials: Credentials = ca.gateway_credentials(&name)?;
+
+        let stopping = CancellationToken::new();
+        let changes = Changes::default();
+        let metrics = Arc::new(Metrics::default());
+        let roots = vec![ca.certificate().clone()];
+        let dialer = Dialer::new(installation.id.clone(), credentials.clone(), roots);
+        let app: SharedApp = Arc::new(App {
+            boxes: Boxes::new(dialer, changes.clone(), metrics.clone(), stopping.child_token()),
+            installation,
+            gateway,
+            store,
+            ca,
+            origin,
+            changes,
+            terminals: Terminals::default(),
+            metrics,
+            stopping,
+            tasks: TaskTracker::new(),
+        });
+        let link_server = LinkServer::new(&app, credentials)?;
+        for instance in app.store.owning_instances().await? {
+            app.boxes.learn(&instance);
+        }
+
+        let addresses = Addresses {
+            public_url: app.origin.as_str().to_owned(),
+            front: front_address,
+            link: link_address,
+            metrics: metrics_address,
+        };
+        addresses.write(state)?;
+        let router = front::router(app.clone());
+        tokio::spawn(front::serve(app.clone(), front_listener, tls, router));
+        tokio::spawn(links::serve(app.clone(), link_listener, link_server));
+        tokio::spawn(metrics_listener::serve(metrics_listener, app.metrics.registry()));
+        tokio::spawn(jobs::forget_again(app.clone()));
+        tokio::spawn(jobs::watch_store(app.clone()));
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            url = addresses.public_url,
+            link = %addresses.link,
+            metrics = %addresses.metrics,
+            "gateway serves"
+        );
+        Ok(Self { app, addresses, _lock: lock })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Stops: terminals are told to come back later, requests end, links close.
+    pub async fn stop(self) {
+        self.app.terminals.drain();
+        self.app.stopping.cancel();
+        self.app.tasks.close();
+        if timeout(GRACE, self.app.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.app.tasks.len(), "stopped without waiting for the rest");
+        }
+        if let Err(error) = self.app.store.settle().await {
+            tracing::warn!(error = %berth_daemon::exit::chain(&error), "store not settled");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let refused = |source| ServeError::Listen { address, setting, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+/// This gateway's id, drawn at first start and kept beside the store.
+fn gateway_id(path: PathBuf) -> Result<GatewayId, StateError> {
+    if let Some(known) = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()) {
+        return Ok(known);
+    }
+    let new = GatewayId::random();
+    write_private(&path, new.as_str().as_bytes())?;
+    Ok(new)
+}

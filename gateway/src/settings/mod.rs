@@ -1,0 +1,200 @@
+//! The gateway's settings: what the TOML file, `BERTH_GATEWAY__…` variables and flags may say.
+//!
+//! `gateway/config.reference.toml` is the commented reference; a test below holds it to this type.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use berth_daemon::config::{self, ConfigError, Secret, Sources};
+use berth_daemon::logging::LogSettings;
+use berth_daemon::metrics::check_loopback;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// The commented reference: every key with its default.
+pub const REFERENCE: &str = include_str!("../../config.reference.toml");
+
+/// Prefix of environment variables.
+pub const ENV_PREFIX: &str = "BERTH_GATEWAY";
+
+/// All settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where the store, the sealing key and the gateway's id are kept.
+    pub state_dir: PathBuf,
+    /// What users reach.
+    pub front: FrontSettings,
+    /// What boxes reach.
+    pub link: LinkSettings,
+    /// How stored secrets are sealed.
+    pub sealing: SealingSettings,
+    /// Prometheus text.
+    pub metrics: MetricsSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// What users reach: API, terminals and the web UI.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FrontSettings {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// The origin that browsers use; derived from `listen` when absent.
+    pub public_url: Option<Url>,
+    /// Certificate chain in PEM, for HTTPS without a proxy in front.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// What boxes reach: enrolment and links, with TLS of the installation's own CA.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkSettings {
+    /// Address to listen on; the front's address and the next port when absent.
+    pub listen: Option<SocketAddr>,
+    /// `host:port` that boxes dial, as enrolment tokens carry it; `listen` when absent.
+    pub advertise: Option<String>,
+}
+
+/// How stored secrets are sealed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SealingSettings {
+    /// 32 bytes in base64. When absent, `<state_dir>/sealing.key` is used, and made at first start.
+    pub key: Option<Secret>,
+}
+
+/// Prometheus text on loopback.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Address to listen on: loopback only.
+    pub listen: SocketAddr,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/berth-gateway".into(),
+            front: FrontSettings::default(),
+            link: LinkSettings::default(),
+            sealing: SealingSettings::default(),
+            metrics: MetricsSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for FrontSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7391)),
+            public_url: None,
+            tls_certificate: None,
+            tls_key: None,
+        }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7393)) }
+    }
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`], for the first problem found.
+    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let settings: Self = config::load(sources)?;
+        settings.check().map_err(ConfigError::Invalid)?;
+        Ok(settings)
+    }
+
+    /// Address of the link listener.
+    #[must_use]
+    pub fn link_listen(&self) -> SocketAddr {
+        self.link.listen.unwrap_or_else(|| {
+            let front = self.front.listen;
+            // Port 0 asks for any free port, and so does what is derived from it.
+            let port = if front.port() == 0 { 0 } else { front.port().saturating_add(1) };
+            SocketAddr::new(front.ip(), port)
+        })
+    }
+
+    /// The origin that browsers use, given the address that the front really listens on.
+    ///
+    /// # Errors
+    /// When none can be derived: a wildcard address is no origin.
+    pub fn public_url(&self, listening: SocketAddr) -> Result<Url, ConfigError> {
+        if let Some(url) = &self.front.public_url {
+            return Ok(url.clone());
+        }
+        let scheme = if self.front.tls_certificate.is_some() { "https" } else { "http" };
+        Url::parse(&format!("{scheme}://{listening}"))
+            .map_err(|error| ConfigError::Invalid(format!("front.public_url can't be derived: {error}")))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
+        let front = &self.front;
+        if front.tls_certificate.is_some() != front.tls_key.is_some() {
+            return Err("front.tls_certificate and front.tls_key belong together: set both or none".into());
+        }
+        if let Some(url) = &front.public_url {
+            if url.scheme() == "http" && front.tls_certificate.is_some() {
+                return Err(format!(
+                    "front.public_url = {url} is plain http, and front.tls_certificate is set"
+                ));
+            }
+            return check_public_url(url);
+        }
+        if front.listen.ip().is_unspecified() {
+            return Err(format!(
+                "front.listen = {} is every address: say in front.public_url which origin browsers use",
+                front.listen
+            ));
+        }
+        if front.tls_certificate.is_none() && !front.listen.ip().is_loopback() {
+            return Err(format!(
+                "front.listen = {} would send cookies over plain http: set front.tls_certificate and \
+                 front.tls_key, or front.public_url = \"https://…\" behind a proxy that ends TLS",
+                front.listen
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_public_url(url: &Url) -> Result<(), String> {
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(format!("front.public_url = {url} is more than an origin: use scheme, host and port"));
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(url) => Ok(()),
+        "http" => Err(format!(
+            "front.public_url = {url} would send cookies over plain http: use https, or a loopback host"
+        )),
+        other => Err(format!("front.public_url has scheme {other}: use https")),
+    }
+}
+
+/// Whether a URL's host is this machine, whoever asks.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+use super::*;
+
+fn load(text: &str) -> Result<Settings, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gateway.toml");
+    std::fs::write(&file, text).unwrap();
+    Settings::load(&Sources { file: Some(&file), env_prefix: ENV_PREFIX, ..Sources::default() })
+}
+
+fn refusal(text: &str) -> String {
+    load(text).unwrap_err().to_string()
+}
+
+/// The reference with its settings switched on: lines `# key = …` become settings, prose stays a comment.
+fn switched_on() -> String {
+    let setting = |line: &str| {
+        let body = line.strip_prefix("# ")?;
+        let key = body.split(" = ").next().filter(|_| body.contains(" = "))?;
+        key.chars().all(|c| c.is_ascii_lowercase() || c == '_').then(|| body.to_owned())
+    };
+    REFERENCE.lines().map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+}
+
+#[test]
+fn the_reference_states_the_defaults_and_every_key() {
+    let stated = load(&switched_on()).unwrap();
+    let defaults = Settings::default();
+    // Keys without a default are in the reference as examples; the others are equal.
+    let table = |settings: &Settings| toml::Table::try_from(settings).unwrap();
+    let (stated, defaults) = (table(&stated), table(&defaults));
+    for (section, expected) in &defaults {
+        match expected {
+            toml::Value::Table(keys) => {
+                for (key, value) in keys {
+                    assert_eq!(stated[section].get(key), Some(value), "{section}.{key}");
+                }
+            }
+            value => assert_eq!(stated.get(section), Some(value), "{section}"),
+        }
+    }
+    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key"] {
+        assert!(REFERENCE.contains(&format!("# {key} = ")), "{key} is not in the reference");
+    }
+}
+
+#[test]
+fn the_reference_alone_changes_nothing() {
+    let settings = load(REFERENCE).unwrap();
+    assert_eq!(config::show(&settings), config::show(&Settings::default()));
+}
+
+#[test]
+fn links_listen_beside_the_front() {
+    let settings = load("[front]\nlisten = \"127.0.0.1:8000\"\n").unwrap();
+    assert_eq!(settings.link_listen(), "127.0.0.1:8001".parse().unwrap());
+}
+
+#[test]
+fn plain_http_is_for_loopback_only() {
+    assert!(refusal("[front]\nlisten = \"192.0.2.1:80\"\n").contains("front.tls_certificate"));
+    assert!(refusal("[front]\nlisten = \"0.0.0.0:80\"\n").contains("front.public_url"));
+    assert!(refusal("[front]\npublic_url = \"http://berth.example\"\n").contains("plain http"));
+    load("[front]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://berth.example\"\n").unwrap();
+    load("[front]\npublic_url = \"http://localhost:7391\"\n").unwrap();
+}
+
+#[test]
+fn half_settings_are_refused() {
+    assert!(refusal("[front]\ntls_key = \"/k\"\n").contains("belong together"));
+    assert!(refusal("[front]\npublic_url = \"https://a.example/path\"\n").contains("origin"));
+    let tls = "tls_certificate = \"/c\"\ntls_key = \"/k\"\n";
+    assert!(refusal(&format!("[front]\npublic_url = \"http://localhost\"\n{tls}")).contains("plain http"));
+    assert!(refusal("[metrics]\nlisten = \"0.0.0.0:1\"\n").contains("loopback"));
+}

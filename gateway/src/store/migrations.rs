@@ -1,0 +1,71 @@
+//! Schema versions: forward only, one transaction each.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// A step of the schema. Other dialects have files of the same number.
+struct Migration {
+    number: i64,
+    sql: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, sql: include_str!("migrations/0001_initial.sqlite.sql") },
+    Migration { number: 2, sql: include_str!("migrations/0002_audit.sqlite.sql") },
+];
+
+/// The schema version that this build writes.
+pub(super) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+/// Brings the schema to [`newest`].
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let current: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if current > newest() {
+        return Err(StoreError::Newer { found: current, known: newest() });
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.number > current) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(migration.sql)?;
+        transaction.pragma_update(None, "user_version", migration.number)?;
+        transaction.commit()?;
+        tracing::info!(schema = migration.number, "store migrated");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise_by_one() {
+        assert!(!MIGRATIONS.is_empty());
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number, index as i64 + 1);
+        }
+    }
+
+    #[test]
+    fn every_earlier_version_reaches_the_newest() {
+        for start in 0..=newest() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for migration in MIGRATIONS.iter().filter(|migration| migration.number <= start) {
+                connection.execute_batch(migration.sql).unwrap();
+                connection.pragma_update(None, "user_version", migration.number).unwrap();
+            }
+            migrate(&mut connection).unwrap();
+            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+            assert_eq!(version, newest());
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", newest() + 1).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(StoreError::Newer { .. })));
+    }
+}

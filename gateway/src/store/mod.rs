@@ -1,0 +1,214 @@
+//! The store: the only part of the gateway that knows SQL.
+//!
+//! SQLite lives on one thread of its own, because its calls block. Each public method is one transaction,
+//! and what it returned is on disk. Writes are conditional, so that several gateways could share a store;
+//! single-use things are taken by `DELETE ... RETURNING`.
+//!
+//! | file | tables |
+//! |---|---|
+//! | `installation` | installation, certificate_authorities, gateways |
+//! | `users` | users, sign_in_codes, browser_sessions |
+//! | `workspaces` | workspaces, workspace_volumes |
+//! | `instances` | workspace_instances, enrollment_tokens, links |
+//! | `sessions`, `desired` | sessions |
+//! | `tickets` | terminal_tickets |
+//! | `events` | events, event_streams |
+//! | `leases` | leases |
+//! | `audit` | audit |
+
+mod audit;
+mod change_seq;
+mod desired;
+mod events;
+mod installation;
+mod instances;
+mod leases;
+mod migrations;
+mod records;
+mod sessions;
+mod tickets;
+mod transaction;
+mod users;
+mod workspaces;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use data_encoding::HEXLOWER;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+
+pub use audit::{AuditEntry, AuditNote};
+pub use events::EventOutcome;
+pub use instances::{EnrollOutcome, HelloOutcome};
+pub use records::{
+    Authority, BrowserSession, CurrentUser, Installation, Instance, Session, SessionChange, Workspace,
+    WorkspaceView,
+};
+pub use sessions::ObservedOutcome;
+use transaction::Tx;
+
+/// How many calls may wait for the store's thread before callers wait too.
+const QUEUE: usize = 256;
+
+/// Why a call of the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file is not a database, or a part of it is damaged.
+    #[error(
+        "the store {0} is damaged: put back a copy of the state directory, or move the file away to begin anew"
+    )]
+    Damaged(PathBuf),
+    /// A newer gateway wrote the schema.
+    #[error("the store has schema {found}, and this gateway knows {known}: run the newer gateway")]
+    Newer {
+        /// The schema found.
+        found: i64,
+        /// The newest schema known.
+        known: i64,
+    },
+    /// The name is in use.
+    #[error("the name \"{0}\" is taken")]
+    NameTaken(String),
+    /// The workspace has as many sessions as a workspace may have.
+    #[error("the workspace has {0} sessions, and that is as many as it may have: delete one first")]
+    TooManySessions(u64),
+    /// A number does not fit.
+    #[error("{0} is too large to store")]
+    TooLarge(u64),
+    /// The thread is gone.
+    #[error("the store has stopped")]
+    Stopped,
+    /// SQLite refuses.
+    #[error("the store failed")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl StoreError {
+    /// Whether a uniqueness rule was broken.
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Sqlite(rusqlite::Error::SqliteFailure(error, _))
+            if error.code == ErrorCode::ConstraintViolation)
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle to the store's thread.
+#[derive(Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Store {
+    /// Opens the store in `path`, checks it and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = connect(path).map_err(|error| match error {
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(cause, _))
+                if matches!(cause.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+            {
+                StoreError::Damaged(path.to_owned())
+            }
+            other => other,
+        })?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || work(connection, queue))
+            .map_err(|_| StoreError::Stopped)?;
+        Ok(Self { jobs })
+    }
+
+    /// Moves everything into the one database file, so that a stopped gateway's store can be copied as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.run(|connection| {
+            // The pragma answers with a row, which says nothing that matters here.
+            Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        })
+        .await
+    }
+
+    /// A number that changes when another process writes to the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn foreign_writes(&self) -> Result<i64, StoreError> {
+        self.transaction(|tx| tx.one("PRAGMA data_version", [], |row| row.get("data_version"))).await
+    }
+
+    /// Runs one transaction on the store's thread. It commits when `body` succeeds.
+    async fn transaction<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(|connection| {
+            // Immediate: a transaction never finds out half-way that another process writes.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = Tx(transaction);
+            let value = body(&tx)?;
+            tx.0.commit()?;
+            Ok(value)
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // The caller may have gone away; what was done counts all the same.
+            let _ = answer.send(body(connection));
+        });
+        self.jobs.send(job).await.map_err(|_| StoreError::Stopped)?;
+        outcome.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // With FULL, a transaction that was reported done survives a power cut, not only a killed process.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if sound != "ok" {
+        return Err(StoreError::Damaged(path.to_owned()));
+    }
+    migrations::migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn work(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
+    while let Some(job) = queue.blocking_recv() {
+        job(&mut connection);
+    }
+}
+
+/// Milliseconds since 1970 by this machine's clock.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What is stored of a secret that someone else holds.
+fn hash(secret: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(secret.as_bytes()))
+}
+
+fn deadline_ms(lifetime: Duration) -> i64 {
+    now_ms().saturating_add(i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! From a ticket to a running relay.
+//!
+//! A `berth.v1` client has its ticket in the upgrade request, so the box is opened before the upgrade is
+//! answered, and what goes wrong is an HTTP error. A `tty` client says its ticket in its first message, so the
+//! upgrade is answered first, and what goes wrong is a close code.
+
+use std::time::Duration;
+
+use berth_protocol::door::Role;
+use berth_protocol::ids::{ClientId, RequestId, SessionId, UserId};
+use berth_protocol::terminal::CLOSE_POLICY;
+
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::Attached;
+use crate::api::ApiError;
+use crate::app::{App, SharedApp};
+use crate::boxes::{BoxStream, TerminalRequest};
+use crate::metrics::Why;
+use crate::relay::{
+    Closing, FirstError, Mode, Options, Reason, Side, Ticket, open_ttyd, read_first, refuse, run,
+};
+
+/// How long ttyd may take to answer its upgrade.
+const TTYD_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a `tty` client may take to say its ticket.
+const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes of a box's output that the kernel may hold, before it doubles that for its own needs. It is also what
+/// can be under way: enough for some megabytes a second to a box 10 ms away.
+const BOX_RECEIVE_BUFFER: usize = 16 * 1024;
+
+/// Silence after which a page is taken for dead. A page pings every 10 s, but browsers let a hidden one run its
+/// timers once a minute only, and a hidden terminal is still wanted.
+const BROWSER_SILENCE: Duration = Duration::from_secs(75);
+
+/// Close code for what an HTTP error would have said.
+const CLOSE_TRY_AGAIN: u16 = 1013;
+
+/// The browser's upgrade, about to be answered.
+pub struct BrowserUpgrade {
+    /// The upgraded connection, once the answer is sent.
+    pub on_upgrade: OnUpgrade,
+    /// The session that the path names.
+    pub session: SessionId,
+    /// The request, for both logs.
+    pub request_id: RequestId,
+}
+
+/// A terminal of a box, waiting for its browser.
+pub struct Attachment {
+    ttyd: Side<BoxStream>,
+    role: Role,
+    attached: Attached,
+}
+
+impl Attachment {
+    /// Takes the ticket and opens the session's terminal.
+    ///
+    /// # Errors
+    /// When the ticket is no good, the session is gone, or the box does not answer.
+    pub async fn open(
+        app: &App,
+        ticket: &Ticket,
+        session: &SessionId,
+        request_id: &RequestId,
+    ) -> Result<Self, ApiError> {
+        let holder = app.store.take_ticket(ticket.as_str(), session.clone()).await?;
+        let (user, browser) = holder.ok_or_else(ApiError::ticket_invalid)?;
+        let workspace = workspace_of(app, session, &user).await?;
+        let handle = app.boxes.of(&workspace).ok_or_else(ApiError::box_offline)?;
+        let request = TerminalRequest {
+            session: session.clone(),
+            role: Role::Editor,
+            client: ClientId::random(),
+            request_id: request_id.clone(),
+        };
+        let opened = handle.open_terminal(&request).await;
+        let (stream, attachment) = opened.inspect_err(|_| handle.nudge())?;
+        if !stream.leftover.is_empty() {
+            return Err(ApiError::box_offline());
+        }
+        bound(stream.io.get_ref().0)?;
+        let ttyd = open_ttyd(stream.io, &attachment, TTYD_LIMIT).await.map_err(|error| {
+            tracing::warn!(error = %berth_daemon::exit::chain(&error), "ttyd not opened");
+            ApiError::box_offline()
+        })?;
+        let attached = Attached { session: session.clone(), instance: handle.instance().clone(), browser };
+        Ok(Self { ttyd, role: request.role, attached })
+    }
+}
+
+/// Keeps the kernel from reading a box ahead of the relay: what it reads is old by the time a stalled page goes on.
+fn bound(tcp: &TcpStream) -> Result<(), ApiError> {
+    SockRef::from(tcp).set_recv_buffer_size(BOX_RECEIVE_BUFFER).map_err(|error| {
+        tracing::warn!(%error, "the connection to the box can't be bounded");
+        ApiError::box_offline()
+    })
+}
+
+/// The session's workspace, if the user may still use it: a ticket is older than this moment.
+async fn workspace_of(
+    app: &App,
+    session: &SessionId,
+    user: &UserId,
+) -> Result<berth_protocol::ids::WorkspaceId, ApiError> {
+    let found = app.store.session(session.clone()).await?.ok_or_else(ApiError::session_not_found)?;
+    let view = app.store.workspace_view(found.workspace).await?;
+    let workspace = view.map(|view| view.workspace).filter(|workspace| workspace.owner == *user);
+    Ok(workspace.ok_or_else(ApiError::session_not_found)?.id)
+}
+
+/// Waits for the browser's side of the upgrade and relays until the terminal ends. Without an attachment,
+/// the client is a `tty` one and says its ticket first.
+pub async fn serve(app: SharedApp, browser: BrowserUpgrade, attachment: Option<Attachment>) {
+    let BrowserUpgrade { on_upgrade, session, request_id } = browser;
+    let upgraded = match on_upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => {
+            tracing::debug!(%error, "browser's upgrade failed");
+            return;
+        }
+    };
+    // The streams themselves, not hyper's wrapping of them: an idle terminal then costs little.
+    match parts::<TcpStream>(upgraded) {
+        Ok(side) => serve_side(&app, side, &session, &request_id, attachment).await,
+        Err(upgraded) => match parts::<TlsStream<TcpStream>>(upgraded) {
+            Ok(side) => serve_side(&app, side, &session, &request_id, attachment).await,
+            Err(_) => tracing::error!("a connection of unknown kind was upgraded"),
+        },
+    }
+}
+
+fn parts<S>(upgraded: Upgraded) -> Result<Side<S>, Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let parts = upgraded.downcast::<TokioIo<S>>()?;
+    Ok(Side::new(parts.io.into_inner(), parts.read_buf))
+}
+
+async fn serve_side<S>(
+    app: &App,
+    mut browser: Side<S>,
+    session: &SessionId,
+    request_id: &RequestId,
+    attachment: Option<Attachment>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (attachment, mut options) = match attachment {
+        Some(attachment) => {
+            let mut options = Options::new(Mode::Berth, attachment.role);
+            options.silence = BROWSER_SILENCE;
+            (attachment, options)
+        }
+        None => match open_by_first_message(app, &mut browser, session, request_id).await {
+            Ok(opened) => opened,
+            Err(closing) => return refuse(browser, Mode::Tty, &closing).await,
+        },
+    };
+    let (_registration, control) = app.terminals.register(attachment.attached);
+    // Deleted while the box was opened: the registry did not know this terminal yet.
+    if !matches!(app.store.session(session.clone()).await, Ok(Some(_))) {
+        return refuse(browser, options.mode, &Closing::gone()).await;
+    }
+    app.metrics.terminals.inc();
+    app.metrics.terminals_opened.inc();
+    tracing::info!(%session, mode = options.mode.subprotocol(), "terminal opened");
+    options.meters = app.metrics.relay.clone();
+    let outcome = run(browser, attachment.ttyd, options, control, why_box_ended(app, session)).await;
+    app.metrics.terminals.dec();
+    app.metrics.terminals_closed.get_or_create(&Why { reason: outcome.reason.word() }).inc();
+    if let Reason::BrowserViolation(violation) = &outcome.reason {
+        app.metrics.messages_refused.get_or_create(&Why { reason: violation.word() }).inc();
+    }
+    if matches!(outcome.reason, Reason::BoxLost(_)) {
+        nudge(app, session).await;
+    }
+    tracing::info!(
+        %session,
+        reason = berth_daemon::exit::chain(&outcome.reason),
+        input_bytes = outcome.bytes_in,
+        output_bytes = outcome.bytes_out,
+        "terminal closed"
+    );
+}
+
+async fn open_by_first_message<S>(
+    app: &App,
+    browser: &mut Side<S>,
+    session: &SessionId,
+    request_id: &RequestId,
+) -> Result<(Attachment, Options), Closing>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let first = read_first(browser, FIRST_MESSAGE_LIMIT).await;
+    let first = first.map_err(|error| {
+        if let FirstError::Violation(violation) = &error {
+            app.metrics.messages_refused.get_or_create(&Why { reason: violation.word() }).inc();
+        }
+        Closing::new(CLOSE_POLICY, "first_message", error.to_string())
+    })?;
+    let opened = Attachment::open(app, &first.ticket, session, request_id).await;
+    let attachment = opened.map_err(|error| {
+        let code = if error.is_temporary() { CLOSE_TRY_AGAIN } else { CLOSE_POLICY };
+        Closing::new(code, error.kind(), error.to_string())
+    })?;
+    let mut options = Options::new(Mode::Tty, attachment.role);
+    options.started = Some(first.size);
+    Ok((attachment, options))
+}
+
+/// What the page is told when the box's side ended of itself.
+async fn why_box_ended(app: &App, session: &SessionId) -> Closing {
+    match app.store.session(session.clone()).await {
+        Ok(None) => Closing::gone(),
+        Ok(Some(_)) | Err(_) => Closing::box_lost(),
+    }
+}
+
+/// Asks the session's box at once: its connection was lost.
+async fn nudge(app: &App, session: &SessionId) {
+    if let Ok(Some(session)) = app.store.session(session.clone()).await
+        && let Some(handle) = app.boxes.of(&session.workspace)
+    {
+        handle.nudge();
+    }
+}
