@@ -1,0 +1,87 @@
+// Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
+
+import { decodeMe, decodeSession, decodeTicket } from './decode';
+import { errorFromResponse, toApiError } from './errors';
+import type { Me, Session, Ticket } from './types';
+
+const TIMEOUT_MS = 15_000;
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+async function request(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const headers = new Headers({ accept: 'application/json' });
+  const init: RequestInit = {
+    method,
+    headers,
+    credentials: 'same-origin',
+    cache: 'no-store',
+    redirect: 'error',
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+  };
+  if (method !== 'GET') {
+    // Always JSON, even when there is nothing to say: a form of another site could not send this.
+    headers.set('content-type', 'application/json');
+    init.body = JSON.stringify(body ?? {});
+  }
+
+  try {
+    const response = await fetch(path, init);
+    const text = await response.text();
+    if (!response.ok) throw errorFromResponse(response.status, parseOrNull(text));
+    return text === '' ? null : (JSON.parse(text) as unknown);
+  } catch (error) {
+    throw toApiError(error);
+  }
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+function decoded<T>(decode: (value: unknown) => T, value: unknown): T {
+  try {
+    return decode(value);
+  } catch (error) {
+    throw toApiError(error);
+  }
+}
+
+const sessionPath = (id: string) => `/api/v1/sessions/${encodeURIComponent(id)}`;
+
+export async function getMe(): Promise<Me> {
+  return decoded(decodeMe, await request('GET', '/api/v1/me'));
+}
+
+export async function signOut(): Promise<void> {
+  await request('POST', '/api/v1/sign-out');
+}
+
+export async function createSession(workspaceId: string, name: string): Promise<Session> {
+  const path = `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/sessions`;
+  return decoded(decodeSession, await request('POST', path, { name }));
+}
+
+export async function renameSession(id: string, name: string): Promise<Session> {
+  return decoded(decodeSession, await request('PATCH', sessionPath(id), { name }));
+}
+
+export async function deleteSession(id: string): Promise<void> {
+  await request('DELETE', sessionPath(id));
+}
+
+/** A ticket for one terminal connection: single use, good for seconds. */
+export async function getTicket(sessionId: string, signal?: AbortSignal): Promise<Ticket> {
+  return decoded(decodeTicket, await request('POST', `${sessionPath(sessionId)}/ticket`, undefined, signal));
+}
+
+/** Where a session's terminal is connected to, with the page's own scheme and host. */
+export function terminalUrl(sessionId: string): string {
+  const url = new URL(`${sessionPath(sessionId)}/terminal`, location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}

@@ -1,0 +1,124 @@
+// Turns parsed JSON into the types of `types.ts`, or throws. Everything else in the UI may then trust its
+// data. Unknown fields and unknown states pass: a newer gateway must not break an older page.
+
+import type { Box, LiveEvent, Me, Session, Telemetry, Ticket, Workspace } from './types';
+
+export class DecodeError extends Error {
+  override name = 'DecodeError';
+}
+
+type Fields = Record<string, unknown>;
+
+function fields(value: unknown, what: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new DecodeError(`${what} is not an object`);
+  }
+  return value as Fields;
+}
+
+function text(from: Fields, key: string): string {
+  const value = from[key];
+  if (typeof value !== 'string') throw new DecodeError(`${key} is not a string`);
+  return value;
+}
+
+function count(from: Fields, key: string): number {
+  const value = from[key];
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new DecodeError(`${key} is not a number`);
+  return value;
+}
+
+function textOrNull(from: Fields, key: string): string | null {
+  return from[key] === null || from[key] === undefined ? null : text(from, key);
+}
+
+function list<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
+  const value = from[key];
+  if (!Array.isArray(value)) throw new DecodeError(`${key} is not a list`);
+  return value.map((entry: unknown) => item(entry));
+}
+
+function telemetry(value: unknown): Telemetry | null {
+  if (value === null || value === undefined) return null;
+  const from = fields(value, 'telemetry');
+  return {
+    cpu_percent: count(from, 'cpu_percent'),
+    memory_used_bytes: count(from, 'memory_used_bytes'),
+    memory_total_bytes: count(from, 'memory_total_bytes'),
+    disk_used_bytes: count(from, 'disk_used_bytes'),
+    disk_total_bytes: count(from, 'disk_total_bytes'),
+  };
+}
+
+function box(value: unknown): Box {
+  const from = fields(value, 'box');
+  return {
+    state: text(from, 'state'),
+    route: textOrNull(from, 'route'),
+    agent_version: textOrNull(from, 'agent_version'),
+    telemetry: telemetry(from['telemetry']),
+  };
+}
+
+export function decodeWorkspace(value: unknown): Workspace {
+  const from = fields(value, 'workspace');
+  return {
+    id: text(from, 'id'),
+    name: text(from, 'name'),
+    change_seq: count(from, 'change_seq'),
+    box: box(from['box']),
+  };
+}
+
+export function decodeSession(value: unknown): Session {
+  const from = fields(value, 'session');
+  return {
+    id: text(from, 'id'),
+    workspace_id: text(from, 'workspace_id'),
+    name: text(from, 'name'),
+    template: text(from, 'template'),
+    state: text(from, 'state'),
+    message: textOrNull(from, 'message'),
+    attachments: count(from, 'attachments'),
+    created_at_ms: count(from, 'created_at_ms'),
+    change_seq: count(from, 'change_seq'),
+  };
+}
+
+export function decodeMe(value: unknown): Me {
+  const from = fields(value, 'me');
+  const user = fields(from['user'], 'user');
+  return {
+    user: { id: text(user, 'id'), name: text(user, 'name') },
+    installation: text(from, 'installation'),
+    version: text(from, 'version'),
+  };
+}
+
+export function decodeTicket(value: unknown): Ticket {
+  const from = fields(value, 'ticket');
+  return { ticket: text(from, 'ticket'), expires_in_seconds: count(from, 'expires_in_seconds') };
+}
+
+/** Decodes one event of the stream; null for a kind this UI does not know. */
+export function decodeEvent(name: string, data: string): LiveEvent | null {
+  if (!['snapshot', 'workspace', 'session', 'session_deleted'].includes(name)) return null;
+
+  const value: unknown = JSON.parse(data);
+  switch (name) {
+    case 'snapshot': {
+      const from = fields(value, 'snapshot');
+      return {
+        type: 'snapshot',
+        workspaces: list(from, 'workspaces', decodeWorkspace),
+        sessions: list(from, 'sessions', decodeSession),
+      };
+    }
+    case 'workspace':
+      return { type: 'workspace', workspace: decodeWorkspace(value) };
+    case 'session':
+      return { type: 'session', session: decodeSession(value) };
+    default:
+      return { type: 'session_deleted', id: text(fields(value, 'session_deleted'), 'id') };
+  }
+}

@@ -1,0 +1,57 @@
+// What the gateway says, as types. The names are those on the wire, so that a field can be searched for
+// on both sides. States are open sets: a newer gateway may send a word this UI does not know yet.
+
+export interface Telemetry {
+  cpu_percent: number;
+  memory_used_bytes: number;
+  memory_total_bytes: number;
+  disk_used_bytes: number;
+  disk_total_bytes: number;
+}
+
+export interface Box {
+  /** `online`, `offline` or `not_enrolled`. */
+  state: string;
+  /** `public`, `tailscale` or `dial_back` while it is online. */
+  route: string | null;
+  agent_version: string | null;
+  telemetry: Telemetry | null;
+}
+
+export interface Workspace {
+  id: string;
+  name: string;
+  change_seq: number;
+  box: Box;
+}
+
+export interface Session {
+  id: string;
+  workspace_id: string;
+  name: string;
+  template: string;
+  /** `starting`, `running` or `failed`. */
+  state: string;
+  message: string | null;
+  attachments: number;
+  created_at_ms: number;
+  change_seq: number;
+}
+
+export interface Me {
+  user: { id: string; name: string };
+  installation: string;
+  version: string;
+}
+
+export interface Ticket {
+  ticket: string;
+  expires_in_seconds: number;
+}
+
+/** One change of the live picture, as the event stream or an answered request tells it. */
+export type LiveEvent =
+  | { type: 'snapshot'; workspaces: Workspace[]; sessions: Session[] }
+  | { type: 'workspace'; workspace: Workspace }
+  | { type: 'session'; session: Session }
+  | { type: 'session_deleted'; id: string };

@@ -1,0 +1,85 @@
+// How events change the picture, in particular those that come late.
+import { describe, expect, it } from 'vitest';
+
+import type { Session, Workspace } from '../api/types';
+import { EMPTY, apply, sessionsOf, workspacesInOrder } from './reducer';
+
+const session = (id: string, change_seq: number, more: Partial<Session> = {}): Session => ({
+  id,
+  workspace_id: 'ws-1',
+  name: id,
+  template: 'default',
+  state: 'running',
+  message: null,
+  attachments: 0,
+  created_at_ms: 0,
+  change_seq,
+  ...more,
+});
+const workspace = (id: string, change_seq: number, state = 'online'): Workspace => ({
+  id,
+  name: id,
+  change_seq,
+  box: { state, route: null, agent_version: null, telemetry: null },
+});
+const held = apply(EMPTY, {
+  type: 'snapshot',
+  workspaces: [workspace('ws-1', 10)],
+  sessions: [session('ses-1', 10, { name: 'kept' })],
+});
+
+describe('apply', () => {
+  it('ignores a session that is older than the one held', () => {
+    const next = apply(held, { type: 'session', session: session('ses-1', 9, { name: 'stale' }) });
+    expect(next).toBe(held);
+  });
+
+  it('ignores a workspace that is older than the one held', () => {
+    expect(apply(held, { type: 'workspace', workspace: workspace('ws-1', 9, 'offline') })).toBe(held);
+  });
+
+  it.each([10, 11])('takes what is as new or newer (change_seq %d)', (change_seq) => {
+    const next = apply(held, { type: 'session', session: session('ses-1', change_seq, { name: 'new' }) });
+    expect(next.sessions.get('ses-1')?.name).toBe('new');
+    const moved = apply(held, { type: 'workspace', workspace: workspace('ws-1', change_seq, 'offline') });
+    expect(moved.workspaces.get('ws-1')?.box.state).toBe('offline');
+  });
+
+  it('replaces everything with a snapshot, older numbers included', () => {
+    const next = apply(held, {
+      type: 'snapshot',
+      workspaces: [workspace('ws-2', 1)],
+      sessions: [session('ses-1', 3, { name: 'restored' })],
+    });
+    expect([...next.workspaces.keys()]).toEqual(['ws-2']);
+    expect(next.sessions.get('ses-1')?.name).toBe('restored');
+  });
+
+  it('does not let a late answer bring a deleted session back', () => {
+    const gone = apply(held, { type: 'session_deleted', id: 'ses-1' });
+    expect(gone.sessions.size).toBe(0);
+    expect(apply(gone, { type: 'session', session: session('ses-1', 99) })).toBe(gone);
+  });
+
+  it('does not change the picture it was given', () => {
+    apply(held, { type: 'session_deleted', id: 'ses-1' });
+    apply(held, { type: 'session', session: session('ses-2', 11) });
+    expect([...held.sessions.keys()]).toEqual(['ses-1']);
+  });
+});
+
+describe('order', () => {
+  it('shows workspaces by name, and a workspace’s sessions by age', () => {
+    const picture = apply(EMPTY, {
+      type: 'snapshot',
+      workspaces: [workspace('b', 1), workspace('a', 1)],
+      sessions: [
+        session('late', 1, { created_at_ms: 2 }),
+        session('early', 1, { created_at_ms: 1 }),
+        session('elsewhere', 1, { workspace_id: 'ws-9' }),
+      ],
+    });
+    expect(workspacesInOrder(picture).map(({ id }) => id)).toEqual(['a', 'b']);
+    expect(sessionsOf(picture, 'ws-1').map(({ id }) => id)).toEqual(['early', 'late']);
+  });
+});

@@ -1,0 +1,26 @@
+// Paths and the names that may stand in the list.
+import { expect, it } from 'vitest';
+
+import { nameProblem } from './names';
+import { parseRoute, sessionHref } from './route';
+
+it.each([
+  ['/', { view: 'workspaces' }],
+  ['/sessions/ses-1', { view: 'session', id: 'ses-1' }],
+  ['/sessions/ses-1/', { view: 'session', id: 'ses-1' }],
+  [sessionHref('a/b c'), { view: 'session', id: 'a/b c' }],
+  ['/sessions', { view: 'not_found' }],
+  ['/sessions/', { view: 'not_found' }],
+  ['/sessions/a/b', { view: 'not_found' }],
+  ['/sessions/%', { view: 'not_found' }],
+  ['/sign-in', { view: 'not_found' }],
+])('reads %s', (path, route) => {
+  expect(parseRoute(path)).toEqual(route);
+});
+
+it('counts the characters of a name, not its UTF-16 units', () => {
+  expect(nameProblem('🚢'.repeat(64))).toBeNull();
+  expect(nameProblem('🚢'.repeat(65))).toContain('65');
+  expect(nameProblem('  ')).not.toBeNull();
+  expect(nameProblem(` ${'a'.repeat(64)} `)).toBeNull();
+});

@@ -1,0 +1,240 @@
+// One terminal as its page knows it: joins the screen (xterm.js), the connection that keeps it fed, and local
+// echo, and holds what the bars and dialogs around them show.
+
+import { getTicket, terminalUrl } from '../api/client';
+import { browser, isBoolean, isNumber, isString, recall, remember, tab } from '../preferences';
+import { panFor } from '../viewport';
+import { onCut, onWake } from '../wake';
+import { type CopyRequest, readClipboard, writeClipboard } from './clipboard';
+import { TerminalConnection } from './connection';
+import { type ExtraKey, isTyped, withAlt, withCtrl } from './keys';
+import { Notes } from './notes.svelte';
+import { cleanPaste, pressesEnter } from './paste';
+import { LocalEcho } from './predict/echo';
+import { Screen } from './screen';
+import type { Snippet } from './snippets';
+import type { TerminalStatus } from './status';
+import { type Action, DEFAULT_PREFIX, keysFor, promptKeys } from './tmux';
+import { TmuxPrompt, promptIsOpen } from './tmux-prompt';
+
+/** How long the hint about dropped keys stays. */
+const HINT_MS = 2_500;
+
+export interface DeskEvents {
+  onLeave: () => void;
+  onSignedOut: () => void;
+}
+
+export class Desk {
+  status = $state.raw<TerminalStatus>({
+    state: 'connecting',
+    message: null,
+    requestId: null,
+    roundTripMs: null,
+  });
+  /** Keys of the bar that wait for the next one. */
+  sticky = $state({ ctrl: false, alt: false });
+  /** Something typed went nowhere, a moment ago. */
+  dropped = $state(false);
+  /** Text that waits for the user's word before it is pasted. */
+  pasting = $state.raw<string | null>(null);
+  selected = $state(false);
+  predict = $state(recall(browser, 'local-echo', isBoolean, true));
+  prefix = $state(recall(browser, 'tmux-prefix', isString, DEFAULT_PREFIX));
+  readonly notes = new Notes();
+
+  readonly #container: HTMLElement;
+  readonly #screen: Screen;
+  readonly #connection: TerminalConnection;
+  readonly #echo: LocalEcho;
+  readonly #prompt: TmuxPrompt;
+  readonly #unwatch: () => void;
+  #hintTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(session: string, container: HTMLElement, events: DeskEvents) {
+    this.#container = container;
+    this.#screen = new Screen(container, recall(browser, 'font-size', isNumber, 0) || null, {
+      onInput: (data) => this.input(data),
+      onResize: (size) => {
+        this.#echo.reset();
+        this.#connection.resize(size);
+      },
+      onLeave: () => events.onLeave(),
+      onPaste: (text) => this.askToPaste(text),
+      onCopy: (request) => void this.#copyForBox(request),
+      onCopyKey: () => void this.copySelection(),
+      onSelect: (selected) => (this.selected = selected),
+      onFontSize: (size) => remember(browser, 'font-size', size ?? 0),
+      onDrawn: () => this.keepCursorVisible(),
+    });
+    this.#echo = new LocalEcho(this.#screen.glass, (guesses, cursor) =>
+      this.#screen.drawGuesses(guesses, cursor),
+    );
+    this.#echo.enabled = this.predict;
+    this.#prompt = new TmuxPrompt(
+      () => promptIsOpen(this.#screen.glass, this.#screen.size.rows),
+      (keys) => this.input(keys),
+    );
+    this.#connection = new TerminalConnection({
+      size: this.#screen.size,
+      getTicket: (signal) => getTicket(session, signal),
+      openSocket: (protocols) => new WebSocket(terminalUrl(session), protocols),
+      onStatus: (status) => {
+        this.status = status;
+        this.#echo.roundTrip(status.roundTripMs);
+      },
+      onReset: () => {
+        this.#echo.reset();
+        this.#screen.reset();
+      },
+      onOutput: (bytes, drawn) =>
+        this.#screen.write(bytes, () => {
+          drawn();
+          this.#echo.drawn();
+          this.#prompt.drawn();
+        }),
+      onEchoed: (upTo) => this.#echo.echoed(upTo),
+      onSignedOut: () => events.onSignedOut(),
+    });
+    this.#connection.start();
+    this.#screen.focus();
+    const unwatch = [onWake(() => this.retry()), onCut(() => this.#connection.cut())];
+    this.#unwatch = () => unwatch.forEach((stop) => stop());
+  }
+
+  close(): void {
+    this.#unwatch();
+    clearTimeout(this.#hintTimer);
+    this.notes.clear();
+    this.#connection.stop();
+    this.#echo.reset();
+    this.#screen.dispose();
+  }
+
+  retry(): void {
+    this.#connection.nudge();
+  }
+
+  focus(): void {
+    this.#screen.focus();
+  }
+
+  /** Sends what was typed, pressed or pasted, or hints that it went nowhere. */
+  input(data: string | Uint8Array): void {
+    const typed = typeof data === 'string' && isTyped(data);
+    const bytes = typed ? this.#withSticky(data) : data;
+    if (this.#connection.send(bytes)) {
+      if (typeof bytes === 'string' && typed) this.#echo.typed(bytes, this.#connection.sent);
+    } else if (typed) {
+      this.#hint();
+    }
+  }
+
+  press(key: ExtraKey): void {
+    const sequence = this.#screen.sequence(key, this.sticky);
+    this.sticky = { ctrl: false, alt: false };
+    this.input(sequence);
+    this.focus();
+  }
+
+  act(action: Action): void {
+    this.input(keysFor(action, this.prefix));
+    this.focus();
+  }
+
+  /** Gives tmux a command, through its own prompt. */
+  async command(line: string): Promise<void> {
+    const sent = await this.#prompt.run(promptKeys(this.prefix), line);
+    if (!sent) this.notes.show({ text: 'tmux did not answer. Is its prefix another than the menu says?' });
+  }
+
+  send(snippet: Snippet): void {
+    this.#screen.paste(snippet.text);
+    if (snippet.enter) this.input('\r');
+    this.focus();
+  }
+
+  zoom(steps: number | null): void {
+    this.#screen.zoom(steps);
+  }
+
+  setPredict(on: boolean): void {
+    this.predict = on;
+    this.#echo.enabled = on;
+    remember(browser, 'local-echo', on);
+  }
+
+  setPrefix(letter: string): void {
+    this.prefix = letter;
+    remember(browser, 'tmux-prefix', letter);
+  }
+
+  /** Pastes, after asking if it would press Enter. */
+  askToPaste(raw: string): void {
+    const text = cleanPaste(raw);
+    if (pressesEnter(text) && !recall(tab, 'paste-lines', isBoolean, false)) this.pasting = text;
+    else if (text !== '') this.#screen.paste(text);
+  }
+
+  /** The user's word on what waits to be pasted. */
+  answerPaste(yes: boolean, always: boolean): void {
+    const text = this.pasting;
+    this.pasting = null;
+    if (yes && always) remember(tab, 'paste-lines', true);
+    if (yes && text !== null) this.#screen.paste(text);
+    this.focus();
+  }
+
+  async pasteFromClipboard(): Promise<void> {
+    const text = await readClipboard();
+    if (text === null)
+      this.notes.show({ text: 'The browser keeps the clipboard to itself: paste with its own menu.' });
+    else this.askToPaste(text);
+    if (this.pasting === null) this.focus();
+  }
+
+  async copySelection(): Promise<void> {
+    const copied = await writeClipboard(this.#screen.selection);
+    this.notes.show({ text: copied ? 'Copied.' : 'The browser did not allow copying.' });
+    if (copied) this.#screen.clearSelection();
+    this.focus();
+  }
+
+  /** Moves the terminal up as far as an on-screen keyboard would hide the cursor. */
+  keepCursorVisible(): void {
+    const room = (this.#container.parentElement?.clientHeight ?? Infinity) - this.#container.offsetTop;
+    const covered = this.#container.clientHeight > room + 1;
+    const pan = covered ? panFor(this.#screen.cursorBottom, room) : 0;
+    this.#container.style.transform = pan > 0 ? `translateY(-${pan}px)` : '';
+  }
+
+  #withSticky(data: string): string {
+    const { ctrl, alt } = this.sticky;
+    if (!ctrl && !alt) return data;
+    this.sticky = { ctrl: false, alt: false };
+    const controlled = ctrl ? withCtrl(data) : data;
+    return alt ? withAlt(controlled) : controlled;
+  }
+
+  async #copyForBox(request: CopyRequest): Promise<void> {
+    if ('refused' in request) {
+      if (request.refused === 'too long')
+        this.notes.show({ text: 'The box wanted to copy more than 100 kB: not copied.' });
+      return;
+    }
+    const { text } = request;
+    const size = `${text.length} characters`;
+    if (document.hasFocus() && (await writeClipboard(text))) {
+      this.notes.show({ text: `Copied ${size} from the box.` });
+      return;
+    }
+    const run = () => void writeClipboard(text).then((done) => done && this.notes.show({ text: 'Copied.' }));
+    this.notes.show({ text: `The box offers ${size} to copy.`, action: { label: 'Copy', run } });
+  }
+
+  #hint(): void {
+    this.dropped = true;
+    clearTimeout(this.#hintTimer);
+    this.#hintTimer = setTimeout(() => (this.dropped = false), HINT_MS);
+  }
+}
