@@ -1,0 +1,214 @@
+//! A real Chromium, driven by its own ChromeDriver.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::{Stack, programs, wait};
+
+/// Flags that make Chromium run without a screen and without calls home.
+const FLAGS: &[&str] = &[
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// A browser window. Fields are dropped in order: the driver before the profile.
+pub struct Browser {
+    /// The WebDriver session.
+    pub page: Client,
+    _driver: Process,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens a window of the given size.
+    ///
+    /// # Panics
+    /// When Chromium or its driver is missing or does not start.
+    pub async fn open(width: u32, height: u32) -> Self {
+        Self::open_with(&[&format!("--window-size={width},{height}")], json!({})).await
+    }
+
+    /// Opens a phone: a narrow screen with fingers instead of a mouse.
+    ///
+    /// # Panics
+    /// As [`Self::open`].
+    pub async fn open_phone(width: u32, height: u32) -> Self {
+        let metrics =
+            json!({ "width": width, "height": height, "pixelRatio": 2.0, "touch": true, "mobile": true });
+        Self::open_with(&[], json!({ "mobileEmulation": { "deviceMetrics": metrics } })).await
+    }
+
+    async fn open_with(more_flags: &[&str], mut options: Value) -> Self {
+        let chromium = programs::on_path("chromium").expect("chromium is missing: run scripts/test");
+        let driver = programs::on_path("chromedriver").expect("chromedriver is missing: run scripts/test");
+        let profile = tempfile::Builder::new().prefix("bt-chromium-").tempdir().expect("a directory");
+        let mut driver = Process::new("chromedriver", driver, &["--port=0"], profile.path());
+        driver.start();
+        let port = wait::until("chromedriver to listen", async || {
+            let log = driver.log();
+            let (_, rest) = log.split_once("started successfully on port ")?;
+            rest.split_once('.').map(|(port, _)| port.to_owned())
+        })
+        .await;
+        let profile_flag = format!("--user-data-dir={}", profile.path().join("profile").display());
+        let flags: Vec<&str> =
+            FLAGS.iter().chain(more_flags).copied().chain([profile_flag.as_str()]).collect();
+        options["binary"] = json!(chromium);
+        options["args"] = json!(flags);
+        let Value::Object(capabilities) = json!({ "goog:chromeOptions": options }) else {
+            unreachable!("an object was written here")
+        };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
+        let page = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("chromium starts");
+        Self { page, _driver: driver, _profile: profile }
+    }
+
+    /// Goes to a URL.
+    ///
+    /// # Panics
+    /// When the browser can't.
+    pub async fn goto(&self, url: &str) {
+        self.page.goto(url).await.expect("the page loads");
+    }
+
+    /// Signs in, makes a session and opens its terminal. Returns the session's id.
+    ///
+    /// # Panics
+    /// When any of it does not happen.
+    pub async fn open_terminal(&self, stack: &Stack) -> String {
+        self.goto(&stack.sign_in_link()).await;
+        self.state("box-state", "online", wait::PATIENCE).await;
+        self.element("session-create-name").await.send_keys("work\n").await.expect("a field");
+        self.state("session-state", "running", wait::PATIENCE).await;
+        let link = self.element("session-link").await;
+        let session = link.attr("data-session-id").await.expect("a link").expect("a session");
+        link.click().await.expect("the link is pressed");
+        self.state("terminal-state", "live", wait::PATIENCE).await;
+        session
+    }
+
+    /// Presses the button with this `data-testid`, once it is there.
+    ///
+    /// # Panics
+    /// When it does not appear, or can't be pressed.
+    pub async fn press(&self, test_id: &str) {
+        self.element(test_id).await.click().await.expect("the button is pressed");
+    }
+
+    /// The element with this `data-testid`, once it is there and visible.
+    ///
+    /// # Panics
+    /// When it does not appear.
+    pub async fn element(&self, test_id: &str) -> Element {
+        self.css(&format!("[data-testid='{test_id}']")).await
+    }
+
+    /// The element that a selector finds, once it is there and visible.
+    ///
+    /// # Panics
+    /// When it does not appear.
+    pub async fn css(&self, selector: &str) -> Element {
+        wait::until(selector, async || {
+            let element = self.page.find(Locator::Css(selector)).await.ok()?;
+            element.is_displayed().await.ok()?.then_some(element)
+        })
+        .await
+    }
+
+    /// Waits until the element with this `data-testid` has this `data-state`.
+    ///
+    /// # Panics
+    /// When it does not within `limit`.
+    pub async fn state(&self, test_id: &str, state: &str, limit: Duration) {
+        let selector = format!("[data-testid='{test_id}'][data-state='{state}']");
+        let look = async || self.page.find(Locator::Css(&selector)).await.ok();
+        if wait::try_within(limit, look).await.is_none() {
+            let found = self.page.find(Locator::Css(&format!("[data-testid='{test_id}']"))).await;
+            let found = match found {
+                Ok(element) => element.attr("data-state").await.ok().flatten(),
+                Err(_) => None,
+            };
+            panic!("{test_id} was not {state} within {limit:?}, but {found:?}");
+        }
+    }
+
+    /// Runs a script in the page and returns what it returns.
+    ///
+    /// # Panics
+    /// When it throws.
+    pub async fn script(&self, script: &str) -> Value {
+        self.page.execute(script, vec![]).await.expect("the script runs")
+    }
+
+    /// What the terminal shows now.
+    pub async fn screen(&self) -> String {
+        let script = "const rows = document.querySelector('.xterm-rows');
+            return rows ? Array.from(rows.children, (row) => row.textContent).join('\\n') : '';";
+        self.script(script).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the terminal shows a text.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn shows(&self, text: &str) {
+        let look = async || self.screen().await.contains(text).then_some(());
+        if wait::try_within(wait::PATIENCE, look).await.is_none() {
+            panic!("the terminal never showed {text:?}, but:\n{}", self.screen().await);
+        }
+    }
+
+    /// Types into the terminal.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn type_text(&self, text: &str) {
+        let input = self.page.find(Locator::Css(".xterm-helper-textarea")).await.expect("a terminal");
+        input.send_keys(text).await.expect("the terminal takes keys");
+    }
+
+    /// Clicks at a point of the page.
+    ///
+    /// # Panics
+    /// When the browser can't.
+    pub async fn click(&self, x: i64, y: i64) {
+        let mouse = MouseActions::new("mouse".into())
+            .then(PointerAction::MoveTo { duration: None, x: x as f64, y: y as f64 })
+            .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
+            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+        self.page.perform_actions(mouse).await.expect("the mouse moves");
+    }
+
+    /// Keeps a picture of the page in `tests/artifacts/`, for people.
+    pub async fn picture(&self, name: &str) {
+        let directory: PathBuf = programs::repository().join("tests/artifacts");
+        if let Ok(png) = self.page.screenshot().await
+            && std::fs::create_dir_all(&directory).is_ok()
+        {
+            // A picture that can't be kept fails no test.
+            let _ = std::fs::write(directory.join(format!("{name}.png")), png);
+        }
+    }
+
+    /// Closes the window.
+    pub async fn close(self) {
+        // The driver ends it otherwise.
+        let _ = self.page.clone().close().await;
+    }
+}

@@ -1,0 +1,50 @@
+//! The harness of every test across processes.
+//!
+//! [`Stack::start`] runs a real gateway and a real agent, each a process of its own, on free ports and in a
+//! temporary directory; the workspace `main` is enrolled. Dropping it ends everything that it started, tmux
+//! included, and prints the logs when the test has failed.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`stack`] | gateway, agent and their state |
+//! | [`process`] | one child process, its log and its memory |
+//! | [`browser`], [`devtools`] | a real Chromium, and what its driver alone can't do |
+//! | [`checkout`] | `scripts/start`, as a user runs it |
+//! | [`client`] | the API as a browser uses it |
+//! | [`exec`] | commands through the API |
+//! | [`ports`] | ports that stay a test's own |
+//! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
+//! | [`raw`] | a terminal's WebSocket that may send any bytes |
+//! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
+//! | [`screen`] | what a terminal's bytes look like |
+//! | [`tmux`] | what tmux itself says |
+//! | [`wait`] | waiting on conditions, never for luck |
+//!
+//! `bin/echo-ttyd` takes ttyd's place where a test has to see every byte again that it sent.
+
+#![expect(clippy::disallowed_methods, reason = "the harness starts programs")]
+
+pub mod browser;
+pub mod checkout;
+pub mod client;
+pub mod devtools;
+pub mod exec;
+pub mod network;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod raw;
+pub mod screen;
+pub mod stack;
+pub mod terminal;
+pub mod tmux;
+pub mod wait;
+
+pub use browser::Browser;
+pub use checkout::Checkout;
+pub use client::Client;
+pub use exec::Exec;
+pub use raw::Raw;
+pub use screen::Screen;
+pub use stack::Stack;
+pub use terminal::Terminal;

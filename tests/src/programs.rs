@@ -1,0 +1,44 @@
+//! Where the programs under test and their helpers are.
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// A program of this workspace, built beside the test itself.
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn built(name: &str) -> PathBuf {
+    // target/<profile>/deps/<test> → target/<profile>/<name>
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let directory = test.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps");
+    let program = directory.join(name);
+    assert!(program.exists(), "{} is not built: run scripts/test", program.display());
+    program
+}
+
+/// ttyd: as `BERTH_TTYD` says, else the one that `scripts/test` unpacked, else the distribution's.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn ttyd() -> PathBuf {
+    if let Some(path) = std::env::var_os("BERTH_TTYD") {
+        return path.into();
+    }
+    let unpacked = std::fs::read_dir(repository().join(".tools")).into_iter().flatten().flatten();
+    let newest = unpacked.map(|entry| entry.path().join("bin/ttyd")).filter(|path| path.exists()).max();
+    newest.or_else(|| on_path("ttyd")).expect("ttyd is missing: run scripts/test, which fetches it")
+}
+
+/// A program on `PATH`.
+#[must_use]
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file())
+}

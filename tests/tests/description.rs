@@ -1,0 +1,73 @@
+//! The API description is true: real answers fit the schemas that it promises.
+
+use berth_tests::{Exec, Stack};
+use http::Method;
+use serde_json::{Value, json};
+
+/// The schema of an answer, with the document's definitions, so that references resolve.
+fn schema(document: &Value, path: &str, method: &str, status: &str) -> Value {
+    let answer = &document["paths"][path][method]["responses"][status];
+    let mut schema = answer["content"]["application/json"]["schema"].clone();
+    assert!(schema.is_object(), "{method} {path} promises nothing for {status}");
+    schema["components"] = document["components"].clone();
+    schema
+}
+
+#[tokio::test]
+async fn answers_fit_their_description() {
+    let stack = Stack::start().await;
+    let (client, session) = stack.client_and_session("work").await;
+    let document = client.get("/openapi.json").await;
+    let workspace = client.workspace().await;
+    let (in_workspace, of_session) = (format!("/workspaces/{workspace}"), format!("/sessions/{session}"));
+    let sessions = format!("{in_workspace}/sessions");
+    let ticket = format!("{of_session}/ticket");
+    let (screen, input) = (format!("{of_session}/screen"), format!("{of_session}/input"));
+    let (exec, audit) = (format!("{in_workspace}/exec"), format!("{in_workspace}/audit"));
+    let name = Some(json!({"name": "second"}));
+    let calls = [
+        (Method::GET, "/me", "/me", None, 200),
+        (Method::GET, "/workspaces", "/workspaces", None, 200),
+        (Method::GET, "/workspaces/{workspace}", &in_workspace, None, 200),
+        (Method::GET, "/workspaces/{workspace}/sessions", &sessions, None, 200),
+        (Method::POST, "/workspaces/{workspace}/sessions", &sessions, name.clone(), 201),
+        (Method::POST, "/workspaces/{workspace}/sessions", &sessions, name, 409),
+        (Method::GET, "/sessions/{session}", &of_session, None, 200),
+        (Method::PATCH, "/sessions/{session}", &of_session, Some(json!({"name": "third"})), 200),
+        (Method::POST, "/sessions/{session}/ticket", &ticket, None, 200),
+        (Method::GET, "/sessions/{session}", "/sessions/nothing", None, 404),
+        (Method::GET, "/sessions/{session}/screen", &screen, None, 200),
+        (Method::POST, "/sessions/{session}/input", &input, Some(json!({"keys": ["x"]})), 422),
+        (Method::POST, "/workspaces/{workspace}/exec", &exec, Some(json!({"argv": ["nothing"]})), 422),
+        (Method::GET, "/workspaces/{workspace}/audit", &audit, None, 200),
+    ];
+    for (method, template, path, body, status) in calls {
+        let answer = client.call(method.clone(), path, body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+        let template = format!("/api/v1{template}");
+        let schema = schema(&document, &template, &method.as_str().to_lowercase(), &status.to_string());
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let problems: Vec<String> =
+            validator.iter_errors(&answer.body).map(|error| error.to_string()).collect();
+        assert!(problems.is_empty(), "{method} {path}: {problems:?}\n{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_an_exec_fit_their_description() {
+    let stack = Stack::start().await;
+    let client = stack.client().await;
+    client.wait_for_box("online").await;
+    let document = client.get("/openapi.json").await;
+    let answer = &document["paths"]["/api/v1/workspaces/{workspace}/exec"]["post"]["responses"]["200"];
+    let mut schema = answer["content"]["application/x-ndjson"]["schema"].clone();
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(!validator.is_valid(&json!({ "stream": 1 })), "{schema} takes everything");
+    for script in ["echo out; echo err >&2", "kill -9 $$"] {
+        let mut exec = Exec::start(&client, &json!({ "argv": ["sh", "-c", script] })).await;
+        while let Some(line) = exec.line().await {
+            assert!(validator.is_valid(&line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A terminal on a bad network: the screen is right afterwards, and what was typed arrived once or not at all.
+
+use std::time::{Duration, Instant};
+
+use berth_tests::network::{self, Network, Page, Weather};
+
+/// A round trip of 100 ms, and every twentieth packet lost.
+const BAD: Weather = Weather { delay: Duration::from_millis(50), loss_percent: 5, cut: false };
+
+/// Nothing gets through.
+const CUT: Weather = Weather { cut: true, ..BAD };
+
+/// A program that notes every line that it is given, and what was typed to it.
+struct Notes {
+    network: Network,
+    session: String,
+    page: Page,
+    typed: Vec<String>,
+    dropped: Vec<String>,
+}
+
+impl Notes {
+    async fn begin(network: Network) -> Self {
+        let (client, session) = network.client_and_session().await;
+        network.link.set(BAD);
+        // What is bad must be: TCP can't connect in less than a round trip.
+        let begun = Instant::now();
+        network.far.connect((network::GATEWAY, 9).into(), Duration::from_secs(10)).await.unwrap_err();
+        assert!(begun.elapsed() >= 2 * BAD.delay, "the link took {:?}", begun.elapsed());
+        let page = Page::new(&network.far, &client, &session);
+        let mut notes = Self { network, session, page, typed: Vec::new(), dropped: Vec::new() };
+        notes.live_until("the prompt", |notes| notes.page.attached > 0).await;
+        let file = notes.network.stack.path("notes");
+        assert!(notes.page.type_text(&format!("clear; cat > {}\r", file.display())).await);
+        notes.live_until("the file", |notes| notes.network.stack.path("notes").exists()).await;
+        notes
+    }
+
+    /// Types so many numbered lines, one every 50 ms.
+    async fn type_lines(&mut self, count: usize) {
+        for _ in 0..count {
+            let line = format!("line-{}", self.typed.len() + self.dropped.len());
+            let taken = self.page.type_text(&format!("{line}\r")).await;
+            if taken { &mut self.typed } else { &mut self.dropped }.push(line);
+            self.page.live(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The lines that arrived.
+    fn noted(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.network.stack.path("notes")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    async fn live_until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+        for _ in 0..600 {
+            if reached(self) {
+                return;
+            }
+            self.page.live(Duration::from_millis(100)).await;
+        }
+        panic!("waited in vain for {what}; the page shows {:#?}", self.page.screen.lines());
+    }
+
+    /// Types one more line, and waits until the page shows what a direct attach would.
+    async fn recover(&mut self) {
+        self.live_until("the screen of a direct attach", |notes| {
+            notes.page.screen.shows_pane(&notes.network.stack.tmux, &notes.session)
+        })
+        .await;
+    }
+}
+
+#[test]
+fn a_cut_of_two_seconds_loses_nothing() {
+    network::test(async |network| {
+        let mut notes = Notes::begin(network).await;
+        notes.type_lines(15).await;
+        notes.network.link.set(CUT);
+        notes.type_lines(5).await;
+        notes.page.live(Duration::from_millis(1750)).await;
+        notes.network.link.set(BAD);
+        notes.type_lines(15).await;
+        assert!(notes.dropped.is_empty(), "two seconds are no reason to drop keys: {:?}", notes.dropped);
+        notes.live_until("every line", |notes| notes.noted().len() >= notes.typed.len()).await;
+        notes.recover().await;
+        assert_eq!(notes.noted(), notes.typed, "in order, each once");
+        assert_eq!(notes.page.attached, 1, "two seconds are no reason to attach anew");
+    });
+}
+
+#[test]
+#[ignore = "long: scripts/test --long"]
+fn after_a_cut_of_thirty_seconds_nothing_is_doubled_and_the_screen_is_right() {
+    network::test(async |network| {
+        let mut notes = Notes::begin(network).await;
+        notes.type_lines(15).await;
+        notes.live_until("every line", |notes| notes.noted().len() == 15).await;
+        notes.network.link.set(CUT);
+        // Sent before anybody could know: these may arrive or not.
+        notes.type_lines(3).await;
+        notes.page.live(Duration::from_secs(15)).await;
+        notes.type_lines(3).await;
+        assert_eq!(notes.dropped.len(), 3, "a page that knows better took keys");
+        notes.page.live(Duration::from_secs(15)).await;
+        notes.network.link.set(BAD);
+        notes.live_until("the page to attach anew", |notes| notes.page.attached == 2).await;
+        notes.recover().await;
+        notes.type_lines(15).await;
+        let last = notes.typed.last().cloned();
+        notes.live_until("the last line", |notes| notes.noted().last() == last.as_ref()).await;
+        notes.recover().await;
+        // The cut took none of what was typed outside of it, and what was typed within came once or not at all.
+        let (noted, uncertain) = (notes.noted(), &notes.typed[15..18].to_vec());
+        let certain = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| !uncertain.contains(line)).cloned().collect()
+        };
+        assert_eq!(certain(&noted), certain(&notes.typed), "in order, each once");
+        for line in uncertain {
+            let times = noted.iter().filter(|noted| *noted == line).count();
+            assert!(times <= 1, "{line} was typed once and noted {times} times");
+        }
+    });
+}
