@@ -32,7 +32,7 @@ use crate::links::{self, LinkServer};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store::StoreError;
-use crate::terminals::Terminals;
+use crate::terminals::{self, Terminals};
 
 /// How long terminals and requests have to end after the request to stop.
 const GRACE: Duration = Duration::from_secs(8);
@@ -168,6 +168,7 @@ impl Server {
         tokio::spawn(metrics_listener::serve(metrics_listener, app.metrics.registry()));
         tokio::spawn(jobs::forget_again(app.clone()));
         tokio::spawn(jobs::watch_store(app.clone()));
+        tokio::spawn(terminals::watch_over(app.clone()));
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             url = addresses.public_url,

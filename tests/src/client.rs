@@ -56,6 +56,12 @@ impl Client {
         Self { http, origin: origin.to_owned(), cookie }
     }
 
+    /// A browser with a cookie that it got by other means.
+    #[must_use]
+    pub fn with_cookie(origin: &str, cookie: &str) -> Self {
+        Self { http: plain(), origin: origin.to_owned(), cookie: cookie.to_owned() }
+    }
+
     /// The cookie, as a request carries it.
     #[must_use]
     pub fn cookie(&self) -> &str {
@@ -164,7 +170,15 @@ impl Client {
     /// # Panics
     /// When none is given.
     pub async fn ticket(&self, session: &str) -> String {
-        let answer = self.call(Method::POST, &format!("/sessions/{session}/ticket"), None).await;
+        self.ticket_for(session, None).await
+    }
+
+    /// A ticket for a session's terminal, asked for with a body.
+    ///
+    /// # Panics
+    /// When none is given.
+    pub async fn ticket_for(&self, session: &str, body: Option<Value>) -> String {
+        let answer = self.call(Method::POST, &format!("/sessions/{session}/ticket"), body).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.body["ticket"].as_str().expect("a ticket").to_owned()
     }

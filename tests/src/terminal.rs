@@ -1,7 +1,7 @@
 //! A terminal's WebSocket: what it wrote so far, to wait on.
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -38,14 +38,22 @@ impl Terminal {
     /// # Panics
     /// When it can't be opened.
     pub async fn open(client: &Client, session: &str) -> Self {
-        let ticket = client.ticket(session).await;
+        Self::open_as(client, session, None, (100, 30)).await
+    }
+
+    /// The same with a body for the ticket's request, and any size.
+    ///
+    /// # Panics
+    /// When it can't be opened.
+    pub async fn open_as(client: &Client, session: &str, body: Option<Value>, size: (u16, u16)) -> Self {
+        let ticket = client.ticket_for(session, body).await;
         let ask = Ask {
             session: session.to_owned(),
             protocols: format!("berth.v1, ticket.{ticket}"),
             origin: Some(client.origin().to_owned()),
         };
         let mut terminal = Self::ask(client, &ask).await.expect("the terminal opens");
-        terminal.send_binary(json!({"columns": 100, "rows": 30}).to_string().as_bytes()).await;
+        terminal.send_binary(json!({"columns": size.0, "rows": size.1}).to_string().as_bytes()).await;
         terminal
     }
 
@@ -117,6 +125,37 @@ impl Terminal {
         };
         if timeout(PATIENCE, found).await.is_err() {
             panic!("never wrote {text:?}, but {:?}", String::from_utf8_lossy(&self.output));
+        }
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Panics
+    /// When the connection is gone.
+    pub async fn say(&mut self, message: Value) {
+        assert!(self.send(Message::text(message.to_string())).await, "the terminal is open");
+    }
+
+    /// Reads until the newest text of a type is as `is_so` says, and returns it.
+    ///
+    /// # Panics
+    /// When that does not come about.
+    pub async fn read_until_told(&mut self, kind: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let found = async {
+            loop {
+                let newest = self.texts.iter().rev().filter_map(|text| serde_json::from_str(text).ok());
+                let newest = newest.into_iter().find(|text: &Value| text["type"] == kind);
+                if let Some(text) = newest.filter(&is_so) {
+                    return text;
+                }
+                if let Err(close) = self.read().await {
+                    panic!("closed while waiting for {kind}: {close:?}");
+                }
+            }
+        };
+        match timeout(PATIENCE, found).await {
+            Ok(text) => text,
+            Err(_) => panic!("never told of {kind} as expected, but {:?}", self.texts),
         }
     }
 

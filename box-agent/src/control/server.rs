@@ -111,7 +111,7 @@ async fn attach(id: &AttachmentId, control: &Control) -> Result<(Vec<String>, Li
     let target = sessions
         .get(&live.grant.session)
         .ok_or_else(|| format!("the session {} has ended", live.grant.session))?;
-    Ok((control.tmux.attach_argv(target, live.grant.role), live))
+    Ok((control.tmux.attach_argv(target, live.grant.role, live.grant.sized), live))
 }
 
 /// Waits until the terminal's program closes the connection, which is when it ends.

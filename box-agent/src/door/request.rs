@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use berth_protocol::control::{EXEC_PATH, PaneAddress, SESSIONS_PATH};
 use berth_protocol::door::{
-    HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, STATUS_PATH, TARGET_TTYD,
+    HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, HEADER_SIZE, SIZE_IGNORED, STATUS_PATH,
+    TARGET_TTYD,
 };
 use berth_protocol::ids::{RequestId, SessionId};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
@@ -120,6 +121,7 @@ fn connect(target: &str, headers: &HeaderMap) -> Result<Asked, Refusal> {
         return Ok(Asked::Terminal(Grant {
             session: header(headers, HEADER_SESSION)?,
             role: header(headers, HEADER_ROLE)?,
+            sized: sized(headers)?,
             client: header(headers, HEADER_CLIENT)?,
             request_id: header(headers, HEADER_REQUEST_ID)?,
         }));
@@ -149,6 +151,17 @@ fn header<T: FromStr<Err: std::fmt::Display>>(headers: &HeaderMap, name: &str) -
     text.parse().map_err(|error| Refusal::bad(format!("the header {name} is {error}")))
 }
 
+/// Whether the attachment's size counts. It does, unless the gateway says the one word that there is.
+fn sized(headers: &HeaderMap) -> Result<bool, Refusal> {
+    if !headers.contains_key(HEADER_SIZE) {
+        return Ok(true);
+    }
+    match header::<String>(headers, HEADER_SIZE)?.as_str() {
+        SIZE_IGNORED => Ok(false),
+        _ => Err(Refusal::bad(format!("the header {HEADER_SIZE} is not {SIZE_IGNORED}"))),
+    }
+}
+
 /// The request's id: one that is missing gets a new one, so that every log line has one.
 ///
 /// # Errors
@@ -175,6 +188,19 @@ mod tests {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
         read(method, &target.parse().unwrap(), &map).map_err(|refusal| refusal.status.as_u16())
+    }
+
+    #[test]
+    fn a_size_counts_unless_it_is_said_to_be_ignored() {
+        let ask_with = |value: Option<&str>| {
+            let size = value.map(|value| (HEADER_SIZE, value.to_owned()));
+            let headers: Vec<_> = good().into_iter().chain(size).collect();
+            ask(&Method::CONNECT, "ttyd", &headers)
+        };
+        let sized = |asked| matches!(asked, Ok(Asked::Terminal(Grant { sized: true, .. })));
+        assert!(sized(ask_with(None)));
+        assert!(!sized(ask_with(Some(SIZE_IGNORED))) && ask_with(Some(SIZE_IGNORED)).is_ok());
+        assert_eq!(ask_with(Some("80x24")), Err(400));
     }
 
     fn good() -> Vec<(&'static str, String)> {

@@ -26,6 +26,8 @@ pub struct Grant {
     pub session: SessionId,
     /// What may be done there.
     pub role: Role,
+    /// Whether its size counts for the session.
+    pub sized: bool,
     /// Who attaches.
     pub client: ClientId,
     /// The request that asked for it, as the logs name it.
@@ -145,6 +147,7 @@ mod tests {
         Grant {
             session: SessionId::random(),
             role: Role::Editor,
+            sized: true,
             client: ClientId::random(),
             request_id: RequestId::random(),
         }

@@ -193,9 +193,10 @@ impl Tmux {
         Ok(())
     }
 
-    /// The command line that attaches a terminal to a session.
+    /// The command line that attaches a terminal to a session; its size counts there if `sized`, and a viewer's
+    /// never does.
     #[must_use]
-    pub fn attach_argv(&self, target: &Target, role: Role) -> Vec<String> {
+    pub fn attach_argv(&self, target: &Target, role: Role, sized: bool) -> Vec<String> {
         // -N: attaching never starts a server. -u: every browser's terminal is UTF-8.
         let mut argv = vec![
             self.program.to_string_lossy().into_owned(),
@@ -207,9 +208,12 @@ impl Tmux {
             "-t".into(),
             target.0.clone(),
         ];
-        if role == Role::Viewer {
-            argv.extend(["-f".into(), "read-only,ignore-size".into()]);
-        }
+        let flags = match (role, sized) {
+            (Role::Viewer, _) => "read-only,ignore-size",
+            (Role::Editor, false) => "ignore-size",
+            (Role::Editor, true) => return argv,
+        };
+        argv.extend(["-f".into(), flags.into()]);
         argv
     }
 
@@ -282,13 +286,17 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_only_looks() {
+    fn a_viewer_only_looks_and_an_unsized_editor_only_types() {
         let runtime = RuntimeDir::at(Path::new("/run/box"));
         let tmux = Tmux::new("/usr/bin/tmux".into(), &runtime, vec![]);
-        let editor = tmux.attach_argv(&Target("$3".into()), Role::Editor);
+        let editor = tmux.attach_argv(&Target("$3".into()), Role::Editor, true);
         let expected = "/usr/bin/tmux -u -N -S /run/box/tmux.sock attach-session -t $3";
         assert_eq!(editor.join(" "), expected);
-        let viewer = tmux.attach_argv(&Target("$3".into()), Role::Viewer);
-        assert_eq!(viewer.join(" "), format!("{expected} -f read-only,ignore-size"));
+        for sized in [true, false] {
+            let viewer = tmux.attach_argv(&Target("$3".into()), Role::Viewer, sized);
+            assert_eq!(viewer.join(" "), format!("{expected} -f read-only,ignore-size"));
+        }
+        let unsized_editor = tmux.attach_argv(&Target("$3".into()), Role::Editor, false);
+        assert_eq!(unsized_editor.join(" "), format!("{expected} -f ignore-size"));
     }
 }

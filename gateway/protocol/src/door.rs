@@ -22,6 +22,12 @@ pub const HEADER_SESSION: &str = "berth-session";
 /// Request header: the [`Role`] of the attachment.
 pub const HEADER_ROLE: &str = "berth-role";
 
+/// Request header, where it is needed: [`SIZE_IGNORED`].
+pub const HEADER_SIZE: &str = "berth-size";
+
+/// Value of [`HEADER_SIZE`]: the attachment's size does not count for the session, although it may type.
+pub const SIZE_IGNORED: &str = "ignored";
+
 /// Request header: the client that attaches.
 pub const HEADER_CLIENT: &str = "berth-client";
 

@@ -117,6 +117,8 @@ id!(/// One start of an agent as a source of events.
     StreamId, "str", "an event stream id");
 id!(/// One request, from the browser to the box.
     RequestId, "req", "a request id");
+id!(/// A link by which somebody may watch a session for a while.
+    ShareId, "shr", "a share id");
 id!(/// One browser tab or program that attaches to terminals.
     ClientId, "cli", "a client id");
 

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::door::Role;
+use crate::ids::ClientId;
+
 /// The subprotocol that the gateway's own page speaks.
 pub const SUBPROTOCOL_BERTH: &str = "berth.v1";
 
@@ -29,6 +32,46 @@ pub const CLOSE_DRAIN: u16 = 1012;
 /// Close code: the client broke the rules of this protocol.
 pub const CLOSE_POLICY: u16 = 1008;
 
+/// How often a page says that it is there, seconds.
+pub const PRESENCE_SECONDS: u64 = 30;
+
+/// The most clients that a page is told of.
+pub const MAX_PRESENT: usize = 64;
+
+/// What a client at a session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// It typed a moment ago.
+    Typing,
+    /// It is open.
+    Watching,
+    /// Its page is hidden, or has said nothing for two minutes.
+    Away,
+    /// Something of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A client at a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Which one.
+    pub client: ClientId,
+    /// Whose it is.
+    pub name: String,
+    /// What it runs on, such as `Chrome on Android`.
+    pub device: String,
+    /// What it may do.
+    pub role: Role,
+    /// What it does.
+    pub activity: Activity,
+    /// Whether it is the one that is told this.
+    pub me: bool,
+    /// Whether the session has its size.
+    pub leads: bool,
+}
+
 /// Text messages from the browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -42,6 +85,16 @@ pub enum FromBrowser {
     Ack {
         /// Bytes since the connection began.
         out: u64,
+    },
+    /// Whether anybody looks at the page: said when that changes, and every [`PRESENCE_SECONDS`].
+    Presence {
+        /// Whether the page is hidden.
+        hidden: bool,
+    },
+    /// Asks that the session has this page's size, or gives that back.
+    Lease {
+        /// Whether it is asked for.
+        take: bool,
     },
     /// A message of a newer version, to be ignored.
     #[serde(other)]
@@ -67,6 +120,21 @@ pub enum FromRelay {
         /// Bytes of OUTPUT since the connection began.
         #[serde(rename = "out")]
         output: u64,
+    },
+    /// The size of the session's screen, and whether it is this page's own. A page to which it does not belong
+    /// shows the whole of it all the same.
+    Lease {
+        /// Its width.
+        columns: u16,
+        /// Its height.
+        rows: u16,
+        /// Whether this page decides it.
+        mine: bool,
+    },
+    /// Who is at the session, the longest there first.
+    Presence {
+        /// At most [`MAX_PRESENT`].
+        clients: Vec<Present>,
     },
     /// Why the connection is about to be closed.
     Closing {

@@ -48,6 +48,8 @@ fn terminal_messages_are_read() {
     messages_survive(include_str!("../data/v1/from_browser.json"), &FromBrowser::Unknown);
     messages_survive(include_str!("../data/v1/from_relay.json"), &FromRelay::Unknown);
     messages_survive(include_str!("../data/v1/from_relay_echo.json"), &FromRelay::Unknown);
+    messages_survive(include_str!("../data/v1/from_browser_company.json"), &FromBrowser::Unknown);
+    messages_survive(include_str!("../data/v1/from_relay_company.json"), &FromRelay::Unknown);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use http::header::SET_COOKIE;
 use super::ApiError;
 use super::views::{Error, Me, User};
 use crate::app::SharedApp;
-use crate::auth::clear_cookie;
+use crate::auth::CookieOf;
 use crate::changes::Change;
 use crate::store::{BrowserSession, CurrentUser};
 
@@ -36,6 +36,6 @@ pub async fn sign_out(
     app.store.sign_out(browser.clone()).await?;
     app.terminals.end_browser_session(&browser);
     app.changes.publish(Change::SignedOut(browser));
-    let cookie = clear_cookie(&app.installation.id, &app.origin);
+    let cookie = CookieOf::User(&app.installation.id).clear(&app.origin);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }

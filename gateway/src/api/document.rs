@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 use utoipa::openapi;
 
 use super::views::{DeletedSession, Snapshot};
-use super::{account, audit, events, exec, input, screen, sessions, terminal, workspaces};
+use super::{account, audit, events, exec, input, screen, sessions, shares, terminal, workspaces};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,10 @@ use super::{account, audit, events, exec, input, screen, sessions, terminal, wor
         input::send,
         exec::run,
         audit::list,
+        shares::create,
+        shares::list,
+        shares::end,
+        shares::open,
         terminal::ticket,
         terminal::attach,
     ),

@@ -49,6 +49,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "session_not_found", "there is no such session")
     }
 
+    /// There is no such share, or not of this session.
+    #[must_use]
+    pub fn share_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "share_not_found", "there is no such share")
+    }
+
     /// The box does not answer.
     #[must_use]
     pub fn box_offline() -> Self {
@@ -111,6 +117,9 @@ impl From<StoreError> for ApiError {
             StoreError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", error.to_string()),
             StoreError::TooManySessions(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_sessions", error.to_string())
+            }
+            StoreError::TooManyShares(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_shares", error.to_string())
             }
             other => {
                 tracing::error!(error = %berth_daemon::exit::chain(&other), "store failed");

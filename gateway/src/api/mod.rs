@@ -7,7 +7,7 @@
 //! | `error` | how errors look |
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
-//! | `account`, `workspaces`, `sessions`, `events`, `terminal` | handlers |
+//! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares` | handlers |
 //! | `screen`, `input`, `exec`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
@@ -22,6 +22,7 @@ mod policy;
 mod routes;
 mod screen;
 mod sessions;
+mod shares;
 mod terminal;
 mod views;
 mod workspaces;

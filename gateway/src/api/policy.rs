@@ -10,14 +10,15 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, RequestExt};
+use berth_protocol::door::Role;
 use berth_protocol::ids::{SessionId, WorkspaceId};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::ApiError;
 use crate::app::SharedApp;
-use crate::auth::read_cookie;
-use crate::store::{BrowserSession, CurrentUser, Session, Workspace};
+use crate::auth::CookieOf;
+use crate::store::{BrowserSession, CurrentUser, Holder, Session, Workspace};
 
 /// What a route demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Policy {
     Workspace,
     /// A signed-in user who may use the path's `{session}`, by way of its workspace.
     Session,
+    /// Like [`Policy::Session`], or a guest to whom the session was shared.
+    Watch,
     /// A ticket, which the handler takes; this checks that our own page asks.
     Ticket,
 }
@@ -41,6 +44,17 @@ pub struct InWorkspace(pub Workspace);
 /// A session that the caller may use.
 #[derive(Debug, Clone)]
 pub struct InSession(pub Session);
+
+/// Who calls a route that guests may call too, and how far they may go.
+#[derive(Debug, Clone)]
+pub struct Watching {
+    /// By which right.
+    pub holder: Holder,
+    /// As others see them.
+    pub name: String,
+    /// The most that they may do.
+    pub role: Role,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for InWorkspace {
     type Rejection = ApiError;
@@ -80,6 +94,9 @@ async fn admit(app: &SharedApp, policy: Policy, request: &mut Request) -> Result
     if matches!(policy, Policy::Public | Policy::Ticket) {
         return Ok(());
     }
+    if policy == Policy::Watch {
+        return watch(app, request).await;
+    }
     let (user, browser) = signed_in(app, request.headers()).await?;
     match policy {
         Policy::Workspace => {
@@ -89,24 +106,65 @@ async fn admit(app: &SharedApp, policy: Policy, request: &mut Request) -> Result
             request.extensions_mut().insert(InWorkspace(workspace));
         }
         Policy::Session => {
-            let id = parameter::<SessionId>(request, "session").await;
-            let session = app.store.session(id.ok_or_else(ApiError::session_not_found)?).await?;
-            let session = session.ok_or_else(ApiError::session_not_found)?;
-            let workspace = usable(app, &user, session.workspace.clone()).await?;
-            workspace.ok_or_else(ApiError::session_not_found)?;
+            let session = session(app, request).await?;
+            usable_session(app, &user, &session).await?;
             request.extensions_mut().insert(InSession(session));
         }
-        Policy::Public | Policy::SignedIn | Policy::Ticket => {}
+        Policy::Public | Policy::SignedIn | Policy::Ticket | Policy::Watch => {}
     }
     request.extensions_mut().insert(user);
     request.extensions_mut().insert(browser);
     Ok(())
 }
 
+/// Lets a user in as everywhere, and if that fails a guest, who is told no more than a stranger.
+async fn watch(app: &SharedApp, request: &mut Request) -> Result<(), ApiError> {
+    let found = session(app, request).await;
+    let watching = match as_user(app, request.headers(), found.as_ref().ok()).await {
+        Ok(watching) => watching,
+        Err(error) => as_guest(app, request.headers(), found.as_ref().ok()).await?.ok_or(error)?,
+    };
+    request.extensions_mut().insert(InSession(found?));
+    request.extensions_mut().insert(watching);
+    Ok(())
+}
+
+async fn as_user(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    session: Option<&Session>,
+) -> Result<Watching, ApiError> {
+    let (user, browser) = signed_in(app, headers).await?;
+    usable_session(app, &user, session.ok_or_else(ApiError::session_not_found)?).await?;
+    Ok(Watching { holder: Holder::User(user.id, browser), name: user.name, role: Role::Editor })
+}
+
+async fn as_guest(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    session: Option<&Session>,
+) -> Result<Option<Watching>, ApiError> {
+    let Some(session) = session else { return Ok(None) };
+    let Some(token) = CookieOf::Guest(&session.id).read(headers, &app.origin) else { return Ok(None) };
+    let share = app.store.guest(&token, session.id.clone()).await?;
+    Ok(share.map(|share| Watching { holder: Holder::Guest(share.id), name: share.name, role: Role::Viewer }))
+}
+
 async fn signed_in(app: &SharedApp, headers: &HeaderMap) -> Result<(CurrentUser, BrowserSession), ApiError> {
-    let token = read_cookie(headers, &app.installation.id, &app.origin);
+    let token = CookieOf::User(&app.installation.id).read(headers, &app.origin);
     let token = token.ok_or_else(ApiError::not_signed_in)?;
     app.store.browser_session(&token).await?.ok_or_else(ApiError::not_signed_in)
+}
+
+/// The session that the path names.
+async fn session(app: &SharedApp, request: &mut Request) -> Result<Session, ApiError> {
+    let id = parameter::<SessionId>(request, "session").await.ok_or_else(ApiError::session_not_found)?;
+    app.store.session(id).await?.ok_or_else(ApiError::session_not_found)
+}
+
+async fn usable_session(app: &SharedApp, user: &CurrentUser, session: &Session) -> Result<(), ApiError> {
+    let workspace = usable(app, user, session.workspace.clone()).await?;
+    workspace.map(drop).ok_or_else(ApiError::session_not_found)
 }
 
 /// The workspace, if the user may use it.

@@ -10,7 +10,7 @@ use berth_protocol::control::{MAX_EXEC_BODY, MAX_INPUT_BODY};
 use http::Method;
 
 use super::policy::{Policy, enforce};
-use super::{account, audit, document, events, exec, input, screen, sessions, terminal, workspaces};
+use super::{account, audit, document, events, exec, input, screen, sessions, shares, terminal, workspaces};
 use crate::app::SharedApp;
 
 /// What every path of the API begins with.
@@ -47,7 +47,7 @@ pub fn routes() -> Vec<Route> {
             Policy::Workspace,
             post(exec::run).layer(DefaultBodyLimit::max(MAX_EXEC_BODY)),
         ),
-        route(Method::GET, "/sessions/{session}", Policy::Session, get(sessions::show)),
+        route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
         route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),
         route(Method::DELETE, "/sessions/{session}", Policy::Session, delete(sessions::end)),
         route(Method::GET, "/sessions/{session}/screen", Policy::Session, get(screen::show)),
@@ -57,7 +57,11 @@ pub fn routes() -> Vec<Route> {
             Policy::Session,
             post(input::send).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
         ),
-        route(Method::POST, "/sessions/{session}/ticket", Policy::Session, post(terminal::ticket)),
+        route(Method::GET, "/sessions/{session}/shares", Policy::Session, get(shares::list)),
+        route(Method::POST, "/sessions/{session}/shares", Policy::Session, post(shares::create)),
+        route(Method::DELETE, "/sessions/{session}/shares/{share}", Policy::Session, delete(shares::end)),
+        route(Method::POST, "/shares/open", Policy::Public, post(shares::open)),
+        route(Method::POST, "/sessions/{session}/ticket", Policy::Watch, post(terminal::ticket)),
         route(Method::GET, "/sessions/{session}/terminal", Policy::Ticket, get(terminal::attach)),
     ]
 }
@@ -103,9 +107,11 @@ mod tests {
         for route in routes() {
             let expected = match route.path {
                 path if path.ends_with("/terminal") => Policy::Ticket,
+                "/sessions/{session}/ticket" => Policy::Watch,
+                "/sessions/{session}" if route.method == Method::GET => Policy::Watch,
                 path if path.contains("{session}") => Policy::Session,
                 path if path.contains("{workspace}") => Policy::Workspace,
-                "/openapi.json" => Policy::Public,
+                "/openapi.json" | "/shares/open" => Policy::Public,
                 _ => Policy::SignedIn,
             };
             assert_eq!(route.policy, expected, "{} {}", route.method, route.path);

@@ -96,14 +96,13 @@ pub async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn checked_name(name: &str) -> Result<String, ApiError> {
+pub(super) fn checked_name(name: &str) -> Result<String, ApiError> {
     let name = name.trim();
     let valid = (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     if valid {
         return Ok(name.to_owned());
     }
-    let message =
-        format!("a session's name has 1 to {NAME_CHARS} characters, none of them a control character");
+    let message = format!("a name has 1 to {NAME_CHARS} characters, none of them a control character");
     Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", message))
 }
 

@@ -1,5 +1,6 @@
 //! What answers look like. These shapes are the public API: they gain fields, and lose none.
 
+pub mod access;
 pub mod control;
 
 use berth_protocol::event::Telemetry;
@@ -151,15 +152,6 @@ pub struct NewSession {
 pub struct SessionPatch {
     /// 1 to 64 characters, unique in the workspace.
     pub name: String,
-}
-
-/// A right to attach to a terminal, once.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Ticket {
-    /// The secret.
-    pub ticket: String,
-    /// How long it works.
-    pub expires_in_seconds: u64,
 }
 
 /// Everything a page shows, at one moment.

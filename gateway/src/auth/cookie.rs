@@ -1,17 +1,67 @@
-//! The browser session's cookie.
+//! The cookies: one of a signed-in browser, and one for each share that was opened in it.
 //!
-//! Its name carries the installation, because cookies know no ports: two installations on one machine would
-//! overwrite each other's. Over https it has the `__Host-` prefix, so that no other host can set it.
+//! Their names carry the installation, because cookies know no ports: two installations on one machine would
+//! overwrite each other's. A session's id, which nobody else has, does that for shares. Over https they have the
+//! `__Host-` prefix, so that no other host can set them.
 
-use berth_protocol::ids::InstallationId;
+use std::time::Duration;
+
+use berth_protocol::ids::{InstallationId, SessionId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use super::{BROWSER_SESSION, Origin};
+use super::Origin;
 
-fn name(installation: &InstallationId, origin: &Origin) -> String {
-    let prefix = if origin.is_secure() { "__Host-" } else { "" };
-    format!("{prefix}berth-{installation}")
+/// Whose cookie it is.
+#[derive(Debug, Clone, Copy)]
+pub enum CookieOf<'a> {
+    /// A user who has signed in.
+    User(&'a InstallationId),
+    /// A guest who may watch a session.
+    Guest(&'a SessionId),
+}
+
+impl CookieOf<'_> {
+    fn name(self, origin: &Origin) -> String {
+        let prefix = if origin.is_secure() { "__Host-" } else { "" };
+        match self {
+            Self::User(installation) => format!("{prefix}berth-{installation}"),
+            Self::Guest(session) => format!("{prefix}berth-guest-{session}"),
+        }
+    }
+
+    /// The header that sets it for so long.
+    ///
+    /// # Panics
+    /// Never: `token` is a secret of ours, in plain ASCII.
+    #[must_use]
+    pub fn set(self, origin: &Origin, token: &str, lifetime: Duration) -> HeaderValue {
+        let (name, attributes) = (self.name(origin), attributes(origin));
+        header(&format!("{name}={token}; {attributes}; Max-Age={}", lifetime.as_secs()))
+    }
+
+    /// The header that removes it.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn clear(self, origin: &Origin) -> HeaderValue {
+        self.set(origin, "", Duration::ZERO)
+    }
+
+    /// The token that a request carries in it.
+    #[must_use]
+    pub fn read(self, headers: &HeaderMap, origin: &Origin) -> Option<String> {
+        let name = self.name(origin);
+        headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, token)| token.to_owned())
+    }
 }
 
 fn attributes(origin: &Origin) -> &'static str {
@@ -26,39 +76,6 @@ fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("identifiers and secrets are plain ASCII")
 }
 
-/// The header that begins a browser session.
-///
-/// # Panics
-/// Never: `token` is a secret of ours, in plain ASCII.
-#[must_use]
-pub fn set_cookie(installation: &InstallationId, origin: &Origin, token: &str) -> HeaderValue {
-    let (name, attributes) = (name(installation, origin), attributes(origin));
-    header(&format!("{name}={token}; {attributes}; Max-Age={}", BROWSER_SESSION.as_secs()))
-}
-
-/// The header that ends a browser session.
-///
-/// # Panics
-/// Never.
-#[must_use]
-pub fn clear_cookie(installation: &InstallationId, origin: &Origin) -> HeaderValue {
-    header(&format!("{}=; {}; Max-Age=0", name(installation, origin), attributes(origin)))
-}
-
-/// The token of a request's browser session.
-#[must_use]
-pub fn read_cookie(headers: &HeaderMap, installation: &InstallationId, origin: &Origin) -> Option<String> {
-    let name = name(installation, origin);
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, token)| token.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use url::Url;
@@ -69,15 +86,17 @@ mod tests {
     fn the_cookie_is_found_among_others_and_bound_to_its_installation() {
         let installation = InstallationId::random();
         let origin = Origin::new(&Url::parse("https://berth.example").unwrap());
-        let set = set_cookie(&installation, &origin, "token").to_str().unwrap().to_owned();
+        let user = CookieOf::User(&installation);
+        let set = user.set(&origin, "token", Duration::from_secs(60)).to_str().unwrap().to_owned();
         assert!(set.starts_with("__Host-berth-inst-"), "{set}");
-        assert!(set.contains("HttpOnly; SameSite=Lax; Secure"), "{set}");
+        assert!(set.contains("HttpOnly; SameSite=Lax; Secure; Max-Age=60"), "{set}");
 
         let pair = set.split(';').next().unwrap();
         let headers = HeaderMap::from_iter([(COOKIE, format!("a=b; {pair}; c=d").parse().unwrap())]);
-        assert_eq!(read_cookie(&headers, &installation, &origin).as_deref(), Some("token"));
-        assert_eq!(read_cookie(&headers, &InstallationId::random(), &origin), None);
+        assert_eq!(user.read(&headers, &origin).as_deref(), Some("token"));
+        assert_eq!(CookieOf::User(&InstallationId::random()).read(&headers, &origin), None);
+        assert_eq!(CookieOf::Guest(&SessionId::random()).read(&headers, &origin), None);
         let plain = Origin::new(&Url::parse("http://127.0.0.1:1").unwrap());
-        assert_eq!(read_cookie(&headers, &installation, &plain), None);
+        assert_eq!(user.read(&headers, &plain), None);
     }
 }

@@ -3,14 +3,17 @@
 //! | file | what |
 //! |---|---|
 //! | `origin` | the one origin that browsers use: checks of `Host` and `Origin` |
-//! | `cookie` | the browser session's cookie, named by the installation |
+//! | `cookie` | the cookies of signed-in browsers and of guests |
+//! | `device` | what a browser runs on, in our words |
 //! | `secret` | secrets that are handed out once |
 
 mod cookie;
+mod device;
 mod origin;
 mod secret;
 
-pub use cookie::{clear_cookie, read_cookie, set_cookie};
+pub use cookie::CookieOf;
+pub use device::device;
 pub use origin::Origin;
 pub use secret::new_secret;
 

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use berth_protocol::door::{
-    HEADER_ATTACHMENT, HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, KIND_SESSION_UNKNOWN,
-    Role, STATUS_PATH, Status, TARGET_TTYD,
+    HEADER_ATTACHMENT, HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, HEADER_SIZE,
+    KIND_SESSION_UNKNOWN, Role, SIZE_IGNORED, STATUS_PATH, Status, TARGET_TTYD,
 };
 use berth_protocol::error::ErrorBody;
 use berth_protocol::ids::{AttachmentId, ClientId, RequestId, SessionId};
@@ -62,6 +62,8 @@ pub struct TerminalRequest {
     pub session: SessionId,
     /// What the attachment may do.
     pub role: Role,
+    /// Whether the attachment's size counts for the session.
+    pub sized: bool,
     /// The client that attaches.
     pub client: ClientId,
     /// The request, for both logs.
@@ -90,16 +92,18 @@ pub(super) async fn open_terminal(
     mut door: DoorConnection,
     terminal: &TerminalRequest,
 ) -> Result<(DoorStream, AttachmentId), DoorError> {
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(Method::CONNECT)
         .uri(TARGET_TTYD)
         .header(HOST, TARGET_TTYD)
         .header(HEADER_SESSION, terminal.session.as_str())
         .header(HEADER_ROLE, terminal.role.to_string())
         .header(HEADER_CLIENT, terminal.client.as_str())
-        .header(HEADER_REQUEST_ID, terminal.request_id.as_str())
-        .body(Full::default());
-    let response = send(&mut door, request, ANSWER_TIMEOUT).await?;
+        .header(HEADER_REQUEST_ID, terminal.request_id.as_str());
+    if !terminal.sized {
+        request = request.header(HEADER_SIZE, SIZE_IGNORED);
+    }
+    let response = send(&mut door, request.body(Full::default()), ANSWER_TIMEOUT).await?;
     if response.status() != StatusCode::OK {
         return Err(refusal(response).await);
     }

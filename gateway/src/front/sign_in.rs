@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::api::ApiError;
 use crate::app::SharedApp;
-use crate::auth::{BROWSER_SESSION, new_secret, set_cookie};
+use crate::auth::{BROWSER_SESSION, CookieOf, new_secret};
 
 /// Path of sign-in links.
 pub const SIGN_IN_PATH: &str = "/sign-in";
@@ -34,7 +34,7 @@ pub async fn exchange(
         Some(user) => {
             tracing::info!(%user, "signed in");
             app.metrics.sign_ins.inc();
-            let cookie = set_cookie(&app.installation.id, &app.origin, &token);
+            let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, BROWSER_SESSION);
             redirect("/", Some((SET_COOKIE, cookie)))
         }
         None => {

@@ -7,7 +7,7 @@
 //! ```text
 //!  chunk ─▶ header ─▶ unmask ─▶ control frame ──────────────────▶ Ping, Close
 //!                        └────▶ fragments ─▶ message ─▶ binary ─▶ Start, Input, Resize
-//!                                                    └▶ text ───▶ PagePing, Ack     (berth.v1 only)
+//!                                                    └▶ text ───▶ PagePing, Ack, Hidden, Lead     (berth.v1 only)
 //! ```
 
 use std::mem;
@@ -38,6 +38,10 @@ pub enum Event<'a> {
     PagePing(u64),
     /// The page has drawn so many bytes.
     Ack(u64),
+    /// The page is hidden, or is not.
+    Hidden(bool),
+    /// The page wants to decide the session's size, or gives that back.
+    Lead(bool),
     /// The browser asks for a pong with this payload.
     Ping(&'a [u8]),
     /// The browser closes, with this code; nothing comes after it.
@@ -293,6 +297,8 @@ fn on_text(message: &[u8], tell: &mut impl FnMut(Event<'_>)) -> Result<(), Viola
     match serde_json::from_slice(message).map_err(|_| Violation::Json)? {
         FromBrowser::Ping { n } => tell(Event::PagePing(n)),
         FromBrowser::Ack { out } => tell(Event::Ack(out)),
+        FromBrowser::Presence { hidden } => tell(Event::Hidden(hidden)),
+        FromBrowser::Lease { take } => tell(Event::Lead(take)),
         FromBrowser::Unknown => {}
     }
     Ok(())

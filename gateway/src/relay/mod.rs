@@ -30,6 +30,7 @@
 //! | `input`, `output` | the two directions, as pure machines |
 //! | `to_ttyd` | the only writer towards ttyd |
 //! | `flow`, `size`, `liveness`, `echo` | window, sizes and their rate, silence, what of the input may be seen by now |
+//! | `room` | who else is at the session, and whose screen decides its size |
 //! | `meters` | what is counted while it runs |
 //! | `side`, `scratch` | a stream with its unsent rest; the buffers that all terminals share |
 //! | `terminal`, `closing` | what a terminal is opened with, what became of it, what its page is told |
@@ -46,6 +47,7 @@ mod input;
 mod liveness;
 mod meters;
 mod output;
+mod room;
 mod scratch;
 mod session;
 mod side;
@@ -66,6 +68,7 @@ pub use input::Violation;
 pub use liveness::SILENCE;
 pub use meters::Meters;
 pub use output::BoxViolation;
+pub use room::{Room, Seat, Sitter};
 pub use session::run;
 pub use side::Side;
 pub use size::Size;

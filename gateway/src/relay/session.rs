@@ -8,6 +8,7 @@
 //! |---|---|
 //! | input | ttyd has taken everything, then the browser has sent something |
 //! | output | the browser has taken everything, the window is open, then ttyd has sent something |
+//! | news | somebody else at the session did something that concerns this one |
 //! | alarm | a size that was held back, or the browser's silence, is due |
 //!
 //! The task is hand-polled rather than written as two loops because the scratch buffers are borrowed within a
@@ -33,6 +34,7 @@ use super::input::{Event, Input};
 use super::liveness::Liveness;
 use super::meters::{Meters, RoundTrip};
 use super::output::Output;
+use super::room::{News, Seat};
 use super::side::Side;
 use super::size::Throttle;
 use super::terminal::{Options, Outcome, Reason};
@@ -82,6 +84,7 @@ struct Relay<B, T> {
     control: Option<oneshot::Receiver<Closing>>,
     bytes_in: u64,
     round_trip: RoundTrip,
+    seat: Seat,
     meters: Meters,
 }
 
@@ -100,7 +103,7 @@ where
         if let Some(size) = options.started {
             liveness.started();
             let mut frames = Vec::new();
-            to_ttyd::start(&mut frames, size);
+            to_ttyd::start(&mut frames, options.seat.wants(size));
             ttyd.queue(&frames);
         }
         Self {
@@ -117,6 +120,7 @@ where
             control: Some(control),
             bytes_in: 0,
             round_trip: RoundTrip::default(),
+            seat: options.seat,
             meters: options.meters,
         }
     }
@@ -142,14 +146,26 @@ where
 
     /// One step of everything; pending if all of it waits.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let news = self.poll_news(cx);
         let input = self.poll_input(cx)?;
         let output = self.poll_output(cx)?;
         // Last, for input decides what there is to be alarmed about.
         let alarm = self.poll_alarm(cx)?;
-        if input.is_pending() && output.is_pending() && alarm.is_pending() {
+        if news.is_pending() && input.is_pending() && output.is_pending() && alarm.is_pending() {
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes over what has changed in the room.
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.seat.poll_news(cx));
+        let news = self.seat.news();
+        if let Some(size) = news.size {
+            self.sizes.offer(size);
+        }
+        self.answers.company(news);
+        Poll::Ready(())
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
@@ -190,28 +206,31 @@ where
 
     /// Acts on bytes of the browser; what is for ttyd is appended to `frames`.
     fn on_input(&mut self, chunk: &mut [u8], frames: &mut Vec<u8>) -> Result<(), Reason> {
-        let Self { input, flow, sizes, liveness, answers, bytes_in, round_trip, meters, .. } = self;
+        let Self { input, flow, sizes, liveness, answers, bytes_in, round_trip, seat, meters, .. } = self;
         let now = Instant::now();
         liveness.heard(now);
         let mut closed = None;
         let result = input.push(chunk, |event| match event {
             Event::Start(size, _) => {
                 liveness.started();
-                to_ttyd::start(frames, size);
+                to_ttyd::start(frames, seat.wants(size));
             }
             Event::Input(message) => {
+                seat.typed(now);
                 let size = message.len() as u64 - 1;
                 *bytes_in += size;
                 meters.input_bytes.inc_by(size);
                 round_trip.asked(now);
                 to_ttyd::input(frames, message);
             }
-            Event::Resize(size) => sizes.offer(size),
+            Event::Resize(size) => sizes.offer(seat.wants(size)),
             Event::PagePing(n) => {
                 liveness.pinged();
                 answers.page_ping = Some(n);
             }
             Event::Ack(out) => flow.acked(out),
+            Event::Hidden(hidden) => seat.hidden(hidden, now),
+            Event::Lead(take) => seat.lead(take),
             Event::Ping(payload) => answers.ping = Some(payload.to_vec()),
             Event::Close(code) => closed = Some(code),
         });
@@ -310,16 +329,26 @@ where
 struct Answers {
     page_ping: Option<u64>,
     ping: Option<Vec<u8>>,
+    company: Option<News>,
     echo: Echo,
+    /// A stock client understands no text.
+    silent: bool,
 }
 
 impl Answers {
     fn new(mode: Mode) -> Self {
-        Self { page_ping: None, ping: None, echo: Echo::new(mode) }
+        let silent = mode == Mode::Tty;
+        Self { page_ping: None, ping: None, company: None, echo: Echo::new(mode), silent }
+    }
+
+    fn company(&mut self, news: News) {
+        if !self.silent {
+            self.company = Some(news);
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.page_ping.is_none() && self.ping.is_none() && !self.echo.is_waiting()
+        self.page_ping.is_none() && self.ping.is_none() && self.company.is_none() && !self.echo.is_waiting()
     }
 
     fn take_frames(&mut self) -> Vec<u8> {
@@ -329,6 +358,10 @@ impl Answers {
         }
         if let Some(n) = self.page_ping.take() {
             append_text(&mut frames, &FromRelay::Pong { n });
+        }
+        if let Some(News { lease, presence, .. }) = self.company.take() {
+            lease.iter().for_each(|lease| append_text(&mut frames, lease));
+            append_text(&mut frames, &presence);
         }
         if let Some(echo) = self.echo.take() {
             append_text(&mut frames, &echo);

@@ -53,6 +53,11 @@ impl Size {
         Some((Self::clamped(columns, rows), Ticket::new(token)))
     }
 
+    /// Columns and rows.
+    pub fn parts(self) -> (u16, u16) {
+        (self.columns, self.rows)
+    }
+
     /// A RESIZE message.
     pub fn resize_message(self) -> String {
         format!(r#"1{{"columns":{},"rows":{}}}"#, self.columns, self.rows)

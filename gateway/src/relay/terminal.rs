@@ -11,10 +11,11 @@ use super::input::Violation;
 use super::liveness::SILENCE;
 use super::meters::Meters;
 use super::output::BoxViolation;
+use super::room::Seat;
 use super::size::Size;
 
 /// What a terminal is opened with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// What the client speaks.
     pub mode: Mode,
@@ -24,15 +25,18 @@ pub struct Options {
     pub started: Option<Size>,
     /// Silence after which a page that pings is taken for dead.
     pub silence: Duration,
+    /// Its place among the others of its session.
+    pub seat: Seat,
     /// Where it is counted.
     pub meters: Meters,
 }
 
 impl Options {
-    /// The usual terminal, whose client has not sent its first message yet.
+    /// The usual terminal, alone at its session, whose client has not sent its first message yet.
     #[must_use]
     pub fn new(mode: Mode, role: Role) -> Self {
-        Self { mode, role, started: None, silence: SILENCE, meters: Meters::default() }
+        let seat = Seat::alone(role);
+        Self { mode, role, started: None, silence: SILENCE, seat, meters: Meters::default() }
     }
 }
 

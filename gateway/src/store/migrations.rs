@@ -13,6 +13,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, sql: include_str!("migrations/0001_initial.sqlite.sql") },
     Migration { number: 2, sql: include_str!("migrations/0002_audit.sqlite.sql") },
+    Migration { number: 3, sql: include_str!("migrations/0003_shares.sqlite.sql") },
 ];
 
 /// The schema version that this build writes.

@@ -11,7 +11,8 @@
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `desired` | sessions |
-//! | `tickets` | terminal_tickets |
+//! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
+//! | `shares` | shares |
 //! | `events` | events, event_streams |
 //! | `leases` | leases |
 //! | `audit` | audit |
@@ -25,7 +26,9 @@ mod instances;
 mod leases;
 mod migrations;
 mod records;
+mod rights;
 mod sessions;
+mod shares;
 mod tickets;
 mod transaction;
 mod users;
@@ -46,7 +49,10 @@ pub use records::{
     Authority, BrowserSession, CurrentUser, Installation, Instance, Session, SessionChange, Workspace,
     WorkspaceView,
 };
+pub use rights::{Ended, Held};
 pub use sessions::ObservedOutcome;
+pub use shares::Share;
+pub use tickets::{Holder, TicketFor};
 use transaction::Tx;
 
 /// How many calls may wait for the store's thread before callers wait too.
@@ -74,6 +80,9 @@ pub enum StoreError {
     /// The workspace has as many sessions as a workspace may have.
     #[error("the workspace has {0} sessions, and that is as many as it may have: delete one first")]
     TooManySessions(u64),
+    /// The session has as many shares as a session may have.
+    #[error("the session is shared {0} times, and that is as many as it may be: end one first")]
+    TooManyShares(u64),
     /// A number does not fit.
     #[error("{0} is too large to store")]
     TooLarge(u64),

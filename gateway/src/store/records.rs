@@ -35,7 +35,7 @@ pub struct CurrentUser {
 }
 
 /// A signed-in browser, by the hash of its cookie.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BrowserSession(pub(super) String);
 
 impl BrowserSession {

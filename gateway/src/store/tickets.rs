@@ -2,32 +2,73 @@
 
 use std::time::Duration;
 
-use berth_protocol::ids::{SessionId, UserId};
-use rusqlite::params;
+use berth_protocol::door::Role;
+use berth_protocol::ids::{ClientId, SessionId, ShareId, UserId};
+use rusqlite::{Row, params};
 
-use super::transaction::parsed;
+use super::transaction::{parsed, parsed_optional};
 use super::{BrowserSession, Store, StoreError, deadline_ms, hash, now_ms};
 
+/// Who attaches, by which right.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A user, in a browser that is signed in.
+    User(UserId, BrowserSession),
+    /// Whoever opened a share's link.
+    Guest(ShareId),
+}
+
+/// What a ticket is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketFor {
+    /// The session.
+    pub session: SessionId,
+    /// Who was given it.
+    pub holder: Holder,
+    /// The holder's name, as others see it.
+    pub name: String,
+    /// What the holder sits at, in our words.
+    pub device: String,
+    /// What may be done there.
+    pub role: Role,
+    /// The tab or program, the same after a reconnect.
+    pub client: ClientId,
+}
+
 impl Store {
-    /// Remembers a ticket for a session.
+    /// Remembers a ticket.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn put_ticket(
         &self,
         ticket: &str,
-        session: SessionId,
-        user: UserId,
-        browser: BrowserSession,
+        what: TicketFor,
         lifetime: Duration,
     ) -> Result<(), StoreError> {
         let ticket_hash = hash(ticket);
         self.transaction(move |tx| {
+            let (user, browser, share) = match &what.holder {
+                Holder::User(user, browser) => (Some(user.as_str()), Some(&browser.0), None),
+                Holder::Guest(share) => (None, None, Some(share.as_str())),
+            };
             tx.execute(
                 "INSERT INTO terminal_tickets
-                     (ticket_hash, session_id, user_id, browser_session, expires_at_ms)
-                 VALUES ($1, $2, $3, $4, $5)",
-                params![ticket_hash, session.as_str(), user.as_str(), browser.0, deadline_ms(lifetime)],
+                     (ticket_hash, session_id, user_id, browser_session, share_id, name, device, role,
+                      client_id, expires_at_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                params![
+                    ticket_hash,
+                    what.session.as_str(),
+                    user,
+                    browser,
+                    share,
+                    what.name,
+                    what.device,
+                    what.role.to_string(),
+                    what.client.as_str(),
+                    deadline_ms(lifetime)
+                ],
             )?;
             Ok(())
         })
@@ -42,24 +83,35 @@ impl Store {
         &self,
         ticket: &str,
         session: SessionId,
-    ) -> Result<Option<(UserId, BrowserSession)>, StoreError> {
+    ) -> Result<Option<TicketFor>, StoreError> {
         let ticket_hash = hash(ticket);
         self.transaction(move |tx| {
             let taken = tx.optional(
                 "DELETE FROM terminal_tickets WHERE ticket_hash = $1
-                 RETURNING session_id, user_id, browser_session, expires_at_ms",
+                 RETURNING session_id, user_id, browser_session, share_id, name, device, role, client_id,
+                     expires_at_ms",
                 [ticket_hash],
-                |row| {
-                    let for_session: SessionId = parsed(row, "session_id")?;
-                    let expires_at_ms: i64 = row.get("expires_at_ms")?;
-                    let holder = (parsed(row, "user_id")?, BrowserSession(row.get("browser_session")?));
-                    Ok((for_session, holder, expires_at_ms))
-                },
+                |row| Ok((ticket_for(row)?, row.get::<_, i64>("expires_at_ms")?)),
             )?;
-            Ok(taken.and_then(|(for_session, holder, expires_at_ms)| {
-                (for_session == session && expires_at_ms > now_ms()).then_some(holder)
+            Ok(taken.and_then(|(what, expires_at_ms)| {
+                (what.session == session && expires_at_ms > now_ms()).then_some(what)
             }))
         })
         .await
     }
+}
+
+fn ticket_for(row: &Row<'_>) -> rusqlite::Result<TicketFor> {
+    let holder = match parsed_optional(row, "user_id")? {
+        Some(user) => Holder::User(user, BrowserSession(row.get("browser_session")?)),
+        None => Holder::Guest(parsed(row, "share_id")?),
+    };
+    Ok(TicketFor {
+        session: parsed(row, "session_id")?,
+        holder,
+        name: row.get("name")?,
+        device: row.get("device")?,
+        role: parsed(row, "role")?,
+        client: parsed(row, "client_id")?,
+    })
 }

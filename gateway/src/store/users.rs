@@ -138,7 +138,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn forget_expired(&self) -> Result<(), StoreError> {
         self.transaction(|tx: &Tx<'_>| {
-            for table in ["browser_sessions", "sign_in_codes", "terminal_tickets", "enrollment_tokens"] {
+            for table in
+                ["browser_sessions", "sign_in_codes", "terminal_tickets", "enrollment_tokens", "shares"]
+            {
                 tx.execute(&format!("DELETE FROM {table} WHERE expires_at_ms <= $1"), [now_ms()])?;
             }
             Ok(())

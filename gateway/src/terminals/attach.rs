@@ -4,10 +4,11 @@
 //! answered, and what goes wrong is an HTTP error. A `tty` client says its ticket in its first message, so the
 //! upgrade is answered first, and what goes wrong is a close code.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use berth_protocol::door::Role;
-use berth_protocol::ids::{ClientId, RequestId, SessionId, UserId};
+use berth_protocol::ids::{RequestId, SessionId};
 use berth_protocol::terminal::CLOSE_POLICY;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -23,8 +24,9 @@ use crate::app::{App, SharedApp};
 use crate::boxes::{BoxStream, TerminalRequest};
 use crate::metrics::Why;
 use crate::relay::{
-    Closing, FirstError, Mode, Options, Reason, Side, Ticket, open_ttyd, read_first, refuse, run,
+    Closing, FirstError, Mode, Options, Reason, Side, Sitter, Ticket, open_ttyd, read_first, refuse, run,
 };
+use crate::store::{Holder, StoreError};
 
 /// How long ttyd may take to answer its upgrade.
 const TTYD_LIMIT: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ pub struct BrowserUpgrade {
 /// A terminal of a box, waiting for its browser.
 pub struct Attachment {
     ttyd: Side<BoxStream>,
-    role: Role,
+    sitter: Sitter,
     attached: Attached,
 }
 
@@ -64,21 +66,29 @@ impl Attachment {
     /// Takes the ticket and opens the session's terminal.
     ///
     /// # Errors
-    /// When the ticket is no good, the session is gone, or the box does not answer.
+    /// When the ticket is no good, the session or the right to it is gone, or the box does not answer.
     pub async fn open(
         app: &App,
         ticket: &Ticket,
         session: &SessionId,
+        mode: Mode,
         request_id: &RequestId,
     ) -> Result<Self, ApiError> {
-        let holder = app.store.take_ticket(ticket.as_str(), session.clone()).await?;
-        let (user, browser) = holder.ok_or_else(ApiError::ticket_invalid)?;
-        let workspace = workspace_of(app, session, &user).await?;
-        let handle = app.boxes.of(&workspace).ok_or_else(ApiError::box_offline)?;
+        let taken = app.store.take_ticket(ticket.as_str(), session.clone()).await?;
+        let taken = taken.ok_or_else(ApiError::ticket_invalid)?;
+        // A ticket is older than this moment.
+        if closed_since(app, &taken.holder, session).await?.is_some() {
+            return Err(ApiError::session_not_found());
+        }
+        let found = app.store.session(session.clone()).await?.ok_or_else(ApiError::session_not_found)?;
+        let handle = app.boxes.of(&found.workspace).ok_or_else(ApiError::box_offline)?;
+        let page = mode == Mode::Berth;
         let request = TerminalRequest {
             session: session.clone(),
-            role: Role::Editor,
-            client: ClientId::random(),
+            role: taken.role,
+            // Only a page can follow the size of another.
+            sized: page || !app.terminals.is_led(session),
+            client: taken.client.clone(),
             request_id: request_id.clone(),
         };
         let opened = handle.open_terminal(&request).await;
@@ -91,9 +101,33 @@ impl Attachment {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "ttyd not opened");
             ApiError::box_offline()
         })?;
-        let attached = Attached { session: session.clone(), instance: handle.instance().clone(), browser };
-        Ok(Self { ttyd, role: request.role, attached })
+        let sitter = Sitter {
+            client: taken.client,
+            name: taken.name,
+            device: taken.device,
+            role: taken.role,
+            page,
+            sized: request.sized,
+        };
+        let (session, instance) = (session.clone(), handle.instance().clone());
+        Ok(Self { ttyd, sitter, attached: Attached { session, instance, holder: taken.holder } })
     }
+
+    fn role(&self) -> Role {
+        self.sitter.role
+    }
+}
+
+/// What a terminal is closed with, if its session or the right to it has ended.
+async fn closed_since(
+    app: &App,
+    holder: &Holder,
+    session: &SessionId,
+) -> Result<Option<Closing>, StoreError> {
+    let held = HashSet::from([(holder.clone(), session.clone())]);
+    let ended = app.store.ended(held).await?;
+    let gone = (!ended.sessions.is_empty()).then(Closing::gone);
+    Ok(gone.or_else(|| (!ended.rights.is_empty()).then(Closing::revoked)))
 }
 
 /// Keeps the kernel from reading a box ahead of the relay: what it reads is old by the time a stalled page goes on.
@@ -102,18 +136,6 @@ fn bound(tcp: &TcpStream) -> Result<(), ApiError> {
         tracing::warn!(%error, "the connection to the box can't be bounded");
         ApiError::box_offline()
     })
-}
-
-/// The session's workspace, if the user may still use it: a ticket is older than this moment.
-async fn workspace_of(
-    app: &App,
-    session: &SessionId,
-    user: &UserId,
-) -> Result<berth_protocol::ids::WorkspaceId, ApiError> {
-    let found = app.store.session(session.clone()).await?.ok_or_else(ApiError::session_not_found)?;
-    let view = app.store.workspace_view(found.workspace).await?;
-    let workspace = view.map(|view| view.workspace).filter(|workspace| workspace.owner == *user);
-    Ok(workspace.ok_or_else(ApiError::session_not_found)?.id)
 }
 
 /// Waits for the browser's side of the upgrade and relays until the terminal ends. Without an attachment,
@@ -156,7 +178,7 @@ async fn serve_side<S>(
 {
     let (attachment, mut options) = match attachment {
         Some(attachment) => {
-            let mut options = Options::new(Mode::Berth, attachment.role);
+            let mut options = Options::new(Mode::Berth, attachment.role());
             options.silence = BROWSER_SILENCE;
             (attachment, options)
         }
@@ -165,10 +187,14 @@ async fn serve_side<S>(
             Err(closing) => return refuse(browser, Mode::Tty, &closing).await,
         },
     };
-    let (_registration, control) = app.terminals.register(attachment.attached);
-    // Deleted while the box was opened: the registry did not know this terminal yet.
-    if !matches!(app.store.session(session.clone()).await, Ok(Some(_))) {
-        return refuse(browser, options.mode, &Closing::gone()).await;
+    let holder = attachment.attached.holder.clone();
+    let (_registration, seat, control) = app.terminals.register(attachment.attached, attachment.sitter);
+    options.seat = seat;
+    // Ended while the box was opened: the registry did not know this terminal yet.
+    match closed_since(app, &holder, session).await {
+        Ok(None) => {}
+        Ok(Some(closing)) => return refuse(browser, options.mode, &closing).await,
+        Err(_) => return refuse(browser, options.mode, &Closing::draining()).await,
     }
     app.metrics.terminals.inc();
     app.metrics.terminals_opened.inc();
@@ -208,12 +234,12 @@ where
         }
         Closing::new(CLOSE_POLICY, "first_message", error.to_string())
     })?;
-    let opened = Attachment::open(app, &first.ticket, session, request_id).await;
+    let opened = Attachment::open(app, &first.ticket, session, Mode::Tty, request_id).await;
     let attachment = opened.map_err(|error| {
         let code = if error.is_temporary() { CLOSE_TRY_AGAIN } else { CLOSE_POLICY };
         Closing::new(code, error.kind(), error.to_string())
     })?;
-    let mut options = Options::new(Mode::Tty, attachment.role);
+    let mut options = Options::new(Mode::Tty, attachment.role());
     options.started = Some(first.size);
     Ok((attachment, options))
 }

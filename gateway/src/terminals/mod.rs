@@ -3,10 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | `registry` | who is attached to what, so that a deleted session closes its terminals |
+//! | `warden` | ends terminals whose right has ended, however that came about |
 //! | `attach` | ticket → door → ttyd → relay, for both kinds of client |
 
 mod attach;
 mod registry;
+mod warden;
 
 pub use attach::{Attachment, BrowserUpgrade, serve};
 pub use registry::{Attached, Registration, Terminals};
+pub use warden::watch_over;

@@ -1,13 +1,14 @@
-//! Who is attached to what.
+//! Who is attached to what, by which right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use berth_protocol::ids::{InstanceId, SessionId};
+use berth_protocol::ids::{InstanceId, SessionId, ShareId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::relay::Closing;
-use crate::store::BrowserSession;
+use crate::relay::{Closing, Room, Seat, Sitter};
+use crate::store::{BrowserSession, Ended, Held, Holder};
 
 /// Every open terminal of this gateway.
 #[derive(Clone, Default)]
@@ -18,6 +19,7 @@ struct Open {
     next: u64,
     draining: bool,
     terminals: HashMap<u64, (Attached, oneshot::Sender<Closing>)>,
+    rooms: HashMap<SessionId, Room>,
 }
 
 /// What is attached to what, by whom.
@@ -27,8 +29,14 @@ pub struct Attached {
     pub session: SessionId,
     /// The instance on which it runs.
     pub instance: InstanceId,
-    /// The browser that was given the ticket.
-    pub browser: BrowserSession,
+    /// Who was given the ticket.
+    pub holder: Holder,
+}
+
+impl Attached {
+    fn held(&self) -> Held {
+        (self.holder.clone(), self.session.clone())
+    }
 }
 
 /// A terminal's place in the registry, given up when dropped.
@@ -38,13 +46,20 @@ pub struct Registration {
 }
 
 impl Terminals {
-    /// Registers a terminal. The receiver tells when the gateway wants it to end.
+    /// Registers a terminal and gives it a seat at its session. The receiver tells when the gateway wants it to
+    /// end.
     #[must_use]
-    pub fn register(&self, attached: Attached) -> (Registration, oneshot::Receiver<Closing>) {
+    pub fn register(
+        &self,
+        attached: Attached,
+        sitter: Sitter,
+    ) -> (Registration, Seat, oneshot::Receiver<Closing>) {
         let (end, ended) = oneshot::channel();
         let mut open = self.open();
         open.next += 1;
         let key = open.next;
+        let room = open.rooms.entry(attached.session.clone()).or_default();
+        let seat = room.sit(sitter, Instant::now());
         if open.draining {
             // The receiver exists: it is returned below.
             let _ = end.send(Closing::draining());
@@ -52,7 +67,13 @@ impl Terminals {
             open.terminals.insert(key, (attached, end));
         }
         drop(open);
-        (Registration { terminals: self.clone(), key }, ended)
+        (Registration { terminals: self.clone(), key }, seat, ended)
+    }
+
+    /// Whether somebody's screen decides the size of a session.
+    #[must_use]
+    pub fn is_led(&self, session: &SessionId) -> bool {
+        self.open().rooms.get(session).is_some_and(Room::is_led)
     }
 
     /// Ends every terminal of a session.
@@ -67,7 +88,31 @@ impl Terminals {
 
     /// Ends every terminal of a browser that was signed out.
     pub fn end_browser_session(&self, browser: &BrowserSession) {
-        self.end(|attached| attached.browser == *browser, &Closing::revoked());
+        let theirs = |holder: &Holder| matches!(holder, Holder::User(_, other) if other == browser);
+        self.end(|attached| theirs(&attached.holder), &Closing::revoked());
+    }
+
+    /// Ends the terminals of a share's guest.
+    pub fn end_share(&self, share: &ShareId) {
+        let theirs = |holder: &Holder| matches!(holder, Holder::Guest(other) if other == share);
+        self.end(|attached| theirs(&attached.holder), &Closing::revoked());
+    }
+
+    /// Ends every terminal of what has ended.
+    pub fn end_ended(&self, ended: &Ended) {
+        ended.sessions.iter().for_each(|session| self.end_session(session));
+        self.end(|attached| ended.rights.contains(&attached.held()), &Closing::revoked());
+    }
+
+    /// The rights by which terminals are open.
+    #[must_use]
+    pub fn held(&self) -> HashSet<Held> {
+        self.open().terminals.values().map(|(attached, _)| attached.held()).collect()
+    }
+
+    /// Lets time pass in every room, and forgets those that are of no use any more.
+    pub fn sweep_rooms(&self, now: Instant) {
+        self.open().rooms.retain(|_, room| room.sweep(now));
     }
 
     fn end(&self, which: impl Fn(&Attached) -> bool, closing: &Closing) {
@@ -100,33 +145,64 @@ impl Drop for Registration {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use berth_protocol::door::Role;
+    use berth_protocol::ids::{ClientId, UserId};
+
     use super::*;
 
     fn attached() -> Attached {
-        let browser = BrowserSession::of_token("token");
-        Attached { session: SessionId::random(), instance: InstanceId::random(), browser }
+        held_by(Holder::User(UserId::random(), BrowserSession::of_token("token")))
+    }
+
+    fn held_by(holder: Holder) -> Attached {
+        Attached { session: SessionId::random(), instance: InstanceId::random(), holder }
+    }
+
+    fn register(
+        terminals: &Terminals,
+        attached: Attached,
+    ) -> (Registration, Seat, oneshot::Receiver<Closing>) {
+        let sitter = Sitter {
+            client: ClientId::random(),
+            name: "n".into(),
+            device: "d".into(),
+            role: Role::Editor,
+            page: true,
+            sized: true,
+        };
+        terminals.register(attached, sitter)
     }
 
     #[test]
     fn only_what_is_meant_ends_and_it_is_told_why() {
         let terminals = Terminals::default();
-        let other_browser = Attached { browser: BrowserSession::of_token("other"), ..attached() };
-        let all = [attached(), attached(), other_browser, attached()];
-        let mut ends: Vec<_> = all.iter().map(|one| terminals.register(one.clone())).collect();
+        let other = BrowserSession::of_token("other");
+        let other_browser = held_by(Holder::User(UserId::random(), other.clone()));
+        let share = ShareId::random();
+        let guest = held_by(Holder::Guest(share.clone()));
+        let all = [attached(), attached(), other_browser, guest, attached(), attached()];
+        let mut ends: Vec<_> = all.iter().map(|one| register(&terminals, one.clone())).collect();
         terminals.end_session(&all[0].session);
         terminals.end_instance(&all[1].instance);
-        terminals.end_browser_session(&all[2].browser);
-        let told: Vec<_> = ends.iter_mut().map(|(_, end)| end.try_recv().ok()).collect();
-        let expected = [Some(Closing::gone()), Some(Closing::box_lost()), Some(Closing::revoked()), None];
+        terminals.end_browser_session(&other);
+        terminals.end_share(&share);
+        terminals.end_ended(&Ended { rights: HashSet::from([all[4].held()]), ..Ended::default() });
+        assert_eq!(terminals.held(), HashSet::from([all[5].held()]));
+        let told: Vec<_> = ends.iter_mut().map(|(_, _, end)| end.try_recv().ok()).collect();
+        let revoked = || Some(Closing::revoked());
+        let expected =
+            [Some(Closing::gone()), Some(Closing::box_lost()), revoked(), revoked(), revoked(), None];
         assert_eq!(told, expected);
     }
 
     #[test]
     fn a_stopping_gateway_takes_no_terminal() {
         let terminals = Terminals::default();
-        let (_early, mut early) = terminals.register(attached());
+        let (_early, _, mut early) = register(&terminals, attached());
         terminals.drain();
-        let (_late, mut late) = terminals.register(attached());
+        let (_late, _, mut late) = register(&terminals, attached());
         assert_eq!(early.try_recv().unwrap(), Closing::draining());
         assert_eq!(late.try_recv().unwrap(), Closing::draining());
     }
@@ -134,7 +210,9 @@ mod tests {
     #[test]
     fn a_closed_terminal_leaves_nothing_behind() {
         let terminals = Terminals::default();
-        drop(terminals.register(attached()));
+        drop(register(&terminals, attached()));
         assert!(terminals.open().terminals.is_empty());
+        terminals.sweep_rooms(Instant::now() + Duration::from_mins(1));
+        assert!(terminals.open().rooms.is_empty());
     }
 }

@@ -14,6 +14,8 @@ enum Told {
     Resize(Size),
     PagePing(u64),
     Ack(u64),
+    Hidden(bool),
+    Lead(bool),
     Ping(Vec<u8>),
     Close(Option<u16>),
 }
@@ -26,6 +28,8 @@ impl From<Event<'_>> for Told {
             Event::Resize(size) => Self::Resize(size),
             Event::PagePing(n) => Self::PagePing(n),
             Event::Ack(out) => Self::Ack(out),
+            Event::Hidden(hidden) => Self::Hidden(hidden),
+            Event::Lead(take) => Self::Lead(take),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Close(code) => Self::Close(code),
         }
@@ -233,7 +237,7 @@ proptest! {
             Event::Start(size, _) => to_ttyd::start(&mut out, size),
             Event::Input(message) => to_ttyd::input(&mut out, message),
             Event::Resize(size) => to_ttyd::resize(&mut out, size),
-            Event::PagePing(_) | Event::Ack(_) | Event::Ping(_) | Event::Close(_) => {}
+            _ => {}
         });
         let frames = take_frames(&mut out, Sender::Client);
         prop_assert!(out.is_empty(), "half a frame");

@@ -46,7 +46,8 @@ async fn the_gateway_ends_it_with_a_reason_and_both_sides_go() {
 
 #[tokio::test(start_paused = true)]
 async fn peers_that_take_nothing_hold_up_the_end_for_a_second() {
-    let mut terminal = Terminal::open(Options::new(Mode::Berth, Role::Editor), 100);
+    // A stock client, since a page is told more than so small a stream holds.
+    let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 100);
     terminal.browser.send(&typed(START)).await;
     terminal.ttyd.send(&shown(&[b'0'; 500])[..300]).await;
     terminal.browser.send(&typed(&[b'0'; 300])).await;

@@ -1,5 +1,6 @@
 //! What the tests of the relay share: frames as a browser or ttyd would send them, and a reader of frames.
 
+mod company;
 mod driver;
 mod ending;
 mod real_ttyd;
@@ -7,6 +8,7 @@ mod real_ttyd;
 use std::time::Duration;
 
 use berth_protocol::door::Role;
+use berth_protocol::terminal::FromRelay;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -61,9 +63,17 @@ pub fn take_frames(bytes: &mut Vec<u8>, sender: Sender) -> Vec<Seen> {
         }
         let mut payload = bytes.drain(..end).skip(header.size).collect::<Vec<u8>>();
         frame::apply_mask(&mut payload, header.mask);
-        frames.push((header.opcode, header.fin, payload));
+        if !is_company(&payload) {
+            frames.push((header.opcode, header.fin, payload));
+        }
     }
     frames
+}
+
+/// Whether a message tells of others at the session. It may come at any time, so it is passed over here; the tests
+/// of `room` and those across processes look at it.
+fn is_company(message: &[u8]) -> bool {
+    matches!(serde_json::from_slice(message), Ok(FromRelay::Lease { .. } | FromRelay::Presence { .. }))
 }
 
 /// The far end of one of the relay's streams.
@@ -114,7 +124,10 @@ impl Peer {
             parsed = parsed.filter(|header| self.seen.len() as u64 >= header.size as u64 + header.length);
             if let Some(header) = parsed {
                 let mut frame = self.seen.drain(..header.size + header.length as usize).collect();
-                return take_frames(&mut frame, self.sender).pop();
+                match take_frames(&mut frame, self.sender).pop() {
+                    Some(frame) => return Some(frame),
+                    None => continue,
+                }
             }
             if self.stream.read_buf(&mut self.seen).await.unwrap() == 0 {
                 assert!(self.seen.is_empty(), "the stream ended within a frame: {:x?}", self.seen);
