@@ -98,6 +98,12 @@ async fn everybody_is_told_who_is_there_and_what_they_do() {
     };
     assert_eq!(told["clients"], json!([expected(&desk_id, true, true), expected(&phone_id, false, false)]));
 
+    // A terminal's answer to a question of the box is nobody's typing.
+    phone.type_text("\u{1b}[?1;2c").await;
+    phone.say(json!({"type": "presence", "hidden": true})).await;
+    desk.read_until_told("presence", |now| now["clients"][1]["activity"] == "away").await;
+    phone.say(json!({"type": "presence", "hidden": false})).await;
+    desk.read_until_told("presence", |now| now["clients"][1]["activity"] == "watching").await;
     phone.type_text("x").await;
     desk.read_until_told("presence", |now| now["clients"][1]["activity"] == "typing").await;
     desk.read_until_told("presence", |now| now["clients"][1]["activity"] == "watching").await;

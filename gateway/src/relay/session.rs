@@ -216,7 +216,10 @@ where
                 to_ttyd::start(frames, seat.wants(size));
             }
             Event::Input(message) => {
-                seat.typed(now);
+                // What begins with ESC may be the terminal's own answer to a question of the box.
+                if message.get(1) != Some(&0x1b) {
+                    seat.typed(now);
+                }
                 let size = message.len() as u64 - 1;
                 *bytes_in += size;
                 meters.input_bytes.inc_by(size);

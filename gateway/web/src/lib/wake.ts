@@ -14,6 +14,14 @@ export function onWake(callback: () => void): () => void {
   };
 }
 
+/** Calls back with whether the page is hidden, now and whenever that changes. */
+export function onHidden(callback: (hidden: boolean) => void): () => void {
+  const tell = () => callback(document.visibilityState === 'hidden');
+  tell();
+  document.addEventListener('visibilitychange', tell);
+  return () => document.removeEventListener('visibilitychange', tell);
+}
+
 /** Calls back when the browser says that the network is gone; it may be wrong about a gateway on this machine. */
 export function onCut(callback: () => void): () => void {
   addEventListener('offline', callback);

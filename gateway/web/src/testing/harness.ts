@@ -15,6 +15,8 @@ export class Harness {
   readonly screen: string[] = [];
   readonly onSignedOut = vi.fn();
   readonly onEchoed = vi.fn();
+  readonly onLease = vi.fn();
+  readonly onPresence = vi.fn();
   readonly connection: TerminalConnection;
   /** How many tickets were asked for: one per attempt. */
   tickets = 0;
@@ -42,6 +44,8 @@ export class Harness {
         else this.undrawn.push(drawn);
       },
       onEchoed: this.onEchoed,
+      onLease: this.onLease,
+      onPresence: this.onPresence,
       onSignedOut: this.onSignedOut,
       // Without jitter, so that tests can count on the delays.
       backoff: new Backoff(() => 0),
@@ -82,7 +86,7 @@ export class Harness {
   #ticket(): Promise<Ticket> {
     this.tickets += 1;
     if (this.ticketError) return Promise.reject(this.ticketError);
-    return Promise.resolve({ ticket: `t${this.tickets}`, expires_in_seconds: 30 });
+    return Promise.resolve({ ticket: `t${this.tickets}`, expires_in_seconds: 30, role: 'editor' });
   }
 }
 

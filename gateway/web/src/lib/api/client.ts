@@ -1,8 +1,15 @@
 // Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
 
-import { decodeMe, decodeSession, decodeTicket } from './decode';
+import {
+  decodeCreatedShare,
+  decodeMe,
+  decodeOpenedShare,
+  decodeSession,
+  decodeShares,
+  decodeTicket,
+} from './decode';
 import { errorFromResponse, toApiError } from './errors';
-import type { Me, Session, Ticket } from './types';
+import type { CreatedShare, Me, OpenedShare, Session, Share, Ticket, TicketWish } from './types';
 
 const TIMEOUT_MS = 15_000;
 
@@ -75,8 +82,30 @@ export async function deleteSession(id: string): Promise<void> {
 }
 
 /** A ticket for one terminal connection: single use, good for seconds. */
-export async function getTicket(sessionId: string, signal?: AbortSignal): Promise<Ticket> {
-  return decoded(decodeTicket, await request('POST', `${sessionPath(sessionId)}/ticket`, undefined, signal));
+export async function getTicket(sessionId: string, wish: TicketWish, signal?: AbortSignal): Promise<Ticket> {
+  return decoded(decodeTicket, await request('POST', `${sessionPath(sessionId)}/ticket`, wish, signal));
+}
+
+export async function getSession(id: string): Promise<Session> {
+  return decoded(decodeSession, await request('GET', sessionPath(id)));
+}
+
+export async function createShare(sessionId: string, name: string, seconds: number): Promise<CreatedShare> {
+  const body = { name, expires_in_seconds: seconds };
+  return decoded(decodeCreatedShare, await request('POST', `${sessionPath(sessionId)}/shares`, body));
+}
+
+export async function listShares(sessionId: string): Promise<Share[]> {
+  return decoded(decodeShares, await request('GET', `${sessionPath(sessionId)}/shares`));
+}
+
+export async function endShare(sessionId: string, id: string): Promise<void> {
+  await request('DELETE', `${sessionPath(sessionId)}/shares/${encodeURIComponent(id)}`);
+}
+
+/** Exchanges the code in a share's link for a cookie. It works once. */
+export async function openShare(code: string): Promise<OpenedShare> {
+  return decoded(decodeOpenedShare, await request('POST', '/api/v1/shares/open', { code }));
 }
 
 /** Where a session's terminal is connected to, with the page's own scheme and host. */

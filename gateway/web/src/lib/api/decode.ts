@@ -1,7 +1,18 @@
 // Turns parsed JSON into the types of `types.ts`, or throws. Everything else in the UI may then trust its
 // data. Unknown fields and unknown states pass: a newer gateway must not break an older page.
 
-import type { Box, LiveEvent, Me, Session, Telemetry, Ticket, Workspace } from './types';
+import type {
+  Box,
+  CreatedShare,
+  LiveEvent,
+  Me,
+  OpenedShare,
+  Session,
+  Share,
+  Telemetry,
+  Ticket,
+  Workspace,
+} from './types';
 
 export class DecodeError extends Error {
   override name = 'DecodeError';
@@ -97,7 +108,36 @@ export function decodeMe(value: unknown): Me {
 
 export function decodeTicket(value: unknown): Ticket {
   const from = fields(value, 'ticket');
-  return { ticket: text(from, 'ticket'), expires_in_seconds: count(from, 'expires_in_seconds') };
+  return {
+    ticket: text(from, 'ticket'),
+    expires_in_seconds: count(from, 'expires_in_seconds'),
+    role: text(from, 'role'),
+  };
+}
+
+export function decodeShare(value: unknown): Share {
+  const from = fields(value, 'share');
+  return {
+    id: text(from, 'id'),
+    name: text(from, 'name'),
+    created_at_ms: count(from, 'created_at_ms'),
+    opened_at_ms: from['opened_at_ms'] === null ? null : count(from, 'opened_at_ms'),
+    expires_at_ms: count(from, 'expires_at_ms'),
+  };
+}
+
+export function decodeShares(value: unknown): Share[] {
+  return list(fields(value, 'shares'), 'shares', decodeShare);
+}
+
+export function decodeCreatedShare(value: unknown): CreatedShare {
+  const from = fields(value, 'created share');
+  return { share: decodeShare(from['share']), url: text(from, 'url') };
+}
+
+export function decodeOpenedShare(value: unknown): OpenedShare {
+  const from = fields(value, 'opened share');
+  return { session_id: text(from, 'session_id'), expires_at_ms: count(from, 'expires_at_ms') };
 }
 
 /** Decodes one event of the stream; null for a kind this UI does not know. */

@@ -47,6 +47,36 @@ export interface Me {
 export interface Ticket {
   ticket: string;
   expires_in_seconds: number;
+  /** `editor` or `viewer`. */
+  role: string;
+}
+
+/** What a ticket is wanted for. */
+export interface TicketWish {
+  /** This tab, so that it is known again after a reconnect. */
+  client: string;
+  watch: boolean;
+}
+
+/** One person may watch a session for a while. */
+export interface Share {
+  id: string;
+  name: string;
+  created_at_ms: number;
+  opened_at_ms: number | null;
+  expires_at_ms: number;
+}
+
+/** A share that was made just now, with its link. */
+export interface CreatedShare {
+  share: Share;
+  url: string;
+}
+
+/** What a guest may watch. */
+export interface OpenedShare {
+  session_id: string;
+  expires_at_ms: number;
 }
 
 /** One change of the live picture, as the event stream or an answered request tells it. */

@@ -2,13 +2,16 @@
 import { expect, it } from 'vitest';
 
 import { nameProblem } from './names';
-import { parseRoute, sessionHref } from './route';
+import { parseRoute, sessionHref, watchHref } from './route';
 
 it.each([
   ['/', { view: 'workspaces' }],
   ['/sessions/ses-1', { view: 'session', id: 'ses-1' }],
   ['/sessions/ses-1/', { view: 'session', id: 'ses-1' }],
   [sessionHref('a/b c'), { view: 'session', id: 'a/b c' }],
+  ['/share', { view: 'share' }],
+  [watchHref('ses-1'), { view: 'watch', id: 'ses-1' }],
+  ['/watch/', { view: 'not_found' }],
   ['/sessions', { view: 'not_found' }],
   ['/sessions/', { view: 'not_found' }],
   ['/sessions/a/b', { view: 'not_found' }],

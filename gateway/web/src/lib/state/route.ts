@@ -1,14 +1,23 @@
 // Which view a path stands for. The gateway answers all of these with the same page.
 
-export type Route = { view: 'workspaces' } | { view: 'session'; id: string } | { view: 'not_found' };
+export type Route =
+  | { view: 'workspaces' }
+  | { view: 'session'; id: string }
+  /** A guest follows a share's link ... */
+  | { view: 'share' }
+  /** ... and watches the session that it leads to. */
+  | { view: 'watch'; id: string }
+  | { view: 'not_found' };
 
 export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
 
-  const match = /^\/sessions\/([^/]+)\/?$/.exec(pathname);
-  if (match?.[1] !== undefined) {
+  if (pathname === '/share') return { view: 'share' };
+
+  const match = /^\/(sessions|watch)\/([^/]+)\/?$/.exec(pathname);
+  if (match?.[2] !== undefined) {
     try {
-      return { view: 'session', id: decodeURIComponent(match[1]) };
+      return { view: match[1] === 'watch' ? 'watch' : 'session', id: decodeURIComponent(match[2]) };
     } catch {
       return { view: 'not_found' };
     }
@@ -18,4 +27,8 @@ export function parseRoute(pathname: string): Route {
 
 export function sessionHref(id: string): string {
   return `/sessions/${encodeURIComponent(id)}`;
+}
+
+export function watchHref(id: string): string {
+  return `/watch/${encodeURIComponent(id)}`;
 }

@@ -16,6 +16,12 @@ class Router {
     scrollTo(0, 0);
   }
 
+  /** Puts another address in place of this one, which is not to be come back to. */
+  replace(href: string): void {
+    history.replaceState(null, '', href);
+    this.#sync();
+  }
+
   /** Starts listening; returns the function that stops it. */
   listen(): () => void {
     const onPopState = () => this.#sync();

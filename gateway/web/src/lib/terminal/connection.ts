@@ -10,6 +10,7 @@
 import { toApiError } from '../api/errors';
 import type { Ticket } from '../api/types';
 import { Backoff } from '../backoff';
+import type { Lease, Present } from './company';
 import { Link, type SocketLike } from './link';
 import { type Size, subprotocols } from './protocol';
 import {
@@ -34,6 +35,10 @@ export interface ConnectionOptions {
   onOutput: (bytes: Uint8Array, drawn: () => void) => void;
   /** The input up to this byte of the present link may be seen in what is drawn now. */
   onEchoed?: (upTo: number) => void;
+  /** The session's size as of now, and whether it is this page's. Always before output of that size. */
+  onLease?: (lease: Lease) => void;
+  /** Who is at the session; nobody that is known of while there is no link. */
+  onPresence?: (clients: Present[]) => void;
   onSignedOut: () => void;
   backoff?: Backoff;
 }
@@ -43,6 +48,7 @@ export class TerminalConnection {
   readonly #backoff: Backoff;
   #status: TerminalStatus = { state: 'connecting', message: null, requestId: null, roundTripMs: null };
   #size: Size;
+  #hidden = false;
   #link: Link | null = null;
   #attempt: AbortController | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -83,6 +89,27 @@ export class TerminalConnection {
   resize(size: Size): void {
     this.#size = size;
     this.#link?.resize(size);
+  }
+
+  /** Says whether anybody can see the page. */
+  hidden(hidden: boolean): void {
+    this.#hidden = hidden;
+    this.#link?.hidden(hidden);
+  }
+
+  /** Asks that the session has this page's size, or gives that back. */
+  lead(take: boolean): void {
+    this.#link?.lead(take);
+  }
+
+  /** Connects anew, with another ticket. */
+  reconnect(): void {
+    if (this.#stopped) return;
+    this.#attempt?.abort();
+    this.#link?.close();
+    this.#link = null;
+    this.#liveSince = null;
+    this.#connectNow();
   }
 
   /** The page woke, the network or the box came back: try now, or check that the link still lives. */
@@ -135,7 +162,7 @@ export class TerminalConnection {
   #open(ticket: string): void {
     const socket = this.#options.openSocket(subprotocols(ticket));
     let drawnBefore = false;
-    const link = new Link(socket, this.#size, {
+    const link = new Link(socket, this.#size, this.#hidden, {
       onLive: () => {
         this.#liveSince = Date.now();
         this.#setState('live', null);
@@ -150,6 +177,8 @@ export class TerminalConnection {
         this.#options.onOutput(bytes, drawn);
       },
       onEchoed: (upTo) => this.#options.onEchoed?.(upTo),
+      onLease: (lease) => this.#options.onLease?.(lease),
+      onPresence: (clients) => this.#options.onPresence?.(clients),
       onEnd: (code, said) => this.#ended(code, said),
     });
     this.#link = link;
@@ -159,6 +188,7 @@ export class TerminalConnection {
     this.#link = null;
     if (this.#liveSince !== null && Date.now() - this.#liveSince >= STABLE_AFTER_MS) this.#backoff.reset();
     this.#liveSince = null;
+    this.#options.onPresence?.([]);
     this.#settle(verdictOfClose(code, said), null);
   }
 

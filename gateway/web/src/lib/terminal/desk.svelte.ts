@@ -4,8 +4,9 @@
 import { getTicket, terminalUrl } from '../api/client';
 import { browser, isBoolean, isNumber, isString, recall, remember, tab } from '../preferences';
 import { panFor } from '../viewport';
-import { onCut, onWake } from '../wake';
+import { onCut, onHidden, onWake } from '../wake';
 import { type CopyRequest, readClipboard, writeClipboard } from './clipboard';
+import { type Lease, type Present, drawClientId, isClientId } from './company';
 import { TerminalConnection } from './connection';
 import { type ExtraKey, isTyped, withAlt, withCtrl } from './keys';
 import { Notes } from './notes.svelte';
@@ -25,6 +26,15 @@ export interface DeskEvents {
   onSignedOut: () => void;
 }
 
+/** This tab, the same after a reload. */
+function clientId(): string {
+  const known = recall(tab, 'client', isClientId, '');
+  if (known !== '') return known;
+  const drawn = drawClientId();
+  remember(tab, 'client', drawn);
+  return drawn;
+}
+
 export class Desk {
   status = $state.raw<TerminalStatus>({
     state: 'connecting',
@@ -39,6 +49,16 @@ export class Desk {
   /** Text that waits for the user's word before it is pasted. */
   pasting = $state.raw<string | null>(null);
   selected = $state(false);
+  /** Everybody at the session, this page too. */
+  company = $state.raw<Present[]>([]);
+  /** Whose size the session has, once that is known. */
+  lease = $state.raw<Lease | null>(null);
+  /** This page took the size from another, and can give it back. */
+  took = $state(false);
+  /** The user wants to watch only. */
+  watching = $state(false);
+  /** The last ticket was one to watch with. */
+  viewer = $state(false);
   predict = $state(recall(browser, 'local-echo', isBoolean, true));
   prefix = $state(recall(browser, 'tmux-prefix', isString, DEFAULT_PREFIX));
   readonly notes = new Notes();
@@ -55,9 +75,9 @@ export class Desk {
     this.#container = container;
     this.#screen = new Screen(container, recall(browser, 'font-size', isNumber, 0) || null, {
       onInput: (data) => this.input(data),
-      onResize: (size) => {
+      onResize: (wanted) => {
         this.#echo.reset();
-        this.#connection.resize(size);
+        this.#connection.resize(wanted);
       },
       onLeave: () => events.onLeave(),
       onPaste: (text) => this.askToPaste(text),
@@ -76,8 +96,12 @@ export class Desk {
       (keys) => this.input(keys),
     );
     this.#connection = new TerminalConnection({
-      size: this.#screen.size,
-      getTicket: (signal) => getTicket(session, signal),
+      size: this.#screen.wanted,
+      getTicket: async (signal) => {
+        const ticket = await getTicket(session, { client: clientId(), watch: this.watching }, signal);
+        this.viewer = ticket.role === 'viewer';
+        return ticket;
+      },
       openSocket: (protocols) => new WebSocket(terminalUrl(session), protocols),
       onStatus: (status) => {
         this.status = status;
@@ -94,11 +118,17 @@ export class Desk {
           this.#prompt.drawn();
         }),
       onEchoed: (upTo) => this.#echo.echoed(upTo),
+      onLease: (lease) => this.#follow(lease),
+      onPresence: (clients) => (this.company = clients),
       onSignedOut: () => events.onSignedOut(),
     });
     this.#connection.start();
     this.#screen.focus();
-    const unwatch = [onWake(() => this.retry()), onCut(() => this.#connection.cut())];
+    const unwatch = [
+      onWake(() => this.retry()),
+      onCut(() => this.#connection.cut()),
+      onHidden((hidden) => this.#connection.hidden(hidden)),
+    ];
     this.#unwatch = () => unwatch.forEach((stop) => stop());
   }
 
@@ -106,6 +136,7 @@ export class Desk {
     this.#unwatch();
     clearTimeout(this.#hintTimer);
     this.notes.clear();
+    if (this.took) this.#connection.lead(false);
     this.#connection.stop();
     this.#echo.reset();
     this.#screen.dispose();
@@ -122,6 +153,10 @@ export class Desk {
   /** Sends what was typed, pressed or pasted, or hints that it went nowhere. */
   input(data: string | Uint8Array): void {
     const typed = typeof data === 'string' && isTyped(data);
+    if (this.viewer) {
+      if (typed) this.notes.show({ text: 'You are watching only.' });
+      return;
+    }
     const bytes = typed ? this.#withSticky(data) : data;
     if (this.#connection.send(bytes)) {
       if (typeof bytes === 'string' && typed) this.#echo.typed(bytes, this.#connection.sent);
@@ -156,6 +191,20 @@ export class Desk {
 
   zoom(steps: number | null): void {
     this.#screen.zoom(steps);
+  }
+
+  /** Takes the session's size, or gives it back to whoever had it. */
+  lead(take: boolean): void {
+    this.took = take;
+    this.#connection.lead(take);
+    this.focus();
+  }
+
+  /** Goes on by watching only, or with every right that there is. */
+  setWatching(on: boolean): void {
+    this.watching = on;
+    this.#connection.reconnect();
+    this.focus();
   }
 
   setPredict(on: boolean): void {
@@ -206,6 +255,13 @@ export class Desk {
     const covered = this.#container.clientHeight > room + 1;
     const pan = covered ? panFor(this.#screen.cursorBottom, room) : 0;
     this.#container.style.transform = pan > 0 ? `translateY(-${pan}px)` : '';
+  }
+
+  #follow(lease: Lease): void {
+    this.lease = lease;
+    if (!lease.mine) this.took = false;
+    this.#echo.reset();
+    this.#screen.follow(lease.mine ? null : lease);
   }
 
   #withSticky(data: string): string {

@@ -170,3 +170,45 @@ describe('echoes', () => {
     expect(h.connection.sent).toBe(0);
   });
 });
+
+describe('company', () => {
+  it('is told at once that this page is there, and whether it is looked at', async () => {
+    h.connection.hidden(true);
+    const socket = await h.goLive();
+    expect(socket.texts('presence')).toEqual([{ type: 'presence', hidden: true }]);
+    h.connection.hidden(false);
+    h.connection.hidden(false);
+    expect(socket.texts('presence')).toHaveLength(2);
+  });
+
+  it('is told again every half a minute', async () => {
+    await h.goLive();
+    await h.stayLive(61_000);
+    expect(h.socket.texts('presence')).toHaveLength(3);
+  });
+
+  it('is asked for the size and given it back', async () => {
+    const socket = await h.goLive();
+    h.connection.lead(true);
+    h.connection.lead(false);
+    expect(socket.texts('lease').map(({ take }) => take)).toEqual([true, false]);
+  });
+
+  it('is heard of, and nobody is there without a connection', async () => {
+    const socket = await h.goLive();
+    socket.say({ type: 'lease', columns: 120, rows: 40, mine: false });
+    expect(h.onLease).toHaveBeenCalledWith({ columns: 120, rows: 40, mine: false });
+    socket.say({ type: 'presence', clients: [] });
+    socket.end(1006);
+    expect(h.onPresence.mock.calls).toEqual([[[]], [[]]]);
+  });
+});
+
+it('connects anew with another ticket when it is told to', async () => {
+  const first = await h.goLive();
+  h.connection.reconnect();
+  await settle();
+  expect(first.closed).toBe(true);
+  expect(h.tickets).toBe(2);
+  expect(h.sockets).toHaveLength(2);
+});

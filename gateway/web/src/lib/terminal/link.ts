@@ -2,8 +2,10 @@
 // was drawn, and notices when nobody answers any more. It never reconnects; `connection.ts` makes a new one.
 
 import { ACK_EVERY_MS, AckMeter } from './flow';
+import type { Lease, Present } from './company';
 import { type Health, Liveness, PING_EVERY_MS, TICK_MS } from './liveness';
 import {
+  PRESENCE_EVERY_MS,
   type Bytes,
   type Size,
   clampSize,
@@ -12,7 +14,9 @@ import {
   encodeAck,
   encodeHello,
   encodeInput,
+  encodeLead,
   encodePing,
+  encodePresence,
   encodeResize,
   sameSize,
 } from './protocol';
@@ -36,6 +40,8 @@ export interface LinkEvents {
   onRoundTrip: (ms: number) => void;
   /** The box had been given the input up to this byte before the newest of what is drawn. */
   onEchoed: (upTo: number) => void;
+  onLease: (lease: Lease) => void;
+  onPresence: (clients: Present[]) => void;
   /** Called once, however it ended. `said` is the gateway's own explanation. */
   onEnd: (code: number, said: string | null) => void;
 }
@@ -58,13 +64,16 @@ export class Link {
   #said: string | null = null;
   #ping = { n: 0, sentAt: 0 };
   #sent = 0;
+  #hidden: boolean;
+  #presentAt = 0;
   /** Echoes told for output that is not drawn yet, oldest first. */
   #echoes: { in: number; out: number }[] = [];
 
-  constructor(socket: SocketLike, size: Size, events: LinkEvents) {
+  constructor(socket: SocketLike, size: Size, hidden: boolean, events: LinkEvents) {
     this.#socket = socket;
     this.#events = events;
     this.#size = clampSize(size);
+    this.#hidden = hidden;
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.#opened();
     socket.onmessage = (event) => this.#received(event.data);
@@ -96,6 +105,18 @@ export class Link {
     if (this.#open && !this.#ended) this.#socket.send(encodeResize(next));
   }
 
+  /** Says whether anybody can see the page. */
+  hidden(hidden: boolean): void {
+    if (hidden === this.#hidden) return;
+    this.#hidden = hidden;
+    this.#sayPresence();
+  }
+
+  /** Asks that the session has this page's size, or gives that back. */
+  lead(take: boolean): void {
+    if (this.#open && !this.#ended) this.#socket.send(encodeLead(take));
+  }
+
   /** Something happened that may have cut the connection: ask for a quick proof of life. */
   suspect(): void {
     if (this.#liveness.suspect(Date.now()) && this.#open) this.#sendPing();
@@ -120,6 +141,7 @@ export class Link {
     this.#open = true;
     this.#socket.send(encodeHello(this.#size));
     this.#sendPing();
+    this.#sayPresence();
   }
 
   #received(data: unknown): void {
@@ -136,6 +158,8 @@ export class Link {
   #receivedText(text: string): void {
     const message = decodeText(text);
     if (message?.type === 'closing') this.#said = message.message;
+    if (message?.type === 'lease') this.#events.onLease(message.lease);
+    if (message?.type === 'presence') this.#events.onPresence(message.clients);
     if (message?.type === 'echo') {
       this.#echoes.push(message);
       this.#tellEchoes();
@@ -171,6 +195,12 @@ export class Link {
     if (this.#meter.pending && !this.#ended) this.#socket.send(encodeAck(this.#meter.take()));
   }
 
+  #sayPresence(): void {
+    if (!this.#open || this.#ended) return;
+    this.#presentAt = performance.now();
+    this.#socket.send(encodePresence(this.#hidden));
+  }
+
   #sendPing(): void {
     this.#ping = { n: this.#ping.n + 1, sentAt: performance.now() };
     this.#socket.send(encodePing(this.#ping.n));
@@ -187,6 +217,7 @@ export class Link {
     this.#setHealth(health);
     const due = performance.now() - this.#ping.sentAt >= PING_EVERY_MS;
     if (this.#open && (ping || due)) this.#sendPing();
+    if (performance.now() - this.#presentAt >= PRESENCE_EVERY_MS) this.#sayPresence();
   }
 
   #setHealth(health: Health): void {

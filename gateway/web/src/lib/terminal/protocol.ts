@@ -1,6 +1,8 @@
 // The messages of a terminal connection, as bytes and JSON; no sockets here. Binary messages carry the
 // terminal itself (one type byte, then the payload), text messages carry what we say about it.
 
+import { type Lease, type Present, decodeLease, decodePresence } from './company';
+
 export const SUBPROTOCOL = 'berth.v1';
 
 /** The longest binary message the gateway takes, type byte included. */
@@ -101,10 +103,24 @@ export function encodeAck(out: number): string {
   return JSON.stringify({ type: 'ack', out });
 }
 
+/** How often a page says that it is there. */
+export const PRESENCE_EVERY_MS = 30_000;
+
+export function encodePresence(hidden: boolean): string {
+  return JSON.stringify({ type: 'presence', hidden });
+}
+
+/** Asks that the session has this page's size, or gives that back. */
+export function encodeLead(take: boolean): string {
+  return JSON.stringify({ type: 'lease', take });
+}
+
 export type ServerText =
   | { type: 'pong'; n: number }
   /** When output byte `out` was sent, the box had been given the input up to byte `in`. */
   | { type: 'echo'; in: number; out: number }
+  | { type: 'lease'; lease: Lease }
+  | { type: 'presence'; clients: Present[] }
   | { type: 'closing'; kind: string; message: string };
 
 /** A text message of the gateway; null for what this page doesn't know, which is to be ignored. */
@@ -117,10 +133,19 @@ export function decodeText(text: string): ServerText | null {
   }
   if (typeof value !== 'object' || value === null) return null;
 
-  const { type, n, in: input, out, kind, message } = value as Record<string, unknown>;
+  const fields = value as Record<string, unknown>;
+  const { type, n, in: input, out, kind, message } = fields;
   if (type === 'pong' && typeof n === 'number') return { type, n };
   if (type === 'echo' && typeof input === 'number' && typeof out === 'number')
     return { type, in: input, out };
+  if (type === 'lease') {
+    const lease = decodeLease(fields);
+    return lease && { type, lease };
+  }
+  if (type === 'presence') {
+    const clients = decodePresence(fields);
+    return clients && { type, clients };
+  }
   if (type === 'closing' && typeof kind === 'string' && typeof message === 'string') {
     return { type, kind, message };
   }

@@ -8,23 +8,25 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 
 import { type CopyRequest, parseOsc52 } from './clipboard';
+import { type Box, LEAST_FONT_SIZE, fontSizeFor, screenFor, scrollToShow } from './grid';
 import { type ExtraKey, type Sticky, pageKey, sequenceOf } from './keys';
 import { type Glass, type Guess, type Position } from './predict/glass';
 import { Overlay } from './predict/overlay';
-import { type Size, bytesOfBinaryString } from './protocol';
+import { type Size, bytesOfBinaryString, sameSize } from './protocol';
 import { FONT_FAMILY, OVERLAY_COLORS, THEME } from './theme';
 import { followTouches } from './touch';
 import { XtermGlass } from './xterm-glass';
 
 /** Long enough that dragging a window edge sends few sizes: each one makes every program redraw. */
 const FIT_AFTER_MS = 120;
-const FONT_SIZES = { least: 6, most: 40 };
+const FONT_SIZES = { least: LEAST_FONT_SIZE, most: 40 };
 /** ESC c, a full reset that takes its turn among the writes, unlike `Terminal.reset()`. */
 const FULL_RESET = '\x1bc';
 
 export interface ScreenEvents {
   onInput: (data: string | Uint8Array) => void;
-  onResize: (size: Size) => void;
+  /** The screen that this page would like to have may be another now. */
+  onResize: (wanted: Size) => void;
   /** The user asked to leave the terminal by keyboard (Tab belongs to the terminal). */
   onLeave: () => void;
   /** Text is to be pasted; nothing is, unless `paste` is called. */
@@ -50,14 +52,22 @@ export class Screen {
   readonly #untouch: () => void;
   readonly #container: HTMLElement;
   #fitTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The size of text that the user chose, or the default. */
+  #preferred: number;
+  /** The size of the session's screen, while another client decides it. */
+  #shared: Size | null = null;
+  /** The size of text that the user chose to see a part of that. */
+  #zoomed: number | null = null;
+  #cursorShown = '';
 
   constructor(container: HTMLElement, fontSize: number | null, events: ScreenEvents) {
+    this.#preferred = fontSize ?? defaultFontSize(container);
     const terminal = new Terminal({
       // The width tables of the Unicode addon are still "proposed"; without them emoji misalign tmux's lines.
       allowProposedApi: true,
       cursorBlink: false,
       fontFamily: FONT_FAMILY,
-      fontSize: fontSize ?? defaultFontSize(container),
+      fontSize: this.#preferred,
       lineHeight: 1,
       minimumContrastRatio: 1,
       // Where Shift frees the mouse from tmux elsewhere, it is Option on a Mac.
@@ -78,7 +88,10 @@ export class Screen {
     terminal.onData((data) => events.onInput(data));
     terminal.onBinary((data) => events.onInput(bytesOfBinaryString(data)));
     terminal.onSelectionChange(() => events.onSelect(terminal.hasSelection()));
-    terminal.onRender(() => events.onDrawn());
+    terminal.onRender(() => {
+      this.#showCursor();
+      events.onDrawn();
+    });
     terminal.parser.registerOscHandler(52, (payload) => {
       events.onCopy(parseOsc52(payload));
       return true;
@@ -88,9 +101,6 @@ export class Screen {
     terminal.open(container);
     terminal.textarea?.setAttribute('aria-description', 'Press Shift F6 to leave the terminal.');
     this.#fit.fit();
-    // From here on: the size to begin with is asked for.
-    terminal.onResize(({ cols, rows }) => events.onResize({ columns: cols, rows }));
-
     this.glass = new XtermGlass(terminal);
     this.#overlay = new Overlay(this.#surface, OVERLAY_COLORS);
     this.#observer = new ResizeObserver(() => this.#fitSoon());
@@ -98,6 +108,7 @@ export class Screen {
     let pinchedFrom = this.fontSize;
     this.#untouch = followTouches(container, {
       onScroll: (pixels, x, y) => this.#turnWheel(pixels, x, y),
+      onPan: (pixels) => (container.scrollLeft += pixels),
       onPinchStart: () => (pinchedFrom = this.fontSize),
       onPinch: (ratio) => this.#chooseFontSize(pinchedFrom * ratio),
     });
@@ -107,8 +118,23 @@ export class Screen {
     return { columns: this.#terminal.cols, rows: this.#terminal.rows };
   }
 
+  /** The screen that this page would have if it were the only one. */
+  get wanted(): Size {
+    if (!this.#shared) return this.size;
+    return screenFor(this.#area, this.#cell, this.fontSize, this.#preferred);
+  }
+
   get fontSize(): number {
-    return this.#terminal.options.fontSize ?? defaultFontSize(this.#container);
+    return this.#terminal.options.fontSize ?? this.#preferred;
+  }
+
+  /** Shows a screen of this size, which another client decided; null for one that fills the page. */
+  follow(size: Size | null): void {
+    const same = size && this.#shared ? sameSize(size, this.#shared) : size === this.#shared;
+    if (same) return;
+    this.#shared = size && { columns: size.columns, rows: size.rows };
+    if (!size) this.#zoomed = null;
+    this.#layOut();
   }
 
   /** Where the cursor's row ends, in pixels from the terminal's top. */
@@ -188,16 +214,58 @@ export class Screen {
   #chooseFontSize(wanted: number | null): void {
     const { least, most } = FONT_SIZES;
     const size = wanted === null ? null : Math.min(most, Math.max(least, Math.round(wanted)));
+    if (this.#shared) {
+      this.#zoomed = size;
+      this.#layOut();
+      return;
+    }
     const next = size ?? defaultFontSize(this.#container);
     if (next === this.fontSize && size !== null) return;
+    this.#preferred = next;
     this.#terminal.options.fontSize = next;
     this.#events.onFontSize(size);
     this.#fitSoon();
   }
 
+  get #area(): Box {
+    return { width: this.#container.clientWidth, height: this.#container.clientHeight };
+  }
+
+  get #cell(): Box {
+    const { clientWidth, clientHeight } = this.#surface;
+    return { width: clientWidth / this.#terminal.cols, height: clientHeight / this.#terminal.rows };
+  }
+
   #fitSoon(): void {
     clearTimeout(this.#fitTimer);
-    this.#fitTimer = setTimeout(() => this.#fit.fit(), FIT_AFTER_MS);
+    this.#fitTimer = setTimeout(() => this.#layOut(), FIT_AFTER_MS);
+  }
+
+  #layOut(): void {
+    const shared = this.#shared;
+    if (shared) {
+      const fitting = fontSizeFor(shared, this.#area, this.#cell, this.fontSize, this.#preferred);
+      this.#terminal.options.fontSize = this.#zoomed ?? fitting;
+      this.#terminal.resize(shared.columns, shared.rows);
+    } else {
+      this.#terminal.options.fontSize = this.#preferred;
+      this.#container.scrollTo(0, 0);
+      this.#fit.fit();
+    }
+    this.#events.onResize(this.wanted);
+  }
+
+  /** Keeps the cursor in sight where the screen is larger than the page, unless the user has panned away from it. */
+  #showCursor(): void {
+    const { row, column } = this.glass.cursor;
+    const at = `${row}:${column}`;
+    if (!this.#shared || at === this.#cursorShown) return;
+    this.#cursorShown = at;
+    const [container, cell, area] = [this.#container, this.#cell, this.#area];
+    const across = [column * cell.width, (column + 1) * cell.width] as const;
+    const down = [row * cell.height, (row + 1) * cell.height] as const;
+    container.scrollLeft = scrollToShow(...across, container.scrollLeft, area.width);
+    container.scrollTop = scrollToShow(...down, container.scrollTop, area.height);
   }
 
   /** Keys that are the page's and not the box's; false keeps xterm.js from handling them. */

@@ -4,7 +4,7 @@ import { expect, it, vi } from 'vitest';
 import { Gesture } from './touch';
 
 function gesture() {
-  const events = { onScroll: vi.fn(), onPinchStart: vi.fn(), onPinch: vi.fn() };
+  const events = { onScroll: vi.fn(), onPan: vi.fn(), onPinchStart: vi.fn(), onPinch: vi.fn() };
   return { events, gesture: new Gesture(events) };
 }
 
@@ -36,5 +36,14 @@ it('two fingers pinch, and one that stays scrolls nothing until it moves', () =>
   expect(events.onPinch).toHaveBeenCalledWith(2);
   g.start([at(60, 80)]);
   expect(g.move([at(60, 82)])).toBe(false);
+  expect(events.onScroll).not.toHaveBeenCalled();
+});
+
+it('one finger aside pans, and goes on doing so', () => {
+  const { events, gesture: g } = gesture();
+  g.start([at(100, 100)]);
+  expect(g.move([at(80, 104)])).toBe(true);
+  expect(g.move([at(79, 140)])).toBe(true);
+  expect(events.onPan.mock.calls).toEqual([[20], [1]]);
   expect(events.onScroll).not.toHaveBeenCalled();
 });

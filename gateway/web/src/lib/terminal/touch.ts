@@ -1,9 +1,11 @@
-// Fingers on the terminal: one that moves up or down turns the wheel (tmux scrolls its history with it), two that
-// part or close set the size of the text. A tap is left to the terminal, whose field opens the keyboard.
+// Fingers on the terminal: one that moves up or down turns the wheel (tmux scrolls its history with it), one that
+// moves aside pans a screen that is wider than the glass, two that part or close set the size of the text. A tap is left to the terminal, whose field opens the keyboard.
 
 export interface TouchEvents {
   /** Turns the wheel by pixels, downwards if positive, at this place. */
   onScroll: (pixels: number, x: number, y: number) => void;
+  /** Moves the screen under the glass by pixels, to the left if positive. */
+  onPan: (pixels: number) => void;
   onPinchStart: () => void;
   /** Fingers are this many times as far apart as when the pinch began. */
   onPinch: (ratio: number) => void;
@@ -20,7 +22,7 @@ interface Finger {
 /** Fed with the fingers on the glass; each answer says whether the browser should keep out of it. */
 export class Gesture {
   #from: Finger | null = null;
-  #scrolling = false;
+  #along: 'down' | 'aside' | null = null;
   #apart = 0;
 
   constructor(readonly events: TouchEvents) {}
@@ -28,7 +30,7 @@ export class Gesture {
   start(fingers: readonly Finger[]): void {
     const [first, second] = fingers;
     this.#from = first && !second ? first : null;
-    this.#scrolling = false;
+    this.#along = null;
     this.#apart = first && second ? distance(first, second) : 0;
     if (this.#apart > 0) this.events.onPinchStart();
   }
@@ -40,10 +42,13 @@ export class Gesture {
       return true;
     }
     if (!first || second || !this.#from) return false;
-    const pixels = this.#from.clientY - first.clientY;
-    this.#scrolling ||= Math.abs(pixels) > SLACK_PX;
-    if (!this.#scrolling) return false;
-    this.events.onScroll(pixels, first.clientX, first.clientY);
+    const down = this.#from.clientY - first.clientY;
+    const aside = this.#from.clientX - first.clientX;
+    if (Math.max(Math.abs(down), Math.abs(aside)) > SLACK_PX)
+      this.#along ??= Math.abs(down) >= Math.abs(aside) ? 'down' : 'aside';
+    if (this.#along === null) return false;
+    if (this.#along === 'down') this.events.onScroll(down, first.clientX, first.clientY);
+    else this.events.onPan(aside);
     this.#from = first;
     return true;
   }
