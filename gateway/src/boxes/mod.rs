@@ -26,6 +26,7 @@ mod race;
 mod routes;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use berth_protocol::ids::{InstanceId, WorkspaceId};
@@ -123,12 +124,14 @@ async fn probe(handle: Arc<BoxHandle>, changes: Changes, metrics: Arc<Metrics>) 
     let words = |presence: &Presence| (presence.state.as_str(), presence.route);
     let mut told = words(&presence.borrow());
     handle.nudge();
+    let mut probed = pin!(handle.probe_when_due());
     loop {
         tokio::select! {
             () = handle.retired() => break,
-            // Somebody else may have asked: a page that wants a terminal.
+            // Somebody else may have asked: a page that wants a terminal. What is under way goes on all the same,
+            // since it may have taken a nudge, which comes but once.
             Ok(()) = presence.changed() => {}
-            () = handle.probe_when_due() => {}
+            () = &mut probed => probed.set(handle.probe_when_due()),
         }
         let found = words(&presence.borrow_and_update());
         if found != told {

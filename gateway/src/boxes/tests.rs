@@ -56,12 +56,16 @@ impl Here {
         self.ca.gateway_credentials(&name).unwrap()
     }
 
-    /// Opens a box's door at an address.
-    fn open_door(&self, instance: &InstanceId, listener: TcpListener) -> JoinHandle<()> {
+    /// A box's side of TLS.
+    fn door_acceptor(&self, instance: &InstanceId) -> TlsAcceptor {
         let admit = Admit::AnyGateway(self.installation.clone());
         let verifier = PeerVerifier::new(vec![self.ca.certificate().clone()], admit, Dates::Ignored);
-        let config = server_config(self.credentials(instance), verifier, &[ALPN_DOOR]).unwrap();
-        let acceptor = TlsAcceptor::from(config);
+        TlsAcceptor::from(server_config(self.credentials(instance), verifier, &[ALPN_DOOR]).unwrap())
+    }
+
+    /// Opens a box's door at an address.
+    fn open_door(&self, instance: &InstanceId, listener: TcpListener) -> JoinHandle<()> {
+        let acceptor = self.door_acceptor(instance);
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 if let Ok(tls) = acceptor.accept(tcp).await {
@@ -194,4 +198,30 @@ async fn a_box_is_offline_once_its_link_and_its_connections_are_gone() {
     handle.probe().await;
     assert_eq!((handle.presence().state, handle.presence().route), (PresenceState::Offline, None));
     assert!(begun.elapsed() < Duration::from_secs(3), "nobody is waited for who can't be asked");
+}
+
+#[tokio::test]
+async fn a_nudge_is_not_lost_when_somebody_else_finds_out_meanwhile() {
+    let here = Here::new();
+    let listener = TcpListener::bind((TAILSCALE, 0)).await.unwrap();
+    let instance = instance(Some(listener.local_addr().unwrap()));
+    let handle = here.handle(&instance);
+    let page = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.answers().await }
+    });
+    // The page's question is on its way, so the prober takes its first nudge and waits.
+    let (tcp, _) = listener.accept().await.unwrap();
+    tokio::spawn(probe(handle.clone(), Changes::default(), here.metrics.clone()));
+    tokio::task::yield_now().await;
+    tokio::spawn(be_a_door(here.door_acceptor(&instance.id).accept(tcp).await.unwrap().into()));
+    let _door = here.open_door(&instance.id, listener);
+    assert!(page.await.unwrap());
+    // Before the time of a probe that nobody asked for.
+    tokio::time::timeout(Duration::from_secs(10), async {
+        let asked_again = |presence: &Presence| presence.generation == 2;
+        handle.watch().wait_for(asked_again).await.unwrap();
+    })
+    .await
+    .unwrap();
 }
