@@ -225,3 +225,16 @@ async fn a_nudge_is_not_lost_when_somebody_else_finds_out_meanwhile() {
     .await
     .unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_box_is_asked_every_fifteen_seconds() {
+    let here = Here::new();
+    let instance = instance(None);
+    here.boxes.learn(&instance);
+    let mut presence = here.boxes.of(&instance.workspace).unwrap().watch();
+    let begun = tokio::time::Instant::now();
+    for (probe, second) in [(1, 0), (2, 15), (3, 30)] {
+        presence.wait_for(|presence| presence.generation == probe).await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), second, "probe {probe}");
+    }
+}
