@@ -36,6 +36,7 @@ mod workspaces;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
 use data_encoding::HEXLOWER;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -66,6 +67,14 @@ pub enum StoreError {
         "the store {0} is damaged: put back a copy of the state directory, or move the file away to begin anew"
     )]
     Damaged(PathBuf),
+    /// There is no store yet, and its file can't be made.
+    #[error("failed to make the store {path}")]
+    NotMade {
+        /// The file.
+        path: PathBuf,
+        /// The file system's answer.
+        source: io::Error,
+    },
     /// A newer gateway wrote the schema.
     #[error("the store has schema {found}, and this gateway knows {known}: run the newer gateway")]
     Newer {
@@ -111,7 +120,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `path`, checks it and brings its schema up to date.
+    /// Opens the store in `path`, or makes it, checks it and brings its schema up to date. Two processes must not
+    /// make it at once.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -183,6 +193,12 @@ impl Store {
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite takes an empty file for a new database, and everything that was stored would be forgotten.
+    match fs::metadata(path) {
+        Ok(file) if file.len() == 0 => return Err(StoreError::Damaged(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
+        _ => {}
+    }
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -195,6 +211,18 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     migrations::migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Makes the file, never an empty one: begun beside it, since a start may be cut short at any moment.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::NotMade { path: path.to_owned(), source };
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    Connection::open(&new)?.pragma_update(None, "journal_mode", "WAL")?;
+    fs::rename(&new, path).map_err(failed)
 }
 
 fn work(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {

@@ -374,12 +374,28 @@ async fn a_lease_has_one_holder_until_it_expires() {
 
 #[test]
 fn a_file_that_is_no_database_is_named_and_kept() {
+    for content in ["this is not a database, and long enough to be looked at".repeat(20), String::new()] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gateway.db");
+        std::fs::write(&path, &content).unwrap();
+        let error = Store::open(&path).err().unwrap();
+        assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+        assert!(error.to_string().contains("gateway.db"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn one_damaged_page_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("gateway.db");
-    std::fs::write(&path, "this is not a database, and long enough to be looked at".repeat(20)).unwrap();
-    let before = std::fs::read(&path).unwrap();
+    let connection = connect(&path).unwrap();
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
+    let page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'events'");
+    let place = (page - 1) * number("PRAGMA page_size");
+    connection.close().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[b'x'; 64], place).unwrap();
     let error = Store::open(&path).err().unwrap();
     assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
-    assert!(error.to_string().contains("gateway.db"));
-    assert_eq!(std::fs::read(&path).unwrap(), before);
 }
