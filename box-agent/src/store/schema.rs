@@ -94,4 +94,18 @@ mod tests {
         open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open(&path), Err(StoreError::Newer { found: 99, .. })));
     }
+    #[test]
+    fn one_damaged_page_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.db");
+        let connection = open(&path).unwrap();
+        let number = |sql| connection.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
+        let page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'desired'");
+        let place = (page - 1) * number("PRAGMA page_size");
+        connection.close().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[b'x'; 64], place).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { source: None, .. }), "{error:?}");
+    }
 }
