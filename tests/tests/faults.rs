@@ -164,6 +164,18 @@ async fn init_writes_a_configuration_that_serve_takes_and_reset_keeps_the_old_on
     assert_eq!(gateway(&["config", "path"]), config.to_str().unwrap());
 }
 
+#[test]
+fn a_wrong_command_line_has_its_own_code() {
+    let gateway = |arguments: &[&str]| run(&programs::built("gateway"), arguments, "");
+    for wrong in [&["fly"][..], &["serve", "--bogus"], &["workspace", "create"], &[]] {
+        let error = failure(&gateway(wrong), 64);
+        assert!(error.contains("Usage: gateway"), "{error}");
+    }
+    for answer in ["--help", "--version"] {
+        assert!(stdout(&gateway(&[answer])).contains("gateway"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn completions_are_printed() {
     let stack = Stack::start_gateway().await;
