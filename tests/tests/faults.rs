@@ -158,9 +158,13 @@ async fn init_writes_a_configuration_that_serve_takes_and_reset_keeps_the_old_on
     std::fs::write(&config, format!("{before}# mine\n")).unwrap();
     gateway(&["init"]);
     assert!(std::fs::read_to_string(&config).unwrap().ends_with("# mine\n"), "init overwrote the file");
-    gateway(&["config", "reset"]);
-    assert_eq!(std::fs::read_to_string(&config).unwrap(), before);
-    assert!(std::fs::read_to_string(stack.path("new/gateway.toml.old")).unwrap().ends_with("# mine\n"));
+    for _ in 0..3 {
+        gateway(&["config", "reset"]);
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), before);
+    }
+    let kept = |name| std::fs::read_to_string(stack.path(name)).unwrap();
+    assert!(kept("new/gateway.toml.old").ends_with("# mine\n"), "a later reset overwrote the file");
+    assert_eq!((kept("new/gateway.toml.old.2"), kept("new/gateway.toml.old.3")), (before.clone(), before));
     assert_eq!(gateway(&["config", "path"]), config.to_str().unwrap());
 }
 

@@ -1,6 +1,7 @@
 //! `gateway config show|path|reset`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io, iter};
 
 use berth_daemon::config::show;
 use berth_daemon::exit::{Exit, Fatal};
@@ -16,7 +17,7 @@ pub(super) enum ConfigVerb {
     Show,
     /// Print which file they come from
     Path,
-    /// Write the commented defaults, keeping the old file beside as <FILE>.old
+    /// Write the commented defaults, keeping the old file beside as <FILE>.old, or .old.2 and so on
     Reset,
 }
 
@@ -30,16 +31,28 @@ pub(super) fn run(cli: &Cli, verb: &ConfigVerb) -> Result<(), Fatal> {
         },
         ConfigVerb::Reset => {
             if path.exists() {
-                let mut old = path.as_os_str().to_owned();
-                old.push(".old");
-                std::fs::rename(path, &old).map_err(Fatal::with(Exit::State))?;
-                println!("kept the old file as {}", Path::new(&old).display());
+                let old = keep(path).map_err(Fatal::with(Exit::State))?;
+                println!("kept the old file as {}", old.display());
             }
             write_reference(path).map_err(Fatal::with(Exit::State))?;
             println!("wrote {}", path.display());
         }
     }
     Ok(())
+}
+
+/// Moves the file aside, to the first name that nothing has: what an earlier reset kept stays.
+fn keep(path: &Path) -> io::Result<PathBuf> {
+    let later = (2_u32..).map(|nth| format!(".old.{nth}"));
+    for ending in iter::once(".old".to_owned()).chain(later) {
+        let mut old = path.as_os_str().to_owned();
+        old.push(ending);
+        if fs::symlink_metadata(&old).is_err() {
+            fs::rename(path, &old)?;
+            return Ok(old.into());
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 pub(super) fn write_reference(path: &Path) -> Result<(), StateError> {
