@@ -180,6 +180,17 @@ fn a_wrong_command_line_has_its_own_code() {
     }
 }
 
+#[test]
+fn variables_that_are_not_text_are_nobodys_settings() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    for (program, verb) in [("gateway", &["config", "show"][..]), ("box-agent", &["check-config"])] {
+        let mut command = std::process::Command::new(programs::built(program));
+        command.args(verb).env("LATIN_1", OsStr::from_bytes(b"M\xfcll")).env(OsStr::from_bytes(b"\xff"), "");
+        assert!(stdout(&command.output().unwrap()).contains("[metrics]"), "{program}");
+    }
+}
+
 #[tokio::test]
 async fn completions_are_printed() {
     let stack = Stack::start_gateway().await;

@@ -85,10 +85,13 @@ impl Cli {
             ("log.format", &self.log_format),
             ("log.level", &self.log_level),
         ];
+        // Values that are not UTF-8 are nobody's settings.
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let sources = Sources {
             file: self.config_file(),
             env_prefix: ENV_PREFIX,
-            env: std::env::vars().collect(),
+            env: env.collect(),
             flags: flags.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect(),
         };
         Settings::load(&sources).map_err(Fatal::with(Exit::Config))
