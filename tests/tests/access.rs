@@ -94,6 +94,18 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_mangled_sign_in_link_is_refused_in_the_shape_of_every_error() {
+    let stack = Stack::start_gateway().await;
+    let url = format!("{}/sign-in?code=first&code=second", stack.origin());
+    let answer = berth_tests::client::plain().get(url).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    assert_eq!(body["error"]["kind"], "malformed_request", "{body}");
+    assert!(body["error"]["request_id"].as_str().unwrap().starts_with("req-"), "{body}");
+    assert!(!body.to_string().contains("first"), "the code is told: {body}");
+}
+
+#[tokio::test]
 async fn another_name_for_this_address_is_refused() {
     let stack = Stack::start_gateway().await;
     let client = stack.client().await;

@@ -5,7 +5,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 
 use super::ApiError;
-use super::commands::malformed_query;
 use super::policy::InWorkspace;
 use super::views::Error;
 use super::views::control::{AuditEntries, AuditEntry, AuditQuery};
@@ -30,7 +29,8 @@ pub async fn list(
     InWorkspace(workspace): InWorkspace,
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<AuditEntries>, ApiError> {
-    let Query(AuditQuery { limit, before }) = query.map_err(|rejection| malformed_query(&rejection))?;
+    let Query(AuditQuery { limit, before }) =
+        query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     let limit = limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     // A place beyond the largest number is beyond the newest entry too.
     let before = before.filter(|before| i64::try_from(*before).is_ok());

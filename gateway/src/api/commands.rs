@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
 use berth_protocol::control::{
     Broken, KIND_COMMAND_NOT_FOUND, KIND_COMMAND_NOT_STARTED, KIND_CWD_UNKNOWN, KIND_EXEC_BUSY, KIND_INVALID,
     KIND_PANE_UNKNOWN, KIND_SCREEN_TOO_LARGE,
@@ -70,11 +69,6 @@ fn refused_as(kind: &str) -> ApiError {
             "the box can't do this just now; try again",
         ),
     }
-}
-
-pub(super) fn malformed_query(rejection: &QueryRejection) -> ApiError {
-    let message = format!("the request's query is not understood: {}", rejection.body_text());
-    ApiError::new(StatusCode::BAD_REQUEST, "malformed_request", message)
 }
 
 pub(super) fn invalid(kind: &'static str, broken: &Broken) -> ApiError {

@@ -1,6 +1,6 @@
 //! Errors of the front: a status, a stable word and a sentence.
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use berth_protocol::error::ErrorBody;
 use berth_protocol::ids::RequestId;
@@ -77,6 +77,13 @@ impl ApiError {
             return Self::new(rejection.status(), "too_large", "the request's body is too large");
         }
         let message = format!("the request's body is not understood: {}", rejection.body_text());
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    /// The query is not what the route takes.
+    #[must_use]
+    pub fn malformed_query(rejection: &QueryRejection) -> Self {
+        let message = format!("the request's query is not understood: {}", rejection.body_text());
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
     }
 

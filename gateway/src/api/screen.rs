@@ -7,7 +7,7 @@ use berth_protocol::control::PaneAddress;
 use berth_protocol::ids::RequestId;
 
 use super::ApiError;
-use super::commands::{box_of, malformed_query, refused};
+use super::commands::{box_of, refused};
 use super::policy::InSession;
 use super::views::Error;
 use super::views::control::{Screen, ScreenQuery};
@@ -28,7 +28,8 @@ pub async fn show(
     InSession(session): InSession,
     query: Result<Query<ScreenQuery>, QueryRejection>,
 ) -> Result<Json<Screen>, ApiError> {
-    let Query(ScreenQuery { window, pane }) = query.map_err(|rejection| malformed_query(&rejection))?;
+    let Query(ScreenQuery { window, pane }) =
+        query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     let handle = box_of(&app, &session.workspace)?;
     let screen = handle.screen(&session.id, PaneAddress { window, pane }, &request_id).await;
     Ok(Json(screen.map_err(|error| refused(&error))?.into()))

@@ -1,5 +1,6 @@
 //! One-time sign-in links: the code is exchanged at once for a cookie and leaves the address bar.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
@@ -26,8 +27,9 @@ pub struct SignInQuery {
 /// Takes the code and redirects: with a cookie when the code was good.
 pub async fn exchange(
     State(app): State<SharedApp>,
-    Query(query): Query<SignInQuery>,
+    query: Result<Query<SignInQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
+    let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     let token = new_secret();
     let signed_in = app.store.sign_in(&query.code, &token, BROWSER_SESSION).await?;
     Ok(match signed_in {
