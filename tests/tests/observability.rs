@@ -5,7 +5,8 @@ use std::time::Duration;
 use berth_tests::process::{Process, kill_child, run};
 use berth_tests::raw::{BINARY, CLOSE, START, TEXT, frame, header};
 use berth_tests::{Raw, Stack, Terminal, programs, wait};
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_request_has_the_same_id_in_both_logs() {
@@ -187,6 +188,9 @@ impl Journal {
             config.to_str().unwrap(),
             "--log-format",
             "journal",
+            // What everybody has who sets nothing.
+            "--log-level",
+            "info",
         ];
         let nsenter = programs::on_path("nsenter").unwrap();
         Process::new(name, nsenter, &arguments, stack.path("").as_path())
@@ -199,6 +203,16 @@ impl Journal {
         let output = run(&programs::on_path("nsenter").unwrap(), &journalctl, "");
         let lines = output.stdout.split(|byte| *byte == b'\n');
         lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// Waits for both programs' records of one request.
+    async fn wait_for_both(&self, id: &str) {
+        wait::until("both programs' records of one request", async || {
+            let entries = self.find(&format!("REQUEST_ID={id}"));
+            let from = |program| entries.iter().any(|entry| entry["SYSLOG_IDENTIFIER"] == program);
+            (from("gateway") && from("box-agent")).then_some(())
+        })
+        .await;
     }
 
     fn namespace(&self) -> String {
@@ -243,10 +257,10 @@ async fn the_journal_finds_a_request_by_its_id() {
         opened["REQUEST_ID"].as_str().map(str::to_owned)
     })
     .await;
-    wait::until("both programs' records of one request", async || {
-        let entries = journal.find(&format!("REQUEST_ID={id}"));
-        let from = |program| entries.iter().any(|entry| entry["SYSLOG_IDENTIFIER"] == program);
-        (from("gateway") && from("box-agent")).then_some(())
-    })
-    .await;
+    journal.wait_for_both(&id).await;
+
+    let path = format!("/sessions/{session}/input");
+    let typed = client.request(Method::POST, &path).json(&json!({ "text": "true" })).send().await.unwrap();
+    assert_eq!(typed.status(), 204);
+    journal.wait_for_both(typed.headers()["x-request-id"].to_str().unwrap()).await;
 }

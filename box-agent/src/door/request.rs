@@ -33,6 +33,20 @@ pub enum Asked {
     Exec,
 }
 
+impl Asked {
+    /// Its name in logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Terminal(_) => "terminal",
+            Self::Port(_) => "port",
+            Self::Status => "status",
+            Self::Screen(..) => "screen",
+            Self::Input(_) => "input",
+            Self::Exec => "exec",
+        }
+    }
+}
+
 /// A request that is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

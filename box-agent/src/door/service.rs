@@ -76,6 +76,8 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
         let calls = &door.calls;
         let upgrade = hyper::upgrade::on(&mut request);
         let asked = read(request.method(), request.uri(), request.headers());
+        // Probes come every few seconds, and from every gateway.
+        let told = asked.as_ref().ok().filter(|asked| !matches!(asked, Asked::Status)).map(Asked::as_str);
         let outcome = match asked {
             Ok(Asked::Status) => Ok(json(StatusCode::OK, &(admission.door.status)())),
             Ok(Asked::Terminal(grant)) => terminal(admission, grant, upgrade).await,
@@ -91,10 +93,18 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
             }
             Err(refusal) => Err(refusal),
         };
-        Ok(outcome.unwrap_or_else(|refusal| {
-            tracing::info!(kind = refusal.kind, "refused: {}", refusal.message);
-            refused(&refusal, Some(id.clone()))
-        }))
+        Ok(match outcome {
+            Ok(answer) => {
+                if let Some(asked) = told {
+                    tracing::info!(asked, "answered");
+                }
+                answer
+            }
+            Err(refusal) => {
+                tracing::info!(asked = told, kind = refusal.kind, "refused: {}", refusal.message);
+                refused(&refusal, Some(id.clone()))
+            }
+        })
     }
     .instrument(span)
     .await

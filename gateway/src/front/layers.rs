@@ -11,7 +11,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tracing::Instrument;
 
 use crate::api::{ApiError, PREFIX};
@@ -34,6 +34,7 @@ pub async fn name_request(State(app): State<SharedApp>, mut request: Request, ne
     // The path alone: a query may hold a code.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", %request_id, %method, path);
+    let reads = matches!(method, Method::GET | Method::HEAD);
     request.extensions_mut().insert(request_id.clone());
     let begun = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -48,7 +49,10 @@ pub async fn name_request(State(app): State<SharedApp>, mut request: Request, ne
     span.in_scope(|| {
         if status.is_server_error() {
             tracing::warn!(status = status.as_u16(), millis, "answered");
+        } else if status.is_client_error() || !reads {
+            tracing::info!(status = status.as_u16(), millis, "answered");
         } else {
+            // Pages and programs read again and again.
             tracing::debug!(status = status.as_u16(), millis, "answered");
         }
     });
