@@ -5,7 +5,7 @@ import { loadEnv } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig(({ mode }) => {
-  const gateway = loadEnv(mode, '.', 'BERTH_')['BERTH_GATEWAY'] ?? 'http://127.0.0.1:8080';
+  const gateway = loadEnv(mode, '.', 'BERTH_')['BERTH_GATEWAY'] ?? 'http://127.0.0.1:7391';
   // The gateway compares Origin exactly, so the forwarded request must carry its own.
   const forward = { target: gateway, changeOrigin: true, ws: true, headers: { origin: gateway } };
 
