@@ -16,7 +16,7 @@ export default defineConfig(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['*.js'] },
+        projectService: { allowDefaultProject: ['*.js', 'src/testing/*.mjs'] },
         tsconfigRootDir: import.meta.dirname,
         extraFileExtensions: ['.svelte'],
       },
@@ -28,8 +28,8 @@ export default defineConfig(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
   },
-  // The configuration files are plain JavaScript; types add nothing there.
-  { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
+  // The configuration files and what node runs as it is are plain JavaScript; types add nothing there.
+  { files: ['*.js', 'src/testing/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   {
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: tseslint.parser, svelteConfig } },
