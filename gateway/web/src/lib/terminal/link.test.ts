@@ -84,6 +84,56 @@ describe('silence', () => {
   });
 });
 
+describe('an hour of sleep', () => {
+  const HOUR_MS = 3_600_000;
+
+  /** The clock goes on and no timer runs: that is what a page in a pocket sees. */
+  function sleep(): void {
+    vi.setSystemTime(Date.now() + HOUR_MS);
+  }
+
+  it.each([
+    ['the page is told that it woke', 0, () => h.connection.nudge()],
+    ['only its clock tells', 1_000, () => undefined],
+  ])('ends a connection that died meanwhile, and the next is live: %s', async (_, noticed, wake) => {
+    const first = await h.goLive();
+    await h.stayLive(5_000);
+    sleep();
+    wake();
+    await settle(noticed);
+    expect(h.state).toBe('stalled');
+    expect(h.connection.send('typed on waking'), 'nobody knows yet whether it would arrive').toBe(false);
+    await settle(6_000);
+    expect(first.closed).toBe(true);
+    expect(h.tickets).toBe(2);
+    h.socket.open();
+    h.socket.output('after the hour');
+    expect(h.state).toBe('live');
+    expect(h.screen).toEqual(['<reset>', 'screen', '<reset>', 'after the hour']);
+    expect(h.socket.binary.filter((message) => message.startsWith('0'))).toEqual([]);
+  });
+
+  it('keeps a connection that lived through it', async () => {
+    const first = await h.goLive();
+    sleep();
+    h.connection.nudge();
+    const pings = first.texts('ping').length;
+    first.say({ type: 'pong', n: pings });
+    await settle(8_000);
+    expect([h.tickets, h.state]).toEqual([1, 'live']);
+    expect(first.texts('ping'), 'one proof is enough').toHaveLength(pings);
+  });
+
+  it('tries at once on waking when it had ended while the page slept', async () => {
+    const first = await h.goLive();
+    sleep();
+    first.end(1006);
+    h.connection.nudge();
+    await settle();
+    expect(h.tickets).toBe(2);
+  });
+});
+
 describe('typing', () => {
   it('is sent while live and dropped otherwise, never sent later', async () => {
     h.connection.start();

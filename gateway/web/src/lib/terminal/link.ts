@@ -120,6 +120,8 @@ export class Link {
   /** Something happened that may have cut the connection: ask for a quick proof of life. */
   suspect(): void {
     if (this.#liveness.suspect(Date.now()) && this.#open) this.#sendPing();
+    // A silence that was slept through counts at once: what is typed now may go nowhere.
+    this.#tick();
   }
 
   /** The browser says that there is no network. What is typed would arrive late, if at all. */
