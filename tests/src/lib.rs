@@ -15,6 +15,7 @@
 //! | [`ports`] | ports that stay a test's own |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
+//! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`screen`] | what a terminal's bytes look like |
 //! | [`tmux`] | what tmux itself says |
@@ -29,6 +30,7 @@ pub mod checkout;
 pub mod client;
 pub mod devtools;
 pub mod exec;
+pub mod metrics;
 pub mod network;
 pub mod ports;
 pub mod process;

@@ -84,6 +84,8 @@ pub struct Raw {
     pub output: Vec<u8>,
     /// Every other frame, in order.
     pub others: Vec<Frame>,
+    /// Whether pings are answered, as every browser does below the page.
+    pub answers_pings: bool,
 }
 
 impl Raw {
@@ -146,7 +148,8 @@ impl Raw {
     /// Upgrades a connection; nothing when it breaks or the gateway refuses.
     pub async fn over(stream: TcpStream, client: &Client, session: &str, protocols: &str) -> Option<Self> {
         let host = client.origin().trim_start_matches("http://");
-        let mut raw = Self { stream, unread: Vec::new(), output: Vec::new(), others: Vec::new() };
+        let mut raw =
+            Self { stream, unread: Vec::new(), output: Vec::new(), others: Vec::new(), answers_pings: true };
         let request = format!(
             "GET /api/v1/sessions/{session}/terminal HTTP/1.1\r\nHost: {host}\r\nOrigin: {}\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -217,6 +220,10 @@ impl Raw {
         loop {
             if let Some(frame) = self.take_frame() {
                 let more = frame.first != CLOSE;
+                if frame.first == PING && self.answers_pings {
+                    // A connection that takes no pong has other troubles.
+                    let _ = self.stream.try_write(&self::frame(PONG, &frame.payload));
+                }
                 match frame.payload.split_first() {
                     Some((b'0', output)) if frame.first == BINARY => self.output.extend(output),
                     _ => self.others.push(frame),

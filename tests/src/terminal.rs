@@ -19,6 +19,8 @@ pub struct Terminal {
     pub output: Vec<u8>,
     /// Every text message, in order.
     pub texts: Vec<String>,
+    /// What ttyd's own client is told beside output, in order.
+    pub told: Vec<String>,
 }
 
 /// How a terminal's WebSocket is asked for.
@@ -75,7 +77,7 @@ impl Terminal {
         }
         let stream = TcpStream::connect(host).await.expect("the gateway accepts");
         match client_async(request, stream).await {
-            Ok((socket, _)) => Ok(Self { socket, output: Vec::new(), texts: Vec::new() }),
+            Ok((socket, _)) => Ok(Self { socket, output: Vec::new(), texts: Vec::new(), told: Vec::new() }),
             Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(error) => panic!("no answer to the upgrade: {error}"),
         }
@@ -185,6 +187,10 @@ impl Terminal {
         match self.socket.next().await {
             Some(Ok(Message::Binary(bytes))) if bytes.first() == Some(&b'0') => {
                 self.output.extend_from_slice(&bytes[1..]);
+                Ok(())
+            }
+            Some(Ok(Message::Binary(bytes))) if matches!(bytes.first(), Some(b'1' | b'2')) => {
+                self.told.push(String::from_utf8_lossy(&bytes).into_owned());
                 Ok(())
             }
             Some(Ok(Message::Binary(bytes))) => panic!("a message of unknown type: {bytes:?}"),

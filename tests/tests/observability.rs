@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use berth_tests::metrics::{scrape, wait_for_metric};
 use berth_tests::process::{Process, kill_child, run};
 use berth_tests::raw::{BINARY, CLOSE, START, TEXT, frame, header};
 use berth_tests::{Raw, Stack, Terminal, programs, wait};
@@ -48,25 +49,6 @@ async fn both_programs_have_metrics_on_loopback() {
             .await;
         }
     }
-}
-
-/// The gateway's metrics as a scrape reads them.
-async fn scrape(stack: &Stack) -> Option<String> {
-    let addresses: Value =
-        serde_json::from_slice(&std::fs::read(stack.path("gateway/addresses.json")).ok()?).ok()?;
-    let url = format!("http://{}/metrics", addresses["metrics"].as_str()?);
-    let answer = berth_tests::client::plain().get(url).send().await.ok()?.bytes().await.ok()?;
-    String::from_utf8(answer.to_vec()).ok()
-}
-
-/// Waits for a line of the gateway's metrics that begins so and whose number pleases.
-async fn wait_for_metric(stack: &Stack, name: &str, pleases: impl Fn(f64) -> bool) {
-    wait::until(name, async || {
-        let text = scrape(stack).await?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        pleases(line.trim().parse().ok()?).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]

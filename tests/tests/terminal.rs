@@ -17,6 +17,7 @@ async fn what_is_typed_runs_in_tmux_and_its_output_comes_back() {
     let mut terminal = Terminal::open(&client, &session).await;
     terminal.type_text("echo $((6*7))\r").await;
     terminal.read_until("42").await;
+    assert!(terminal.told.is_empty(), "a page of ours was told {:?}", terminal.told);
     terminal
         .type_text("printf 'gr\\303\\274n \\360\\237\\214\\262 \\033[38;2;1;2;3mcolour\\033[0m\\n'\r")
         .await;
@@ -50,6 +51,7 @@ async fn a_stock_client_attaches_with_its_ticket_in_the_first_message() {
     terminal.send_binary(first.to_string().as_bytes()).await;
     terminal.type_text("echo $((6*7))\r").await;
     terminal.read_until("42").await;
+    assert_eq!(terminal.told, ["1work", "2{}"], "a title and preferences, and none of ttyd's own");
     assert!(terminal.texts.is_empty(), "a stock client understands no text: {:?}", terminal.texts);
 
     let mut unwelcome = Terminal::ask(&client, &ask).await.unwrap();

@@ -1,7 +1,11 @@
 //! The `berth.v1` terminal subprotocol, between a browser and the gateway.
 //!
 //! Binary messages are ttyd's: one type byte, then bytes. Text messages are the JSON types below. A client
-//! that negotiates ttyd's own subprotocol (`tty`) gets binary messages only.
+//! that negotiates ttyd's own subprotocol (`tty`) gets binary messages only. It is told a title (the session's name)
+//! and empty preferences at the beginning, as by ttyd; a `berth.v1` client is not, since a page that asks for a
+//! session's terminal knows what to call it.
+//!
+//! Both are asked for a sign of life by WebSocket pings after 10 s of silence, and closed after 25.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,58 +1,126 @@
 //! Whether anybody is still there.
 //!
-//! A phone that loses its network says nothing, and TCP alone notices after many minutes. The page pings every
-//! few seconds, so its silence means something; a client that never pinged (ttyd's own) may be silent for ever.
-//! One that never sends its first message holds a connection for nothing, and has as long as one that pings.
+//! A phone that loses its network says nothing, and TCP alone notices after many minutes. So after a silence the
+//! client is asked, by a WebSocket ping: browsers answer those below the page, when a hidden tab's timers hardly run
+//! too, and so does every client that keeps to RFC 6455. Who does not answer is gone.
+//!
+//! Only a ping that the client can have got counts. While it takes nothing off its connection it is not judged here:
+//! the kernel gives such a connection up after 30 s (`TCP_USER_TIMEOUT`, which the front sets), whether the network is
+//! gone or nobody reads. When it takes something before, that is a sign of life.
+//!
+//! A client that never sends its first message holds a connection for nothing, whatever else it says.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Silence after which a page that pings is taken for dead.
+/// Silence after which a client is asked.
+pub const PING_AFTER: Duration = Duration::from_secs(10);
+
+/// Silence after which a client that was asked is taken for dead, and how long the first message may take.
 pub const SILENCE: Duration = Duration::from_secs(25);
 
-/// What is known of one browser's life.
+/// The least time for an answer, if the question went out late.
+const ANSWER: Duration = SILENCE.checked_sub(PING_AFTER).expect("it is asked before it is dead");
+
+/// What the clock says of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is well, as far as one knows.
+    Well,
+    /// It is to be asked; [`Liveness::asked`] says that it was.
+    Ask,
+    /// It is gone, or never began.
+    Dead,
+}
+
+/// Whether a client was asked since it was heard last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    None,
+    /// It has yet to find its place between two messages.
+    Waiting,
+    /// It was written then.
+    Written(Instant),
+}
+
+/// What is known of one client's life.
 #[derive(Debug)]
 pub struct Liveness {
-    limit: Duration,
     heard: Instant,
-    /// When to look again. It stays when something is heard, so that a timer is not moved at every keystroke.
-    check: Option<Instant>,
+    /// When to look next while nothing is asked. It stays when something is heard, so that a timer is not moved at
+    /// every keystroke.
+    look: Instant,
+    question: Question,
+    started: bool,
+    /// Whether the client takes nothing at the moment.
+    blocked: bool,
 }
 
 impl Liveness {
     /// Begins with a client whose first message is awaited.
-    pub fn new(limit: Duration, now: Instant) -> Self {
-        Self { limit, heard: now, check: Some(now + limit) }
+    pub fn new(now: Instant) -> Self {
+        Self { heard: now, look: now + SILENCE, question: Question::None, started: false, blocked: false }
     }
 
     /// Something came.
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
-    }
-
-    /// The first message came: silence is allowed from now on.
-    pub fn started(&mut self) {
-        self.check = None;
-    }
-
-    /// A ping came: silence is not allowed any more.
-    pub fn pinged(&mut self) {
-        self.check = self.check.or(Some(self.heard + self.limit));
-    }
-
-    /// When [`Self::is_dead`] should be asked.
-    pub fn due(&self) -> Option<Instant> {
-        self.check
-    }
-
-    /// Whether the silence has lasted too long.
-    pub fn is_dead(&mut self, now: Instant) -> bool {
-        let Some(check) = self.check else { return false };
-        if now >= check {
-            self.check = Some(self.heard + self.limit);
+        if matches!(self.question, Question::Written(_)) {
+            self.question = Question::None;
+            self.look = now + PING_AFTER;
         }
-        now >= self.heard + self.limit
+    }
+
+    /// The first message came: silence is judged from now on.
+    pub fn started(&mut self, now: Instant) {
+        self.started = true;
+        self.look = now + PING_AFTER;
+    }
+
+    /// The ping was written.
+    pub fn asked(&mut self, now: Instant) {
+        self.question = Question::Written(now);
+    }
+
+    /// The client does not take what it was sent.
+    pub fn blocked(&mut self) {
+        self.blocked = true;
+    }
+
+    /// The client has taken what it was sent; to be called often.
+    pub fn unblocked(&mut self) {
+        if self.blocked {
+            self.blocked = false;
+            self.heard(Instant::now());
+        }
+    }
+
+    /// When [`Self::judge`] should be asked.
+    pub fn due(&self) -> Option<Instant> {
+        match self.question {
+            _ if !self.started => Some(self.look),
+            _ if self.blocked => None,
+            Question::None => Some(self.look),
+            Question::Waiting => None,
+            Question::Written(at) => Some((self.heard + SILENCE).max(at + ANSWER)),
+        }
+    }
+
+    /// What to think of the client at this moment.
+    pub fn judge(&mut self, now: Instant) -> Verdict {
+        if self.due().is_none_or(|due| now < due) {
+            return Verdict::Well;
+        }
+        if !self.started || self.question != Question::None {
+            return Verdict::Dead;
+        }
+        self.look = self.heard + PING_AFTER;
+        if now < self.look {
+            return Verdict::Well;
+        }
+        self.question = Question::Waiting;
+        Verdict::Ask
     }
 }
 
@@ -60,26 +128,73 @@ impl Liveness {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A client that has begun at this moment, and the moment.
+    fn begun() -> (Liveness, Instant) {
+        let now = Instant::now();
+        let mut liveness = Liveness::new(now);
+        liveness.started(now);
+        (liveness, now)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn only_the_silence_of_who_pings_or_has_not_begun_counts() {
+    async fn who_does_not_begin_is_not_waited_for_whatever_it_says() {
         let begin = Instant::now();
-        let second = Duration::from_secs(1);
-        let mut liveness = Liveness::new(SILENCE, begin);
-        assert!(!liveness.is_dead(begin + SILENCE - second));
-        assert!(liveness.is_dead(begin + SILENCE), "it waits for ever for a first message");
+        let mut liveness = Liveness::new(begin);
+        liveness.heard(begin + 20 * SECOND);
+        assert_eq!(liveness.judge(begin + SILENCE - SECOND), Verdict::Well);
+        assert_eq!(liveness.judge(begin + SILENCE), Verdict::Dead);
+    }
 
-        liveness.started();
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_followed_by_a_question_and_then_by_death() {
+        let (mut liveness, begin) = begun();
+        assert_eq!(liveness.due(), Some(begin + PING_AFTER));
+        assert_eq!(liveness.judge(begin + PING_AFTER - SECOND), Verdict::Well);
+        assert_eq!(liveness.judge(begin + PING_AFTER), Verdict::Ask);
+        assert_eq!(liveness.due(), None, "nobody is dead who was not asked");
+        liveness.asked(begin + PING_AFTER);
+        assert_eq!(liveness.due(), Some(begin + SILENCE));
+        assert_eq!(liveness.judge(begin + SILENCE - SECOND), Verdict::Well);
+        assert_eq!(liveness.judge(begin + SILENCE), Verdict::Dead);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_begins_it_anew_and_keystrokes_move_no_timer() {
+        let (mut liveness, begin) = begun();
+        liveness.heard(begin + 4 * SECOND);
+        assert_eq!(liveness.due(), Some(begin + PING_AFTER));
+        assert_eq!(liveness.judge(begin + PING_AFTER), Verdict::Well);
+        assert_eq!(liveness.due(), Some(begin + 14 * SECOND));
+        assert_eq!(liveness.judge(begin + 14 * SECOND), Verdict::Ask);
+        liveness.asked(begin + 14 * SECOND);
+        liveness.heard(begin + 20 * SECOND);
+        assert_eq!(liveness.due(), Some(begin + 30 * SECOND));
+        assert_eq!(liveness.judge(begin + 30 * SECOND), Verdict::Ask);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_question_has_its_time_too() {
+        let (mut liveness, begin) = begun();
+        assert_eq!(liveness.judge(begin + PING_AFTER), Verdict::Ask);
+        liveness.asked(begin + 60 * SECOND);
+        assert_eq!(liveness.judge(begin + 60 * SECOND), Verdict::Well);
+        assert_eq!(liveness.judge(begin + 60 * SECOND + ANSWER), Verdict::Dead);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_not_judged_and_lives_when_it_takes_something() {
+        let (mut liveness, begin) = begun();
+        assert_eq!(liveness.judge(begin + PING_AFTER), Verdict::Ask);
+        liveness.asked(begin + PING_AFTER);
+        liveness.blocked();
         assert_eq!(liveness.due(), None);
-        assert!(!liveness.is_dead(begin + 100 * SILENCE));
-
-        let ping = begin + 200 * second;
-        liveness.heard(ping);
-        liveness.pinged();
-        assert_eq!(liveness.due(), Some(ping + SILENCE));
-        liveness.heard(ping + 20 * second);
-        assert_eq!(liveness.due(), Some(ping + SILENCE), "a timer moves at every message");
-        assert!(!liveness.is_dead(ping + SILENCE));
-        assert_eq!(liveness.due(), Some(ping + 20 * second + SILENCE));
-        assert!(liveness.is_dead(ping + 20 * second + SILENCE));
+        assert_eq!(liveness.judge(begin + 10 * SILENCE), Verdict::Well);
+        tokio::time::advance(10 * SILENCE).await;
+        liveness.unblocked();
+        let taken = Instant::now();
+        assert_eq!(liveness.due(), Some(taken + PING_AFTER));
+        assert_eq!(liveness.judge(taken + PING_AFTER), Verdict::Ask);
     }
 }

@@ -31,17 +31,20 @@
 //! | `to_ttyd` | the only writer towards ttyd |
 //! | `flow`, `size`, `liveness`, `echo` | window, sizes and their rate, silence, what of the input may be seen by now |
 //! | `room` | who else is at the session, and whose screen decides its size |
+//! | `answers` | what waits to be said to the browser between two messages of the box |
 //! | `meters` | what is counted while it runs |
 //! | `side`, `scratch` | a stream with its unsent rest; the buffers that all terminals share |
-//! | `terminal`, `closing` | what a terminal is opened with, what became of it, what its page is told |
+//! | `terminal`, `greeting`, `closing` | what a terminal is opened with, what became of it, what its client is told |
 //! | `session`, `farewell` | the driver, and how it takes leave of both peers |
 
+mod answers;
 mod closing;
 mod echo;
 mod farewell;
 mod first;
 mod flow;
 mod frame;
+mod greeting;
 mod handshake;
 mod input;
 mod liveness;
@@ -65,7 +68,6 @@ pub use first::{First, FirstError, read_first};
 pub use frame::FrameError;
 pub use handshake::{HandshakeError, Mode, Ticket, Upgrade, check_upgrade};
 pub use input::Violation;
-pub use liveness::SILENCE;
 pub use meters::Meters;
 pub use output::BoxViolation;
 pub use room::{Room, Seat, Sitter};

@@ -9,7 +9,7 @@
 //! | input | ttyd has taken everything, then the browser has sent something |
 //! | output | the browser has taken everything, the window is open, then ttyd has sent something |
 //! | news | somebody else at the session did something that concerns this one |
-//! | alarm | a size that was held back, or the browser's silence, is due |
+//! | alarm | a size that was held back, or a look at the browser's silence, is due |
 //!
 //! The task is hand-polled rather than written as two loops because the scratch buffers are borrowed within a
 //! poll: between polls a terminal owns its two streams, some counters, and whatever a peer did not take.
@@ -19,26 +19,23 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use berth_protocol::terminal::FromRelay;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::closing::{Closing, append_text};
-use super::echo::Echo;
+use super::answers::Answers;
+use super::closing::Closing;
 use super::farewell;
 use super::flow::Flow;
-use super::frame::{self, Opcode};
-use super::handshake::Mode;
 use super::input::{Event, Input};
-use super::liveness::Liveness;
+use super::liveness::{Liveness, Verdict};
 use super::meters::{Meters, RoundTrip};
 use super::output::Output;
-use super::room::{News, Seat};
+use super::room::Seat;
 use super::side::Side;
 use super::size::Throttle;
 use super::terminal::{Options, Outcome, Reason};
-use super::{scratch, to_ttyd};
+use super::{greeting, scratch, to_ttyd};
 
 /// Steps of one poll after which other tasks get their turn, whatever this one could still move: at most 2 MiB,
 /// which takes about a millisecond. A quarter of it costs a flood a third of its speed in wake-ups.
@@ -94,14 +91,16 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     fn new(
-        browser: Side<B>,
+        mut browser: Side<B>,
         mut ttyd: Side<T>,
         options: Options,
         control: oneshot::Receiver<Closing>,
     ) -> Self {
-        let mut liveness = Liveness::new(options.silence, Instant::now());
+        browser.queue(&greeting::frames(options.mode, &options.title));
+        let now = Instant::now();
+        let mut liveness = Liveness::new(now);
         if let Some(size) = options.started {
-            liveness.started();
+            liveness.started(now);
             let mut frames = Vec::new();
             to_ttyd::start(&mut frames, options.seat.wants(size));
             ttyd.queue(&frames);
@@ -212,7 +211,7 @@ where
         let mut closed = None;
         let result = input.push(chunk, |event| match event {
             Event::Start(size, _) => {
-                liveness.started();
+                liveness.started(now);
                 to_ttyd::start(frames, seat.wants(size));
             }
             Event::Input(message) => {
@@ -227,10 +226,7 @@ where
                 to_ttyd::input(frames, message);
             }
             Event::Resize(size) => sizes.offer(seat.wants(size)),
-            Event::PagePing(n) => {
-                liveness.pinged();
-                answers.page_ping = Some(n);
-            }
+            Event::PagePing(n) => answers.page_ping = Some(n),
             Event::Ack(out) => flow.acked(out),
             Event::Hidden(hidden) => seat.hidden(hidden, now),
             Event::Lead(take) => seat.lead(take),
@@ -242,10 +238,11 @@ where
     }
 
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
-        ready!(self.browser.poll_drained(cx)).map_err(Reason::BrowserLost)?;
+        ready!(self.poll_browser_drained(cx))?;
         if self.output.at_boundary() && !self.answers.is_empty() {
-            self.browser.queue(&self.answers.take_frames());
-            ready!(self.browser.poll_drained(cx)).map_err(Reason::BrowserLost)?;
+            let frames = self.take_answers();
+            self.browser.queue(&frames);
+            ready!(self.poll_browser_drained(cx))?;
         }
         let most = match (self.flow.is_closed(), self.output.at_boundary()) {
             (false, _) => scratch::READ_SIZE,
@@ -266,6 +263,23 @@ where
             let size = read.map_err(Reason::BoxLost)?;
             Poll::Ready(self.on_output(cx, &mut buffer[..carried + size]))
         })
+    }
+
+    fn poll_browser_drained(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let drained = self.browser.poll_drained(cx).map_err(Reason::BrowserLost)?;
+        if drained.is_pending() {
+            self.liveness.blocked();
+        } else {
+            self.liveness.unblocked();
+        }
+        drained.map(Ok)
+    }
+
+    fn take_answers(&mut self) -> Vec<u8> {
+        if self.answers.asks {
+            self.liveness.asked(Instant::now());
+        }
+        self.answers.take_frames()
     }
 
     fn count_output(&mut self, size: u64) {
@@ -297,7 +311,8 @@ where
         if let (Some(boundary), false) = (chunk.boundary, self.answers.is_empty()) {
             let (before, after) = kept.split_at(boundary);
             self.browser.send(cx, before).map_err(Reason::BrowserLost)?;
-            self.browser.send(cx, &self.answers.take_frames()).map_err(Reason::BrowserLost)?;
+            let answers = self.take_answers();
+            self.browser.send(cx, &answers).map_err(Reason::BrowserLost)?;
             kept = after;
         }
         self.browser.send(cx, kept).map_err(Reason::BrowserLost)?;
@@ -314,66 +329,18 @@ where
         let due = size.into_iter().chain(self.liveness.due()).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
-        if self.ttyd.is_blocked() {
+        match self.liveness.judge(now) {
+            Verdict::Well => {}
+            Verdict::Ask => self.answers.asks = true,
             // Nor is the browser read then; it can't be blamed for what was not listened to.
-            self.liveness.heard(now);
-        }
-        if self.liveness.is_dead(now) {
-            return Poll::Ready(Err(Reason::BrowserSilent));
+            Verdict::Dead if self.ttyd.is_blocked() => self.liveness.heard(now),
+            Verdict::Dead => return Poll::Ready(Err(Reason::BrowserSilent)),
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// Messages of ours to the browser that wait for a place between two of ttyd's.
-///
-/// Only the latest of each kind is kept: a browser that asks faster than it reads fills no queue.
-#[derive(Debug)]
-struct Answers {
-    page_ping: Option<u64>,
-    ping: Option<Vec<u8>>,
-    company: Option<News>,
-    echo: Echo,
-    /// A stock client understands no text.
-    silent: bool,
-}
-
-impl Answers {
-    fn new(mode: Mode) -> Self {
-        let silent = mode == Mode::Tty;
-        Self { page_ping: None, ping: None, company: None, echo: Echo::new(mode), silent }
-    }
-
-    fn company(&mut self, news: News) {
-        if !self.silent {
-            self.company = Some(news);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.page_ping.is_none() && self.ping.is_none() && self.company.is_none() && !self.echo.is_waiting()
-    }
-
-    fn take_frames(&mut self) -> Vec<u8> {
-        let mut frames = Vec::new();
-        if let Some(payload) = self.ping.take() {
-            frame::append(&mut frames, Opcode::Pong, &payload, None);
-        }
-        if let Some(n) = self.page_ping.take() {
-            append_text(&mut frames, &FromRelay::Pong { n });
-        }
-        if let Some(News { lease, presence, .. }) = self.company.take() {
-            lease.iter().for_each(|lease| append_text(&mut frames, lease));
-            append_text(&mut frames, &presence);
-        }
-        if let Some(echo) = self.echo.take() {
-            append_text(&mut frames, &echo);
-        }
-        frames
-    }
-}
-
-/// A timer that exists once it is needed: a stock client's terminal rarely does.
+/// A timer, made when it is first needed.
 #[derive(Debug, Default)]
 struct Alarm(Option<Pin<Box<Sleep>>>);
 

@@ -1,14 +1,12 @@
 //! What a terminal is opened with, and what became of it.
 
 use std::io;
-use std::time::Duration;
 
 use berth_protocol::door::Role;
 
 use super::closing::Closing;
 use super::handshake::Mode;
 use super::input::Violation;
-use super::liveness::SILENCE;
 use super::meters::Meters;
 use super::output::BoxViolation;
 use super::room::Seat;
@@ -23,8 +21,8 @@ pub struct Options {
     pub role: Role,
     /// The size from the first message, if [`read_first`](super::read_first) has taken it.
     pub started: Option<Size>,
-    /// Silence after which a page that pings is taken for dead.
-    pub silence: Duration,
+    /// What a stock client shows as its window's title.
+    pub title: String,
     /// Its place among the others of its session.
     pub seat: Seat,
     /// Where it is counted.
@@ -36,7 +34,7 @@ impl Options {
     #[must_use]
     pub fn new(mode: Mode, role: Role) -> Self {
         let seat = Seat::alone(role);
-        Self { mode, role, started: None, silence: SILENCE, seat, meters: Meters::default() }
+        Self { mode, role, started: None, title: String::new(), seat, meters: Meters::default() }
     }
 }
 
@@ -49,7 +47,7 @@ pub enum Reason {
     /// The browser's connection broke.
     #[error("the browser's connection broke")]
     BrowserLost(#[source] io::Error),
-    /// The browser has been silent for too long.
+    /// The browser did not answer, or never began.
     #[error("the browser fell silent")]
     BrowserSilent,
     /// The browser broke the rules.

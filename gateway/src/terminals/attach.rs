@@ -38,10 +38,6 @@ const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
 /// can be under way: enough for some megabytes a second to a box 10 ms away.
 const BOX_RECEIVE_BUFFER: usize = 16 * 1024;
 
-/// Silence after which a page is taken for dead. A page pings every 10 s, but browsers let a hidden one run its
-/// timers once a minute only, and a hidden terminal is still wanted.
-const BROWSER_SILENCE: Duration = Duration::from_secs(75);
-
 /// Close code for what an HTTP error would have said.
 const CLOSE_TRY_AGAIN: u16 = 1013;
 
@@ -58,6 +54,8 @@ pub struct BrowserUpgrade {
 /// A terminal of a box, waiting for its browser.
 pub struct Attachment {
     ttyd: Side<BoxStream>,
+    /// The session's name.
+    title: String,
     sitter: Sitter,
     attached: Attached,
 }
@@ -110,7 +108,12 @@ impl Attachment {
             sized: request.sized,
         };
         let (session, instance) = (session.clone(), handle.instance().clone());
-        Ok(Self { ttyd, sitter, attached: Attached { session, instance, holder: taken.holder } })
+        Ok(Self {
+            ttyd,
+            title: found.name,
+            sitter,
+            attached: Attached { session, instance, holder: taken.holder },
+        })
     }
 
     fn role(&self) -> Role {
@@ -178,8 +181,7 @@ async fn serve_side<S>(
 {
     let (attachment, mut options) = match attachment {
         Some(attachment) => {
-            let mut options = Options::new(Mode::Berth, attachment.role());
-            options.silence = BROWSER_SILENCE;
+            let options = Options::new(Mode::Berth, attachment.role());
             (attachment, options)
         }
         None => match open_by_first_message(app, &mut browser, session, request_id).await {
@@ -190,6 +192,7 @@ async fn serve_side<S>(
     let holder = attachment.attached.holder.clone();
     let (_registration, seat, control) = app.terminals.register(attachment.attached, attachment.sitter);
     options.seat = seat;
+    options.title = attachment.title;
     // Ended while the box was opened: the registry did not know this terminal yet.
     match closed_since(app, &holder, session).await {
         Ok(None) => {}

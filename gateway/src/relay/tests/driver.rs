@@ -55,6 +55,17 @@ async fn titles_do_not_reach_the_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stock_client_is_greeted_by_us_and_not_by_ttyd() {
+    let options = Options { title: "wörk".to_owned(), ..Options::new(Mode::Tty, Role::Editor) };
+    let mut terminal = Terminal::open(options, 64 * 1024);
+    terminal.ttyd.send(&[shown(b"1sh -c secret"), shown(b"2{\"x\":1}"), shown(b"0$ ")].concat()).await;
+    for expected in ["1wörk", "2{}", "0$ "] {
+        assert_eq!(terminal.browser.message().await, expected.as_bytes());
+    }
+    terminal.browser.nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn sizes_are_clamped_and_the_latest_wins() {
     let mut terminal = Terminal::started().await;
     let begin = Instant::now();
@@ -164,6 +175,7 @@ async fn our_messages_wait_for_the_end_of_ttyds_but_find_it_in_a_flood() {
 #[tokio::test(start_paused = true)]
 async fn a_long_burst_is_relayed_though_nothing_else_happens() {
     let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 4 << 20);
+    terminal.browser.greeting().await;
     let burst = shown(&[b"0", &[b'x'; 60_000][..]].concat()).repeat(50);
     terminal.ttyd.send(&burst).await;
     let mut seen = vec![0; burst.len()];
@@ -197,6 +209,7 @@ async fn fill(peer: &mut Peer, bytes: &[u8]) -> usize {
 async fn a_stalled_browser_stops_the_box_but_not_the_keyboard() {
     const CAPACITY: usize = 10_000;
     let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), CAPACITY);
+    terminal.browser.greeting().await;
     terminal.browser.send(&typed(START)).await;
     assert_eq!(terminal.ttyd.message().await, START);
     let flood = shown(&[b"0", &[b'x'; 4096][..]].concat()).repeat(1000);
@@ -270,7 +283,8 @@ async fn random_streams_pass_unchanged_both_ways() {
     let mut bytes = |len: usize| -> Vec<u8> { std::iter::repeat_with(|| random.u8(..)).take(len).collect() };
     let output: Vec<Vec<u8>> = (1..300).map(|at| [b"0", &bytes(at * 37 % 9000)[..]].concat()).collect();
     let input: Vec<Vec<u8>> = (1..300).map(|at| [b"0", &bytes(1 + at * 53 % 6000)[..]].concat()).collect();
-    let terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 3000);
+    let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 3000);
+    terminal.browser.greeting().await;
     let Terminal { browser, ttyd, .. } = terminal;
     let (mut from_relay, mut to_relay) = tokio::io::split(browser.stream);
     let (mut from_relay_ttyd, mut to_relay_ttyd) = tokio::io::split(ttyd.stream);

@@ -4,6 +4,7 @@ mod company;
 mod driver;
 mod ending;
 mod real_ttyd;
+mod silence;
 
 use std::time::Duration;
 
@@ -108,6 +109,12 @@ impl Peer {
             (Opcode::Binary, true, payload) => payload,
             other => panic!("expected a message, got {other:?}"),
         }
+    }
+
+    /// Expects what a stock client is told before any output, of a terminal without a title.
+    pub async fn greeting(&mut self) {
+        assert_eq!(self.message().await, b"1");
+        assert_eq!(self.message().await, b"2{}");
     }
 
     /// Expects nothing for a while.

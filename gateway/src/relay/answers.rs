@@ -1,0 +1,73 @@
+//! Messages of ours to the browser that wait for a place between two of ttyd's.
+//!
+//! Only the latest of each kind is kept: a browser that asks faster than it reads fills no queue.
+
+use std::mem;
+
+use berth_protocol::terminal::FromRelay;
+
+use super::closing::append_text;
+use super::echo::Echo;
+use super::frame::{self, Opcode};
+use super::handshake::Mode;
+use super::room::News;
+
+/// What waits.
+#[derive(Debug)]
+pub struct Answers {
+    /// A ping of our own.
+    pub asks: bool,
+    /// The number of the page's last unanswered ping.
+    pub page_ping: Option<u64>,
+    /// The payload of the browser's last unanswered ping.
+    pub ping: Option<Vec<u8>>,
+    /// How input and output lie to each other.
+    pub echo: Echo,
+    company: Option<News>,
+    /// A stock client understands no text.
+    silent: bool,
+}
+
+impl Answers {
+    /// Nothing to say yet.
+    pub fn new(mode: Mode) -> Self {
+        let silent = mode == Mode::Tty;
+        let echo = Echo::new(mode);
+        Self { asks: false, page_ping: None, ping: None, company: None, echo, silent }
+    }
+
+    /// Who is at the session, and whose size it has.
+    pub fn company(&mut self, news: News) {
+        if !self.silent {
+            self.company = Some(news);
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        let waits = self.asks || self.page_ping.is_some() || self.ping.is_some() || self.company.is_some();
+        !waits && !self.echo.is_waiting()
+    }
+
+    /// The frames of everything that waits.
+    pub fn take_frames(&mut self) -> Vec<u8> {
+        let mut frames = Vec::new();
+        if mem::take(&mut self.asks) {
+            frame::append(&mut frames, Opcode::Ping, b"", None);
+        }
+        if let Some(payload) = self.ping.take() {
+            frame::append(&mut frames, Opcode::Pong, &payload, None);
+        }
+        if let Some(n) = self.page_ping.take() {
+            append_text(&mut frames, &FromRelay::Pong { n });
+        }
+        if let Some(News { lease, presence, .. }) = self.company.take() {
+            lease.iter().for_each(|lease| append_text(&mut frames, lease));
+            append_text(&mut frames, &presence);
+        }
+        if let Some(echo) = self.echo.take() {
+            append_text(&mut frames, &echo);
+        }
+        frames
+    }
+}
