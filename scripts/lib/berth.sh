@@ -52,7 +52,7 @@ berth_run() {
     # Building took a while, and another program may have come to the ports meanwhile.
     ports_check
     program_start gateway
-    await_ready gateway "$READY_SECS" curl -fsS "http://127.0.0.1:$PORT/healthz"
+    await_ready gateway "$READY_SECS" curl -fsS --noproxy '*' "http://127.0.0.1:$PORT/healthz"
     workspace_ensure
     stop_if_asked
     box_ensure
