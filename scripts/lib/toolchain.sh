@@ -35,13 +35,30 @@ rust_wanted() {
     first_version "$line"
 }
 
-# The `engines.node` of the web UI: its lowest version, which is the first one named.
+# The ranges of the web UI's `engines.node`, such as "^20.19" and ">=24", one a line.
 node_wanted() {
     local manifest=$REPO/gateway/web/package.json line=''
     if [[ -r $manifest ]]; then
-        line=$(sed -n '/"engines"/,/}/{/"node"/{p;q}}' "$manifest")
+        line=$(sed -n '/"engines"/,/}/{/"node"/{s/.*"node" *: *"\([^"]*\)".*/\1/p;q}}' "$manifest")
     fi
-    first_version "$line" || printf '20.19\n'
+    grep -oE '(\^|>=)[0-9.]+' <<<"$line" || die "$EX_CONFIG" "$manifest names no range of Node.js versions"
+}
+
+# version_in HAVE RANGE: "^20.19" is 20.19 or a newer 20, ">=24" is 24 or newer.
+version_in() {
+    local lowest=${2#^}
+    lowest=${lowest#>=}
+    version_at_least "$1" "$lowest" && [[ $2 == '>='* || ${1%%.*} == "${lowest%%.*}" ]]
+}
+
+# range_said RANGE: for people.
+range_said() {
+    local lowest=${1#^}
+    if [[ $1 == '^'* ]]; then
+        printf '%s or a newer %s\n' "$lowest" "${lowest%%.*}"
+    else
+        printf '%s or newer\n' "${1#>=}"
+    fi
 }
 
 # version_of PROGRAM: what it says its version is; nothing when it isn't there or doesn't run. Called in the
@@ -67,16 +84,22 @@ rust_check() {
 }
 
 node_check() {
-    local wanted found
-    wanted=$(node_wanted)
+    local ranges range found needed='' suits=no
+    ranges=$(node_wanted) || exit
     found=$(version_of node)
+    while IFS= read -r range; do
+        needed+="${needed:+, }$(range_said "$range")"
+        if [[ -n $found ]] && version_in "$found" "$range"; then
+            suits=yes
+        fi
+    done <<<"$ranges"
+    needed="Node.js $needed is needed to build the web UI"
     if [[ -z $found ]]; then
-        die "$EX_UNAVAILABLE" "Node.js $wanted or newer is needed to build the web UI, and none was found" \
+        die "$EX_UNAVAILABLE" "$needed, and none was found" \
             "Get it from https://nodejs.org, or from the distribution if that is new enough."
     fi
-    if ! version_at_least "$found" "$wanted"; then
-        die "$EX_UNAVAILABLE" "Node.js $wanted or newer is needed to build the web UI, and node is $found" \
-            "Get a newer one from https://nodejs.org."
+    if [[ $suits == no ]]; then
+        die "$EX_UNAVAILABLE" "$needed, and node is $found" "Get one of these from https://nodejs.org."
     fi
     if [[ -z $(version_of npm) ]]; then
         die "$EX_UNAVAILABLE" "npm is needed to build the web UI; Node.js $found is here without it" \

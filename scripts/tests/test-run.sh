@@ -22,13 +22,13 @@ PORT=$((20000 + RANDOM % 20000))
 mkdir -p "$FAKE" "$CLONE/gateway/web/src"
 cp -r "$REPO/scripts" "$CLONE/"
 printf 'rust-version = "1.90"\n' >"$CLONE/Cargo.toml"
-printf '{ "engines": { "node": ">=20.19" } }\n' >"$CLONE/gateway/web/package.json"
+printf '{ "engines": { "node": "^20.19 || ^22.13 || >=24" } }\n' >"$CLONE/gateway/web/package.json"
 printf '{}\n' >"$CLONE/gateway/web/package-lock.json"
 printf 'one\n' >"$CLONE/gateway/web/src/main.ts"
 
 export PATH=$TMP/bin:$PATH
 printf '#!/bin/sh\necho rustc 1.95.0\n' | program "$TMP/bin/rustc"
-printf '#!/bin/sh\necho v22.1.0\n' | program "$TMP/bin/node"
+printf '#!/bin/sh\necho v22.13.0\n' | program "$TMP/bin/node"
 program "$TMP/bin/cargo" <<'EOF'
 #!/bin/sh
 echo "cargo 1.95.0"

@@ -18,20 +18,37 @@ done
 
 expect_equal "$(first_version 'rustc 1.95.0 (59807616e 2026-04-14)')" 1.95.0
 expect_equal "$(first_version v20.20.2)" 20.20.2
-expect_equal "$(first_version '^20.19.0 || >=22.12.0')" 20.19.0
 expect_equal "$(first_version none)" ''
+
+# What the bundler and the linter of the lock file run on, and refuse.
+web_takes() {
+    local range
+    while IFS= read -r range; do
+        if version_in "$1" "$range"; then
+            return 0
+        fi
+    done < <(node_wanted)
+    return 1
+}
+for version in 20.19.0 20.20.2 22.13.0 22.99.1 24.0.0 24.1.0 26.0.0; do
+    expect_true web_takes "$version"
+done
+for version in 18.20.8 20.18.3 21.7.3 22.0.0 22.12.0 23.0.0 23.11.1; do
+    expect_false web_takes "$version"
+done
 
 # A repository whose files want other versions than ours, so that nothing passes by a default.
 REPO=$TMP/repo
 mkdir -p "$REPO/gateway/web"
 printf '[workspace.package]\nversion = "0.1.0"\nrust-version = "1.90"\n' >"$REPO/Cargo.toml"
 expect_equal "$(rust_wanted)" 1.90
-expect_equal "$(node_wanted)" 20.19
+run node_wanted
+expect_status 78
 printf '{\n  "name": "x",\n  "engines": {\n    "npm": ">=9.1",\n    "node": ">=21.5"\n  }\n}\n' \
     >"$REPO/gateway/web/package.json"
-expect_equal "$(node_wanted)" 21.5
-printf '{ "engines": { "node": ">=23" },\n "node": "1.1" }\n' >"$REPO/gateway/web/package.json"
-expect_equal "$(node_wanted)" 23
+expect_equal "$(node_wanted)" '>=21.5'
+printf '{ "engines": { "node": "^21.5 || >=23" },\n "node": "1.1" }\n' >"$REPO/gateway/web/package.json"
+expect_equal "$(node_wanted)" $'^21.5\n>=23'
 
 # tools RUST NODE: fakes of these versions; an empty one is not installed.
 tools() {
@@ -70,12 +87,12 @@ expect_says 'Rust 1.90 or newer is needed' 'https://rustup.rs'
 tools 1.90.0 22.9.1
 run checked
 expect_status 69
-expect_says 'Node.js 23 or newer is needed' 'node is 22.9.1' 'https://nodejs.org'
+expect_says 'Node.js 21.5 or a newer 21, 23 or newer is needed' 'node is 22.9.1' 'https://nodejs.org'
 
 tools 1.90.0 ''
 run checked
 expect_status 69
-expect_says 'Node.js 23 or newer is needed' 'none was found'
+expect_says 'Node.js 21.5 or a newer 21, 23 or newer is needed' 'none was found'
 
 tools 1.90.0 23.0.0
 rm "$TMP/bin/npm"
