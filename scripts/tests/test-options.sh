@@ -53,6 +53,21 @@ expect_status 0
 expect_says "Nothing to remove"
 expect_false test -e "$TMP/nothing"
 
+# Root may write everywhere, so it becomes nobody to meet a directory that may only be read.
+ordinary=()
+if [[ $(id -u) == 0 ]]; then
+    ordinary=(setpriv --reuid 65534 --regid 65534 --clear-groups --)
+fi
+mkdir -p "$TMP/readonly/state" "$TMP/clone"
+cp -r "$REPO/scripts" "$TMP/clone/"
+chmod -R a+rX "$TMP"
+chmod 555 "$TMP/readonly/state" "$TMP/readonly"
+for state in readonly/state readonly/other; do
+    run "${ordinary[@]}" "$TMP/clone/scripts/start" --state "$TMP/$state"
+    expect_status 73
+    expect_says "$TMP/$state can't be written by this user; choose another --state"
+done
+
 mkdir "$TMP/binaries"
 printf '#!/bin/sh\n' | program "$TMP/binaries/gateway"
 BERTH_BINARIES=$TMP/binaries run "$START" --state "$TMP/state" --port $((20000 + RANDOM % 12000))
