@@ -48,6 +48,16 @@ apt_get() {
 }
 
 # packages_ensure NAME...: installs what is missing, or says what to run and ends.
+# apt_lists_ensure: without lists, as in a fresh container, apt knows of no package; then they are fetched.
+apt_lists_ensure() {
+    if [[ -n $(apt-get indextargets 'Created-By: Packages' 2>/dev/null) || $(apt_privilege) == none ]]; then
+        return 0
+    fi
+    step "Fetching the lists of packages"
+    apt_get update || warn "apt-get update failed; going on as if the distribution had nothing"
+    step_done
+}
+
 packages_ensure() {
     local -a missing
     mapfile -t missing < <(packages_missing "$@")

@@ -86,6 +86,7 @@ ttyd_get() {
     type -P apt-get >/dev/null \
         || die "$EX_UNAVAILABLE" "ttyd $TTYD_WANTED or newer is needed, and this system has no apt-get to get it with" \
             "Install it, https://github.com/tsl0922/ttyd, and start again."
+    apt_lists_ensure
     if ttyd_offered; then
         packages_ensure ttyd
         TTYD=$(type -P ttyd)

@@ -90,6 +90,41 @@ run named "$TMP/old/ttyd"
 expect_status 69
 expect_says "$TMP/old/ttyd" '1.7 or newer'
 
+# A machine whose lists are empty is offered nothing, so they are fetched before the distribution is asked.
+machine 0
+ln -s "$(type -P sed)" "$(type -P sort)" "$TMP/bin/"
+program "$TMP/bin/apt-get" <<EOF
+#!$TMP/bin/bash
+echo "\$*" >>$TMP/calls
+case " \$* " in
+*' indextargets '*) [[ ! -e $TMP/lists ]] || echo 'MetaKey: main/binary-amd64/Packages' ;;
+*' update '*) touch $TMP/lists ;;
+*' install '*) printf '#!/bin/sh\necho 1.7.7\n' >$TMP/bin/ttyd && chmod +x $TMP/bin/ttyd ;;
+esac
+EOF
+program "$TMP/bin/apt-cache" <<EOF
+#!$TMP/bin/bash
+[[ ! -e $TMP/lists ]] || echo '  Candidate: 1.7.7-1'
+EOF
+distribution() {
+    REPO=$TMP/repo PATH=$TMP/bin ttyd_get && printf '%s\n' "$TTYD"
+}
+run distribution
+expect_status 0
+expect_says 'Fetching the lists of packages' "$TMP/bin/ttyd"
+# Lists that are there are used as they are, and so are none where nobody may fetch them.
+lists() {
+    PATH=$TMP/bin apt_lists_ensure
+}
+: >"$TMP/calls"
+run lists
+expect_equal "$(grep -c update "$TMP/calls")" 0
+rm "$TMP/lists"
+printf '#!/bin/sh\necho 1000\n' | program "$TMP/bin/id"
+run lists
+expect_status 0
+expect_equal "$(grep -c update "$TMP/calls")" 0
+
 # Mirrors, read by apt from both formats of its sources.
 if type -P apt-get >/dev/null; then
     mkdir -p "$TMP/apt/d" "$TMP/apt/lists"
