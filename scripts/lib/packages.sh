@@ -15,6 +15,7 @@ package_present() {
     gcc) type -P cc >/dev/null ;;
     iproute2) type -P ip >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
+    systemd) [[ -x /lib/systemd/systemd-journald ]] && type -P journalctl >/dev/null ;;
     *) type -P "$1" >/dev/null ;;
     esac
 }
@@ -47,7 +48,6 @@ apt_get() {
     "${command[@]}" </dev/null
 }
 
-# packages_ensure NAME...: installs what is missing, or says what to run and ends.
 # apt_lists_ensure: without lists, as in a fresh container, apt knows of no package; then they are fetched.
 apt_lists_ensure() {
     if [[ -n $(apt-get indextargets 'Created-By: Packages' 2>/dev/null) || $(apt_privilege) == none ]]; then
@@ -58,6 +58,7 @@ apt_lists_ensure() {
     step_done
 }
 
+# packages_ensure NAME...: installs what is missing, or says what to run and ends.
 packages_ensure() {
     local -a missing
     mapfile -t missing < <(packages_missing "$@")
