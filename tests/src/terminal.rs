@@ -76,6 +76,8 @@ impl Terminal {
             headers.insert("origin", origin.parse().expect("a header"));
         }
         let stream = TcpStream::connect(host).await.expect("the gateway accepts");
+        // As browsers do: a key does not wait for the acknowledgement of the one before.
+        stream.set_nodelay(true).expect("Nagle's algorithm can be switched off");
         match client_async(request, stream).await {
             Ok((socket, _)) => Ok(Self { socket, output: Vec::new(), texts: Vec::new(), told: Vec::new() }),
             Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
