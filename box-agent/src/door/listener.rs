@@ -45,3 +45,25 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(NOTSENT)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_ends_of_a_connection_send_at_once_and_notice_a_peer_that_is_gone() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), "door.listen").await.unwrap();
+        let dialled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        for tcp in [&dialled, &accepted] {
+            assert!(!tcp.nodelay().unwrap(), "there is nothing to test");
+            tune(tcp).unwrap();
+            let socket = SockRef::from(tcp);
+            assert!(socket.tcp_nodelay().unwrap());
+            assert!(socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+            assert_eq!(socket.tcp_notsent_lowat().unwrap(), NOTSENT);
+        }
+    }
+}
