@@ -35,6 +35,7 @@
 //! | `meters` | what is counted while it runs |
 //! | `side`, `scratch` | a stream with its unsent rest; the buffers that all terminals share |
 //! | `terminal`, `greeting`, `closing` | what a terminal is opened with, what became of it, what its client is told |
+//! | `invariants` | what holds for any bytes: for property tests and the fuzz targets in `gateway/fuzz` |
 //! | `session`, `farewell` | the driver, and how it takes leave of both peers |
 
 mod answers;
@@ -59,6 +60,8 @@ mod terminal;
 mod to_ttyd;
 mod upstream;
 
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 #[cfg(test)]
 mod tests;
 

@@ -102,7 +102,7 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin), key: &str) -> Result
 }
 
 /// The size of a whole and sound head; `None` while it is incomplete.
-fn check_answer(head: &[u8], key: &str) -> Result<Option<usize>, OpenError> {
+pub(super) fn check_answer(head: &[u8], key: &str) -> Result<Option<usize>, OpenError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(size) = answer.parse(head)? else { return Ok(None) };

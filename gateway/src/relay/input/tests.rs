@@ -2,46 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::tests::{START, frame, take_frames, text, typed};
-use super::super::to_ttyd;
+use super::super::invariants::{self, Told, push};
+use super::super::tests::{START, frame, text, typed};
 use super::*;
-
-/// An event that outlives its chunk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
-    Start(Size, String),
-    Input(Vec<u8>),
-    Resize(Size),
-    PagePing(u64),
-    Ack(u64),
-    Hidden(bool),
-    Lead(bool),
-    Ping(Vec<u8>),
-    Close(Option<u16>),
-}
-
-impl From<Event<'_>> for Told {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Start(size, token) => Self::Start(size, token.as_str().to_owned()),
-            Event::Input(message) => Self::Input(message.to_vec()),
-            Event::Resize(size) => Self::Resize(size),
-            Event::PagePing(n) => Self::PagePing(n),
-            Event::Ack(out) => Self::Ack(out),
-            Event::Hidden(hidden) => Self::Hidden(hidden),
-            Event::Lead(take) => Self::Lead(take),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Close(code) => Self::Close(code),
-        }
-    }
-}
-
-fn push(mut input: Input, chunks: &[&[u8]]) -> (Vec<Told>, Result<(), Violation>) {
-    let mut told = Vec::new();
-    let result =
-        chunks.iter().try_for_each(|chunk| input.push(&mut chunk.to_vec(), |event| told.push(event.into())));
-    (told, result)
-}
 
 fn begin(mode: Mode) -> Input {
     Input::new(mode, Role::Editor, false)
@@ -210,46 +173,14 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn chunking_changes_nothing(
+    fn cuts_change_nothing_and_only_sound_frames_reach_ttyd(
         bytes in any_bytes(),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        cuts in prop::collection::vec(any::<usize>(), 0..20),
         tty in any::<bool>(),
+        viewer in any::<bool>(),
     ) {
         let mode = if tty { Mode::Tty } else { Mode::Berth };
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        cuts.extend([0, bytes.len()]);
-        cuts.sort_unstable();
-        let chunks: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
-        let whole = push(begin(mode), &[&bytes]);
-        prop_assert_eq!(&push(begin(mode), &chunks), &whole);
-        if bytes.len() < 2000 {
-            let single: Vec<&[u8]> = bytes.chunks(1).collect();
-            prop_assert_eq!(&push(begin(mode), &single), &whole);
-        }
-    }
-
-    #[test]
-    fn only_sound_frames_reach_ttyd(bytes in any_bytes(), viewer in any::<bool>()) {
         let role = if viewer { Role::Viewer } else { Role::Editor };
-        let mut input = Input::new(Mode::Berth, role, false);
-        let mut out = Vec::new();
-        let _ = input.push(&mut bytes.clone(), |event| match event {
-            Event::Start(size, _) => to_ttyd::start(&mut out, size),
-            Event::Input(message) => to_ttyd::input(&mut out, message),
-            Event::Resize(size) => to_ttyd::resize(&mut out, size),
-            _ => {}
-        });
-        let frames = take_frames(&mut out, Sender::Client);
-        prop_assert!(out.is_empty(), "half a frame");
-        for (at, (opcode, fin, payload)) in frames.iter().enumerate() {
-            prop_assert_eq!((*opcode, *fin), (Opcode::Binary, true));
-            prop_assert!(payload.len() <= 1 + MAX_INPUT);
-            match payload.first() {
-                Some(b'{') => prop_assert_eq!(at, 0),
-                Some(b'0') => prop_assert!(at > 0 && payload.len() > 1 && !viewer),
-                Some(b'1') => prop_assert!(at > 0),
-                other => prop_assert!(false, "a message began with {other:?}"),
-            }
-        }
+        invariants::input(mode, role, &bytes, &cuts);
     }
 }

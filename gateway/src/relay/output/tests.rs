@@ -2,41 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::super::tests::{Seen, frame, shown, take_frames};
+use super::super::invariants::{self, Forwarded, feed};
+use super::super::tests::{frame, shown};
 use super::*;
 
 fn part(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
     frame(Sender::Server, opcode, fin, payload)
-}
-
-/// What the driver makes of chunks: the forwarded bytes, the last ping, and how it ended.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Forwarded {
-    bytes: Vec<u8>,
-    ping: Option<Vec<u8>>,
-    end: Option<Result<(), BoxViolation>>,
-}
-
-/// Feeds chunks as the driver does, with a mark inserted at each boundary that is offered.
-fn feed(output: &mut Output, chunks: &[&[u8]], mark: &[u8]) -> Forwarded {
-    let mut all = Forwarded::default();
-    for chunk in chunks {
-        let mut buffer = [output.carry(), chunk].concat();
-        let result = output.process(&mut buffer);
-        match result.boundary {
-            Some(boundary) => {
-                let (before, after) = buffer[..result.kept].split_at(boundary);
-                all.bytes.extend_from_slice(&[before, mark, after].concat());
-            }
-            None => all.bytes.extend_from_slice(&buffer[..result.kept]),
-        }
-        all.ping = result.ping.or(all.ping);
-        all.end = result.end;
-        if all.end.is_some() {
-            break;
-        }
-    }
-    all
 }
 
 fn forward(bytes: &[u8]) -> Forwarded {
@@ -119,102 +90,64 @@ fn it_can_be_read_up_to_the_end_of_a_frame() {
     assert_eq!(output.to_frame_end(), 1);
 }
 
-#[derive(Debug, Clone)]
-struct Message {
-    frames: Vec<Vec<u8>>,
-    forwarded: bool,
-}
-
-fn any_message() -> impl Strategy<Value = Message> {
+/// Messages, mostly of OUTPUT, each as the payloads of its frames.
+fn any_messages() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
     let kind = prop_oneof![6 => Just(b'0'), 1 => Just(b'1'), 1 => Just(b'2')];
     let payload = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),
         prop::collection::vec(any::<u8>(), 65_530..65_540),
     ];
-    (kind, payload, prop::collection::vec(any::<prop::sample::Index>(), 0..3)).prop_map(
+    let message = (kind, payload, prop::collection::vec(any::<prop::sample::Index>(), 0..3)).prop_map(
         |(kind, payload, cuts)| {
             let message = [&[kind], &payload[..]].concat();
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| 1 + cut.index(message.len())).collect();
             cuts.extend([0, message.len()]);
             cuts.sort_unstable();
-            let last = cuts.len() - 2;
-            let frames = cuts.windows(2).enumerate().map(|(at, cut)| {
-                let opcode = if at == 0 { Opcode::Binary } else { Opcode::Continuation };
-                part(opcode, at == last, &message[cut[0]..cut[1]])
-            });
-            Message { frames: frames.collect(), forwarded: kind == b'0' }
+            cuts.windows(2).map(|cut| message[cut[0]..cut[1]].to_vec()).collect()
         },
-    )
+    );
+    prop::collection::vec(message, 1..6)
 }
 
-fn chunks<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-    cuts.extend([0, bytes.len()]);
-    cuts.sort_unstable();
-    cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect()
-}
-
-/// Whether frames are whole messages, text ones not among the fragments of others.
-fn are_messages(frames: &[Seen]) -> bool {
-    let mut under_way = false;
-    for (opcode, fin, _) in frames {
-        match opcode {
-            Opcode::Text | Opcode::Binary if under_way => return false,
-            Opcode::Continuation if !under_way => return false,
-            Opcode::Close | Opcode::Ping | Opcode::Pong => {}
-            _ => under_way = !fin,
-        }
-    }
-    !under_way
+fn bytes_of(messages: &[Vec<Vec<u8>>]) -> Vec<u8> {
+    let frames = messages.iter().flat_map(|message| {
+        message.iter().enumerate().map(|(at, payload)| {
+            let opcode = if at == 0 { Opcode::Binary } else { Opcode::Continuation };
+            part(opcode, at + 1 == message.len(), payload)
+        })
+    });
+    frames.collect::<Vec<_>>().concat()
 }
 
 proptest! {
     #[test]
-    fn chunking_changes_nothing_and_our_messages_fit_between(
-        messages in prop::collection::vec(any_message(), 1..6),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
+    fn what_goes_in_comes_out_and_our_messages_fit_between(
+        messages in any_messages(),
+        cuts in prop::collection::vec(any::<usize>(), 0..30),
     ) {
-        let bytes = messages.iter().flat_map(|message| message.frames.concat()).collect::<Vec<u8>>();
-        let expected = messages.iter().filter(|message| message.forwarded);
-        let expected = expected.flat_map(|message| message.frames.concat()).collect::<Vec<u8>>();
-        let chunks = chunks(&bytes, &cuts);
-        let plain = feed(&mut Output::default(), &chunks, b"");
-        prop_assert_eq!(plain.end, None);
-        prop_assert!(plain.bytes == expected, "the forwarded bytes differ");
-
-        let mark = part(Opcode::Text, true, b"ours");
-        let mut marked = feed(&mut Output::default(), &chunks, &mark).bytes;
-        let frames = take_frames(&mut marked, Sender::Server);
-        prop_assert!(marked.is_empty() && are_messages(&frames), "ours was put inside another message");
-        let theirs = frames.into_iter().filter(|(opcode, ..)| *opcode != Opcode::Text);
-        let theirs = theirs.flat_map(|(opcode, fin, payload)| part(opcode, fin, &payload)).collect::<Vec<u8>>();
-        prop_assert!(theirs == expected, "marks changed what is forwarded");
+        invariants::passes_unchanged(&messages, &cuts);
+        invariants::output(&bytes_of(&messages), &cuts);
     }
 
     #[test]
     fn wherever_it_ends_it_can_be_finished(
-        messages in prop::collection::vec(any_message(), 1..4),
-        cut in any::<prop::sample::Index>(),
+        messages in any_messages(),
+        end in any::<prop::sample::Index>(),
         broken in any::<bool>(),
     ) {
-        let bytes = messages.iter().flat_map(|message| message.frames.concat()).collect::<Vec<u8>>();
-        let mut sent = bytes[..cut.index(bytes.len() + 1)].to_vec();
+        let bytes = bytes_of(&messages);
+        let mut sent = bytes[..end.index(bytes.len() + 1)].to_vec();
         if broken {
             sent.extend_from_slice(&[0xff; 20]);
         }
-        let mut output = Output::default();
-        let mut seen = feed(&mut output, &[&sent], b"").bytes;
-        seen.extend(output.finish());
-        seen.extend(part(Opcode::Close, true, b""));
-        let frames = take_frames(&mut seen, Sender::Server);
-        prop_assert!(seen.is_empty() && are_messages(&frames), "the close frame ended up inside a message");
-        prop_assert_eq!(frames.last().map(|(opcode, ..)| *opcode), Some(Opcode::Close));
+        invariants::output(&sent, &[]);
     }
 
     #[test]
-    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400), chunk in 1usize..40) {
-        let chunks: Vec<&[u8]> = bytes.chunks(chunk).collect();
-        let whole = feed(&mut Output::default(), &[&bytes], b"");
-        prop_assert_eq!(feed(&mut Output::default(), &chunks, b""), whole);
+    fn any_bytes_are_survived(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+        cuts in prop::collection::vec(any::<usize>(), 0..30),
+    ) {
+        invariants::output(&bytes, &cuts);
     }
 }

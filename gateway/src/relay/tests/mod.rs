@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::frame::{self, Opcode, Sender};
-use super::{Closing, Mode, Options, Outcome, Side, run};
+pub(super) use super::invariants::Seen;
+use super::{Closing, Mode, Options, Outcome, Side, invariants, run};
 
 /// The first message that ttyd's clients send.
 pub const START: &[u8] = br#"{"AuthToken":"","columns":80,"rows":24}"#;
@@ -51,28 +52,14 @@ pub fn shown(message: &[u8]) -> Vec<u8> {
     frame(Sender::Server, Opcode::Binary, true, message)
 }
 
-/// One frame as it was read: what it is, whether it is its message's last, and its bytes without mask.
-pub type Seen = (Opcode, bool, Vec<u8>);
-
-/// Takes whole frames off the front of `bytes`, and leaves the rest.
+/// Takes whole frames off the front of `bytes`, and leaves the rest. What tells of others at the session may come at
+/// any time, so it is passed over here; the tests of `room` and those across processes look at it.
 pub fn take_frames(bytes: &mut Vec<u8>, sender: Sender) -> Vec<Seen> {
-    let mut frames = Vec::new();
-    while let Some(header) = frame::parse(bytes, sender).expect("the relay wrote a frame that is none") {
-        let end = header.size + usize::try_from(header.length).unwrap();
-        if bytes.len() < end {
-            break;
-        }
-        let mut payload = bytes.drain(..end).skip(header.size).collect::<Vec<u8>>();
-        frame::apply_mask(&mut payload, header.mask);
-        if !is_company(&payload) {
-            frames.push((header.opcode, header.fin, payload));
-        }
-    }
+    let mut frames = invariants::take_frames(bytes, sender);
+    frames.retain(|(_, _, payload)| !is_company(payload));
     frames
 }
 
-/// Whether a message tells of others at the session. It may come at any time, so it is passed over here; the tests
-/// of `room` and those across processes look at it.
 fn is_company(message: &[u8]) -> bool {
     matches!(serde_json::from_slice(message), Ok(FromRelay::Lease { .. } | FromRelay::Presence { .. }))
 }
