@@ -7,21 +7,28 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use berth_daemon::state::{StateError, private_dir, write_private};
+use berth_daemon::state::{StateError, StateLock, private_dir, write_private};
 use berth_protocol::ids::{WorkspaceId, random_base32};
 use serde::{Deserialize, Serialize};
 
 /// The version of the marker that this build writes.
 const MARKER_VERSION: u32 = 1;
 
+/// What the agent keeps on a volume, below its root.
+const STATE_DIR: &str = "system/state";
+
 /// What may be in a directory that is to become a volume: what file systems put there, and the beginning of an
 /// attempt that was cut short before the marker was written.
 const HARMLESS: [&str; 2] = ["lost+found", "system"];
 
-/// A volume that is this workspace's.
-#[derive(Debug, Clone)]
+/// Held on the volume by the agent that uses it: two with directories of their own could share a volume.
+const LOCK: &str = "agent.lock";
+
+/// A volume that is this workspace's, and no other agent's until this is dropped.
+#[derive(Debug)]
 pub struct Volume {
     path: PathBuf,
+    _lock: StateLock,
 }
 
 /// The marker, `system/state/volume.json`.
@@ -48,6 +55,11 @@ pub enum VolumeError {
         /// Whose it should be.
         wanted: WorkspaceId,
     },
+    /// Another agent uses it.
+    #[error(
+        "the volume {0} is in use by another agent: stop that one, or set volume.path to a volume of this agent's own"
+    )]
+    InUse(PathBuf),
     /// It is a directory with something else in it.
     #[error(
         "{path} is not empty (it has \"{entry}\") and is no Berth volume: set volume.path to an empty or a new \
@@ -89,13 +101,13 @@ impl Volume {
     /// [`VolumeError`].
     pub fn open_directory(path: &Path, workspace: &WorkspaceId) -> Result<Self, VolumeError> {
         private_dir(path)?;
-        let volume = Self { path: path.to_owned() };
-        let marker = volume.state_dir().join("volume.json");
+        let state_dir = path.join(STATE_DIR);
+        let marker = state_dir.join("volume.json");
         match fs::read(&marker) {
             Ok(text) => check_marker(&text, &marker, path, workspace)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 refuse_foreign(path)?;
-                private_dir(&volume.state_dir())?;
+                private_dir(&state_dir)?;
                 let content = Marker {
                     version: MARKER_VERSION,
                     workspace: workspace.clone(),
@@ -108,7 +120,11 @@ impl Volume {
             }
             Err(source) => return Err(VolumeError::Unreadable { path: marker, source }),
         }
-        Ok(volume)
+        let lock = StateLock::acquire(&state_dir, LOCK).map_err(|error| match error {
+            StateError::InUse(_) => VolumeError::InUse(path.to_owned()),
+            other => other.into(),
+        })?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// Where it is.
@@ -126,7 +142,7 @@ impl Volume {
     /// What the agent keeps on it.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.path.join("system/state")
+        self.path.join(STATE_DIR)
     }
 }
 
@@ -175,8 +191,20 @@ mod tests {
         let volume = Volume::open_directory(&path, &workspace).unwrap();
         let marker = volume.state_dir().join("volume.json");
         let before = fs::read(&marker).unwrap();
+        drop(volume);
         Volume::open_directory(&path, &workspace).unwrap();
         assert_eq!(fs::read(&marker).unwrap(), before, "the incarnation stays");
+    }
+
+    #[test]
+    fn a_volume_has_one_agent() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = WorkspaceId::random();
+        let held = Volume::open_directory(dir.path(), &workspace).unwrap();
+        let error = Volume::open_directory(dir.path(), &workspace).unwrap_err();
+        assert!(matches!(error, VolumeError::InUse(_)), "{error}");
+        drop(held);
+        Volume::open_directory(dir.path(), &workspace).unwrap();
     }
 
     #[test]
@@ -206,8 +234,7 @@ mod tests {
     fn a_marker_that_is_not_understood_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let workspace = WorkspaceId::random();
-        let volume = Volume::open_directory(dir.path(), &workspace).unwrap();
-        let marker = volume.state_dir().join("volume.json");
+        let marker = Volume::open_directory(dir.path(), &workspace).unwrap().state_dir().join("volume.json");
         for text in
             ["", "{", &format!("{{\"version\":2,\"workspace\":\"{workspace}\",\"incarnation\":\"x\"}}")]
         {

@@ -1,6 +1,6 @@
 //! What the parts of the agent tell each other, and what each step of the start took.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use berth_protocol::desired::DesiredSnapshot;
@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::terminal::attachments::Attachments;
+use crate::volume::Volume;
 
 /// How far the start is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) enum Progress {
 /// The meeting point: one writer for each channel, any number of readers.
 pub(super) struct Hub {
     pub(super) progress: watch::Sender<Progress>,
+    /// Held for as long as anything of the agent runs.
+    pub(super) volume: OnceLock<Volume>,
     pub(super) store: watch::Sender<Option<Store>>,
     pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
     pub(super) observed: watch::Sender<Option<ObservedState>>,
@@ -44,6 +47,7 @@ impl Hub {
     pub(super) fn new() -> Self {
         Self {
             progress: watch::Sender::new(Progress::Starting("configuration")),
+            volume: OnceLock::new(),
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
             observed: watch::Sender::new(None),

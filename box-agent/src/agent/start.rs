@@ -87,8 +87,9 @@ pub(super) async fn start(
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
     let volume = hub.step("volume", async { open_volume(this) }).await?;
+    let volume = hub.volume.get_or_init(|| volume);
     hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
-    let store = hub.step("database", open_store(&volume, hub)).await.map_err(Fatal::with(Exit::State))?;
+    let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
     hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await

@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use berth_protocol::ids::WorkspaceId;
 use box_agent::volume::Volume;
@@ -68,6 +69,23 @@ async fn a_second_agent_on_the_same_state_is_refused() {
     std::fs::write(&token, text.encode()).unwrap();
     let output = agent.verb(&["enroll", "--replace", "--token-file", token.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(73));
+}
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_volume_is_refused() {
+    let mut agent = enrolled();
+    agent.start().await;
+    let (state, runtime) = (agent.root().join("second-state"), agent.root().join("second-run"));
+    let copied = std::process::Command::new("cp").arg("-r").args([agent.state_dir(), state.clone()]).status();
+    assert!(copied.unwrap().success());
+    let mut second = agent.command();
+    second.args(["run", "--state", state.to_str().unwrap()]).env("BOX_AGENT__RUNTIME_DIR", runtime);
+    let second = tokio::process::Command::from(second).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(30), second).await.expect("it ends").unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(73), "{said}");
+    assert!(said.contains("volume is in use by another agent: stop that one"), "{said}");
+    assert!(agent.verb(&["status"]).status.success(), "the first one is well");
 }
 
 #[test]
