@@ -37,3 +37,25 @@ pub fn router(app: SharedApp) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), layers::name_request))
         .with_state(app)
 }
+
+#[cfg(test)]
+mod tests {
+    /// What a router is made of, but for layers. The table of the API has tests of its own.
+    const PARTS: [&str; 5] = [
+        ".merge(api::router(&app))",
+        ".route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))",
+        ".fallback(assets::serve)",
+        ".method_not_allowed_fallback(async || ApiError::method_not_allowed())",
+        ".route(\"/healthz\", get(async || \"ok\\n\"))",
+    ];
+
+    #[test]
+    fn a_path_of_the_api_that_is_added_here_would_have_no_policy() {
+        let router = include_str!("mod.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let (_, router) = router.split_once("Router::new()").unwrap();
+        let calls = router.lines().map(str::trim).filter(|line| line.starts_with('.'));
+        let parts: Vec<&str> =
+            calls.filter(|call| !call.starts_with(".layer(") && !call.starts_with(".with_state(")).collect();
+        assert_eq!(parts, PARTS);
+    }
+}
