@@ -1,7 +1,9 @@
 //! The API description is true: real answers fit the schemas that it promises.
 
+use berth_protocol::ids::{SessionId, WorkspaceId};
 use berth_tests::{Exec, Stack};
 use http::Method;
+use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};
 use serde_json::{Value, json};
 
 /// The schema of an answer, with the document's definitions, so that references resolve.
@@ -51,6 +53,58 @@ async fn answers_fit_their_description() {
             validator.iter_errors(&answer.body).map(|error| error.to_string()).collect();
         assert!(problems.is_empty(), "{method} {path}: {problems:?}\n{}", answer.body);
     }
+}
+
+/// Statuses that the description names once, for every route.
+const EVERYWHERE: [u16; 2] = [421, 500];
+
+#[tokio::test]
+async fn no_route_answers_with_a_status_that_it_does_not_name() {
+    let stack = Stack::start_gateway().await;
+    let document = stack.client().await.get("/openapi.json").await;
+    let about = document["info"]["description"].as_str().unwrap();
+    assert!(EVERYWHERE.iter().all(|status| about.contains(&status.to_string())), "{about}");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, description) in methods.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let named = |status: u16| {
+                !description["responses"][status.to_string()].is_null() || EVERYWHERE.contains(&status)
+            };
+            for (how, status) in statuses(&stack, &method, path).await {
+                assert!(named(status), "{method} {path} answers {how} with {status} and does not name it");
+            }
+        }
+    }
+}
+
+/// What a route answers to requests of every kind.
+async fn statuses(stack: &Stack, method: &Method, path: &str) -> Vec<(&'static str, u16)> {
+    // Of its own, because one of the routes signs out, and one deletes the session.
+    let client = stack.client().await;
+    let session = client.create_session(&format!("{method} {path}").replace('/', "-")).await;
+    let path = path.strip_prefix("/api/v1").unwrap();
+    let of_ours = path.replace("{workspace}", &client.workspace().await).replace("{session}", &session);
+    let of_nobody = path
+        .replace("{workspace}", WorkspaceId::random().as_str())
+        .replace("{session}", SessionId::random().as_str());
+    let request = |path: &str| client.request(method.clone(), path);
+    let plain = berth_tests::client::plain();
+    let bare = || plain.request(method.clone(), format!("{}/api/v1{of_ours}", stack.origin()));
+    let named = request(&of_ours).json(&json!({"name": "a", "keys": ["enter"], "argv": ["true"]}));
+    let mut found = Vec::new();
+    for (how, request) in [
+        ("nobody", bare().header(ORIGIN, stack.origin())),
+        ("another page", bare().header(COOKIE, client.cookie())),
+        ("what nobody has", request(&of_nobody).json(&json!({}))),
+        ("a wrong query", request(&format!("{of_ours}?limit=x&window=x&pane=x"))),
+        ("a wrong body", request(&of_ours).header(CONTENT_TYPE, "application/json").body("{")),
+        ("an empty body", request(&of_ours).json(&json!({}))),
+        ("fields that it may know", named),
+        ("nothing", request(&of_ours)),
+    ] {
+        found.push((how, request.send().await.unwrap().status().as_u16()));
+    }
+    found
 }
 
 #[tokio::test]

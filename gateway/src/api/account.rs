@@ -27,7 +27,7 @@ pub async fn me(State(app): State<SharedApp>, Extension(user): Extension<Current
 
 /// Signs this browser out: its terminals and event streams end at once.
 #[utoipa::path(post, path = "/api/v1/sign-out", responses(
-    (status = 204), (status = 401, body = Error)
+    (status = 204), (status = 401, body = Error), (status = 403, body = Error)
 ))]
 pub async fn sign_out(
     State(app): State<SharedApp>,

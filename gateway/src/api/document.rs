@@ -11,7 +11,9 @@ use super::{account, audit, events, exec, input, screen, sessions, shares, termi
 #[openapi(
     info(
         title = "Berth",
-        description = "The gateway's API. State changes and WebSockets need the console's own `Origin`."
+        description = "The gateway's API. State changes and WebSockets need the console's own `Origin`. Beside what \
+            a route names, any may answer 421, when `Host` is not the console's, and 500, when the gateway failed; \
+            both with an `Error`."
     ),
     paths(
         show,

@@ -35,7 +35,7 @@ pub async fn list(
     responses(
         (status = 201, body = Session), (status = 400, body = Error), (status = 401, body = Error),
         (status = 403, body = Error), (status = 404, body = Error), (status = 409, body = Error),
-        (status = 422, body = Error)
+        (status = 413, body = Error), (status = 422, body = Error)
     )
 )]
 pub async fn create(
@@ -66,7 +66,7 @@ pub async fn show(InSession(session): InSession) -> Json<Session> {
     responses(
         (status = 200, body = Session), (status = 400, body = Error), (status = 401, body = Error),
         (status = 403, body = Error), (status = 404, body = Error), (status = 409, body = Error),
-        (status = 422, body = Error)
+        (status = 413, body = Error), (status = 422, body = Error)
     )
 )]
 pub async fn rename(

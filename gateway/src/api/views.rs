@@ -115,7 +115,8 @@ pub struct Session {
     pub name: String,
     /// The template its panes were made from.
     pub template: String,
-    /// `starting`, `running` or `failed`; newer gateways may know more words.
+    /// `starting`, `running`, `failed`, or `unknown` when a newer agent says what this gateway does not know; newer
+    /// gateways may know more words.
     pub state: String,
     /// Why it is not as desired.
     pub message: Option<String>,
