@@ -85,6 +85,8 @@ impl Checkout {
         command.extend([
             "env".into(),
             format!("HOME={}", path.display()),
+            // A proxy that answers nothing: what is on this machine is reached without.
+            "http_proxy=http://127.0.0.1:9".into(),
             format!("BERTH_BINARIES={}", binaries.display()),
             format!("BERTH_TTYD={}", ttyd.display()),
             script.display().to_string(),

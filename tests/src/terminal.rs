@@ -1,6 +1,9 @@
 //! A terminal's WebSocket: what it wrote so far, to wait on.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
+use http::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -56,6 +59,29 @@ impl Terminal {
         };
         let mut terminal = Self::ask(client, &ask).await.expect("the terminal opens");
         terminal.send_binary(json!({"columns": size.0, "rows": size.1}).to_string().as_bytes()).await;
+        terminal
+    }
+
+    /// Opens a session's terminal again as a page does: as often as it takes.
+    ///
+    /// # Panics
+    /// When that takes longer than `limit`.
+    pub async fn open_again(client: &Client, session: &str, limit: Duration) -> Self {
+        let path = format!("/sessions/{session}/ticket");
+        let mut terminal = crate::wait::within(limit, "the terminal to come back", async || {
+            let answer = client.try_call(Method::POST, &path, None).await?;
+            if answer.status != 200 {
+                return None;
+            }
+            let ask = Ask {
+                session: session.to_owned(),
+                protocols: format!("berth.v1, ticket.{}", answer.body["ticket"].as_str()?),
+                origin: Some(client.origin().to_owned()),
+            };
+            Self::ask(client, &ask).await.ok()
+        })
+        .await;
+        terminal.send_binary(json!({"columns": 100, "rows": 30}).to_string().as_bytes()).await;
         terminal
     }
 

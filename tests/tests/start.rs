@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use berth_tests::process::{descendant, is_alive, stdout};
+use berth_tests::process::{descendant, is_alive, kill_child, stdout};
 use berth_tests::{Checkout, Client, Terminal, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+/// How soon a terminal must be back after a crash.
+const BACK: Duration = Duration::from_secs(5);
 
 /// How long a start with nothing to make may take on a busy machine.
 const SECONDS: Duration = Duration::from_secs(15);
@@ -30,6 +33,10 @@ async fn used_stopped_and_started_again(mut checkout: Checkout, client: Client) 
     let panes = checkout.tmux.pane_pids(&session);
     assert_eq!(panes.len(), 3);
     the_volume_is_the_home(&checkout, &session).await;
+    for name in ["gateway", "box-agent"] {
+        a_crash_is_mended(&checkout, name, &client, &session).await;
+        assert_eq!(checkout.tmux.pane_pids(&session), panes, "{name} took the session with it");
+    }
 
     let certificate = std::fs::read(checkout.state("box/identity/certificate.pem")).unwrap();
     let programs =
@@ -68,6 +75,19 @@ async fn the_volume_is_the_home(checkout: &Checkout, session: &str) {
     .await;
     let owner = |path| std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).unwrap());
     assert_eq!(owner(proof), owner(checkout.state("")));
+}
+
+/// Kills a program as a crash would: it is started again, and the terminal is back in time.
+async fn a_crash_is_mended(checkout: &Checkout, name: &str, client: &Client, session: &str) {
+    let mut terminal = Terminal::open(client, session).await;
+    terminal.read_until("\u{1b}").await;
+    let crash = Instant::now();
+    kill_child(checkout.script.pid(), name);
+    terminal.read_until_closed().await;
+    let left = BACK.saturating_sub(crash.elapsed());
+    let mut terminal = Terminal::open_again(client, session, left).await;
+    terminal.read_until("\u{1b}").await;
+    assert!(crash.elapsed() < BACK, "{name} was away for {:?}", crash.elapsed());
 }
 
 /// Ctrl-C.

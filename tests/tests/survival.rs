@@ -19,22 +19,8 @@ async fn leave_running(stack: &Stack, client: &Client, session: &str) -> (Termin
 
 /// Attaches again as a page does: as often as it takes, but within [`BACK`] of the crash.
 async fn attach_again(client: &Client, session: &str, crash: Instant) {
-    let path = format!("/sessions/{session}/ticket");
     let left = BACK.saturating_sub(crash.elapsed());
-    let mut terminal = wait::within(left, "the terminal to come back", async || {
-        let answer = client.try_call(http::Method::POST, &path, None).await?;
-        if answer.status != 200 {
-            return None;
-        }
-        let ask = berth_tests::terminal::Ask {
-            session: session.to_owned(),
-            protocols: format!("berth.v1, ticket.{}", answer.body["ticket"].as_str()?),
-            origin: Some(client.origin().to_owned()),
-        };
-        Terminal::ask(client, &ask).await.ok()
-    })
-    .await;
-    terminal.send_binary(br#"{"columns": 100, "rows": 30}"#).await;
+    let mut terminal = Terminal::open_again(client, session, left).await;
     terminal.read_until("begun-42").await;
 }
 
