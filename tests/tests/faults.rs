@@ -4,11 +4,15 @@ use berth_tests::process::{failure, run, stdout};
 use berth_tests::stack::write_agent_config;
 use berth_tests::{Stack, programs, wait};
 
-/// Runs a gateway to its end with a configuration and a state directory.
-fn serve(stack: &Stack, state: &str, more: &str) -> std::process::Output {
+/// An address that nobody has.
+const FREE: &str = "127.0.0.1:0";
+
+/// Runs a gateway to its end with a state directory and the addresses of front, link and metrics.
+fn serve(stack: &Stack, state: &str, [front, link, metrics]: [&str; 3]) -> std::process::Output {
     let config = stack.path("faulty.toml");
     let text = format!(
-        "state_dir = \"{state}\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n[link]\nlisten = \"127.0.0.1:0\"\n{more}"
+        "state_dir = \"{state}\"\n[front]\nlisten = \"{front}\"\n[link]\nlisten = \"{link}\"\n\
+         [metrics]\nlisten = \"{metrics}\"\n"
     );
     std::fs::write(&config, text).unwrap();
     run(&programs::built("gateway"), &["serve", "--config", config.to_str().unwrap()], "")
@@ -19,9 +23,14 @@ async fn a_taken_port_is_named() {
     let stack = Stack::start_gateway().await;
     let taken = stack.origin().trim_start_matches("http://");
     let state = stack.path("other");
-    let output = serve(&stack, state.to_str().unwrap(), &format!("[front]\nlisten = \"{taken}\"\n"));
-    let error = failure(&output, 69);
-    assert!(error.contains(taken) && error.contains("front.listen"), "{error}");
+    for (setting, addresses) in [
+        ("front.listen", [taken, FREE, FREE]),
+        ("link.listen", [FREE, taken, FREE]),
+        ("metrics.listen", [FREE, FREE, taken]),
+    ] {
+        let error = failure(&serve(&stack, state.to_str().unwrap(), addresses), 69);
+        assert!(error.contains(taken) && error.contains(setting), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -44,7 +53,7 @@ async fn an_unwritable_state_directory_is_named() {
     let file = stack.path("file");
     std::fs::write(&file, "").unwrap();
     let state = file.join("state");
-    let error = failure(&serve(&stack, state.to_str().unwrap(), "[front]\nlisten = \"127.0.0.1:0\"\n"), 73);
+    let error = failure(&serve(&stack, state.to_str().unwrap(), [FREE; 3]), 73);
     assert!(error.contains(state.to_str().unwrap()), "{error}");
 
     let error = failure(&stack.agent_verb(&["run", "--state", state.to_str().unwrap()], ""), 73);
@@ -55,7 +64,7 @@ async fn an_unwritable_state_directory_is_named() {
 async fn a_state_directory_has_one_gateway_and_one_agent() {
     let stack = Stack::start().await;
     let state = stack.path("gateway");
-    let error = failure(&serve(&stack, state.to_str().unwrap(), "[front]\nlisten = \"127.0.0.1:0\"\n"), 73);
+    let error = failure(&serve(&stack, state.to_str().unwrap(), [FREE; 3]), 73);
     assert!(error.contains("in use by another process"), "{error}");
     let error = failure(&stack.agent_verb(&["run"], ""), 73);
     assert!(error.contains("in use by another process"), "{error}");
