@@ -1,8 +1,11 @@
 //! Faults of the machine and of operators: each is named, with its remedy, and damages nothing.
 
+use std::os::unix::fs::PermissionsExt;
+
 use berth_tests::process::{failure, run, stdout};
 use berth_tests::stack::write_agent_config;
 use berth_tests::{Stack, programs, wait};
+use tempfile::TempDir;
 
 /// An address that nobody has.
 const FREE: &str = "127.0.0.1:0";
@@ -58,6 +61,41 @@ async fn an_unwritable_state_directory_is_named() {
 
     let error = failure(&stack.agent_verb(&["run", "--state", state.to_str().unwrap()], ""), 73);
     assert!(error.contains(state.to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_state_directory_that_may_only_be_read_is_named() {
+    let directory = tempfile::Builder::new().prefix("bf-").tempdir_in("/tmp").unwrap();
+    let readonly = directory.path().join("readonly");
+    std::fs::create_dir(&readonly).unwrap();
+    write_agent_config(directory.path(), &programs::ttyd());
+    let config = directory.path().join("box-agent.toml");
+    for (path, mode) in [(directory.path(), 0o755), (&readonly, 0o555), (&config, 0o644)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for state in [readonly.clone(), readonly.join("state")] {
+        let state = state.to_str().unwrap();
+        for (program, options) in
+            [("gateway", ["--listen", FREE]), ("box-agent", ["--config", config.to_str().unwrap()])]
+        {
+            let verb = if program == "gateway" { "serve" } else { "run" };
+            let output = as_nobody(&directory, program, &[&[verb, "--state", state], &options[..]].concat());
+            let error = failure(&output, 73);
+            assert!(error.contains(state) && error.contains("make the directory writable"), "{error}");
+        }
+    }
+}
+
+/// Runs a program as a user who may not write everywhere, as root may.
+fn as_nobody(directory: &TempDir, program: &str, arguments: &[&str]) -> std::process::Output {
+    if !nix::unistd::Uid::effective().is_root() {
+        return run(&programs::built(program), arguments, "");
+    }
+    // Where it was built, only root may be able to look.
+    let copy = directory.path().join(program);
+    std::fs::copy(programs::built(program), &copy).unwrap();
+    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", copy.to_str().unwrap()];
+    run(&programs::on_path("setpriv").unwrap(), &[&nobody, arguments].concat(), "")
 }
 
 #[tokio::test]
