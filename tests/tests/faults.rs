@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use berth_tests::process::{failure, run, stdout};
 use berth_tests::stack::write_agent_config;
 use berth_tests::{Stack, programs, wait};
+use data_encoding::BASE64;
 use tempfile::TempDir;
 
 /// An address that nobody has.
@@ -137,6 +138,22 @@ async fn a_damaged_store_is_named_and_left_alone() {
     let error = failure(&stack.gateway_verb(&["serve"]), 73);
     assert!(error.contains("gateway.db") && error.contains("damaged"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), damaged);
+}
+
+#[tokio::test]
+async fn the_key_of_the_ca_is_sealed_and_another_sealing_key_is_named() {
+    let mut stack = Stack::start_gateway().await;
+    stack.gateway.stop();
+    let store = std::fs::read(stack.path("gateway/gateway.db")).unwrap();
+    let holds = |text: &str| store.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("BEGIN CERTIFICATE") && !holds("PRIVATE KEY"), "the CA is not stored as it should be");
+
+    let key = stack.path("gateway/sealing.key");
+    let other = BASE64.encode(&[7; 32]);
+    std::fs::write(&key, &other).unwrap();
+    let error = failure(&stack.gateway_verb(&["serve"]), 73);
+    assert!(error.contains("use the sealing key that this store was made with"), "{error}");
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), other);
 }
 
 #[tokio::test]

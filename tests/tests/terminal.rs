@@ -1,5 +1,7 @@
 //! Terminals from the browser's WebSocket to tmux and back.
 
+use std::time::UNIX_EPOCH;
+
 use berth_protocol::ids::SessionId;
 use berth_tests::terminal::Ask;
 use berth_tests::{Stack, Terminal, wait};
@@ -79,10 +81,17 @@ async fn a_ticket_is_good_once_in_time_and_for_its_own_session() {
     assert_eq!(ask(&other, &ticket).await.err(), Some(401), "for another session");
     assert_eq!(ask(&session, &ticket).await.err(), Some(401), "gone after that");
 
-    let ticket = client.ticket(&session).await;
     let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).unwrap();
+    let now = || i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let asked = now();
+    let answer = client.call(Method::POST, &format!("/sessions/{session}/ticket"), None).await;
+    assert_eq!(answer.body["expires_in_seconds"], 30);
+    let ends: i64 =
+        store.query_row("SELECT expires_at_ms FROM terminal_tickets", [], |row| row.get(0)).unwrap();
+    assert!((asked + 30_000..=now() + 30_000).contains(&ends), "the ticket ends {} ms later", ends - asked);
+    let ticket = answer.body["ticket"].as_str().unwrap();
     assert_eq!(store.execute("UPDATE terminal_tickets SET expires_at_ms = 1", []).unwrap(), 1);
-    assert_eq!(ask(&session, &ticket).await.err(), Some(401), "late");
+    assert_eq!(ask(&session, ticket).await.err(), Some(401), "late");
     assert_eq!(ask(&session, "guessed").await.err(), Some(401), "unknown");
     assert_eq!(ask(SessionId::random().as_str(), "guessed").await.err(), Some(401), "unknown session");
 }

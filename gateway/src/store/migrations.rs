@@ -64,6 +64,34 @@ mod tests {
     }
 
     #[test]
+    fn the_first_version_has_a_table_for_everything_that_was_designed() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(MIGRATIONS[0].sql).unwrap();
+        let tables = [
+            "users",
+            "organizations",
+            "workspaces",
+            "workspace_volumes",
+            "workspace_instances",
+            "sessions",
+            "previews",
+            "notifications",
+            "events",
+            "leases",
+        ];
+        for table in tables {
+            assert!(connection.table_exists(None, table).unwrap(), "{table} is missing");
+        }
+        // The addresses by which a restarted gateway finds its boxes.
+        for column in ["epoch", "public_ip", "tailscale_ip"] {
+            assert!(
+                connection.column_exists(None, "workspace_instances", column).unwrap(),
+                "{column} is missing"
+            );
+        }
+    }
+
+    #[test]
     fn a_newer_schema_is_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "user_version", newest() + 1).unwrap();
