@@ -25,6 +25,7 @@
 //! | [`link`] | the connection to the gateway |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`supervise`] | keeps a program running |
+//! | [`worker`] | what is done as the terminals' user, in a process of its own |
 //! | [`telemetry`], [`metrics`] | how the box is doing, for the gateway and for Prometheus |
 //! | [`host`], [`backoff`] | the machine, and pauses between attempts |
 //!
@@ -49,3 +50,4 @@ pub mod supervise;
 pub mod telemetry;
 pub mod terminal;
 pub mod volume;
+pub mod worker;

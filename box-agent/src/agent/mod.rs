@@ -43,7 +43,7 @@ struct PartEnded;
 struct Programs {
     ttyd: PathBuf,
     tmux: PathBuf,
-    /// This program, which ttyd starts for each terminal.
+    /// This program, which ttyd starts for each terminal, and which writes files in a process of its own.
     agent: PathBuf,
 }
 

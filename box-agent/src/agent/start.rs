@@ -98,7 +98,7 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
-        calls: Calls::new(tmux.clone(), env, volume.home()),
+        calls: Calls::new(tmux.clone(), env, volume.home(), this.programs.agent.clone()),
         ttyd_socket: this.runtime.ttyd_socket(),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         status: {

@@ -7,6 +7,7 @@ mod enroll;
 mod guard;
 mod run;
 mod status;
+mod worker;
 
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,9 @@ enum Verb {
     /// Become another program that ends with its parent; the agent starts this
     #[command(hide = true)]
     Guard(guard::Guard),
+    /// Do one thing as the terminals' user; the agent starts this
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 impl Cli {
@@ -78,6 +82,7 @@ impl Cli {
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),
+            Verb::Worker(verb) => Ok(verb.run()),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use berth_protocol::control::{EXEC_PATH, PaneAddress, SESSIONS_PATH};
+use berth_protocol::control::files::{FileName, HEADER_FILE_NAME};
+use berth_protocol::control::{EXEC_PATH, KIND_INVALID, PaneAddress, SESSIONS_PATH};
 use berth_protocol::door::{
     HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, HEADER_SIZE, SIZE_IGNORED, STATUS_PATH,
     TARGET_TTYD,
@@ -31,6 +32,8 @@ pub enum Asked {
     Input(SessionId),
     /// A command to run; its body says which.
     Exec,
+    /// A file for a session's directory; its headers name it, and its body is the file.
+    Upload(SessionId),
 }
 
 impl Asked {
@@ -84,7 +87,7 @@ pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asked, Re
         let message = format!("{} is only for {allowed}", uri.path());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
-    if matches!(asked, Asked::Input(_) | Asked::Exec) {
+    if matches!(asked, Asked::Input(_) | Asked::Exec | Asked::Upload(_)) {
         // What acts must say which request it is, so that it is not done twice.
         header::<RequestId>(headers, HEADER_REQUEST_ID)?;
     }
@@ -105,6 +108,7 @@ fn command(uri: &Uri) -> Option<(Asked, Method)> {
             match (what, query) {
                 ("screen", query) => Some((Asked::Screen(session, address(query)?), Method::GET)),
                 ("input", None) => Some((Asked::Input(session), Method::POST)),
+                ("files", None) => Some((Asked::Upload(session), Method::POST)),
                 _ => None,
             }
         }
@@ -157,12 +161,29 @@ fn port(text: &str) -> Option<u16> {
 }
 
 fn header<T: FromStr<Err: std::fmt::Display>>(headers: &HeaderMap, name: &str) -> Result<T, Refusal> {
+    text(headers, name)?.parse().map_err(|error| Refusal::bad(format!("the header {name} is {error}")))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Refusal::bad(format!("the header {name} is needed, once")));
     };
-    let text = value.to_str().map_err(|_| Refusal::bad(format!("the header {name} is not plain text")))?;
-    text.parse().map_err(|error| Refusal::bad(format!("the header {name} is {error}")))
+    value.to_str().map_err(|_| Refusal::bad(format!("the header {name} is not plain text")))
+}
+
+/// The name of the file that an upload brings.
+///
+/// # Errors
+/// [`Refusal`], when there is none or it breaks a rule.
+pub fn file_name(headers: &HeaderMap) -> Result<FileName, Refusal> {
+    FileName::from_header(text(headers, HEADER_FILE_NAME)?).map_err(|error| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            KIND_INVALID,
+            format!("the header {HEADER_FILE_NAME} is {error}"),
+        )
+    })
 }
 
 /// Whether the attachment's size counts. It does, unless the gateway says the one word that there is.
@@ -286,15 +307,38 @@ mod tests {
             assert_eq!(asked, Err(404), "{query}");
         }
         let input = format!("/v1/sessions/{id}/input");
-        assert_eq!(ask(&Method::POST, &input, &request), Ok(Asked::Input(id)));
+        assert_eq!(ask(&Method::POST, &input, &request), Ok(Asked::Input(id.clone())));
         assert_eq!(ask(&Method::POST, &input, &[]), Err(400), "without a request id");
         assert_eq!(ask(&Method::GET, &input, &request), Err(405));
         assert_eq!(ask(&Method::POST, "/v1/exec", &request), Ok(Asked::Exec));
         assert_eq!(ask(&Method::POST, "/v1/exec", &[]), Err(400), "without a request id");
+        let files = format!("/v1/sessions/{id}/files");
+        assert_eq!(ask(&Method::POST, &files, &request), Ok(Asked::Upload(id)));
+        assert_eq!(ask(&Method::POST, &files, &[]), Err(400), "without a request id");
+        assert_eq!(ask(&Method::PUT, &files, &request), Err(405));
         for path in
             ["/v1/sessions/work/input", "/v1/sessions/-t/input", "/v1/exec?x", "http://localhost/v1/exec"]
         {
             assert_eq!(ask(&Method::POST, path, &request), Err(404), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_one_name_that_leads_nowhere_else() {
+        let name = |values: &[&str]| {
+            let mut map = HeaderMap::new();
+            for value in values {
+                map.append(HEADER_FILE_NAME, HeaderValue::from_str(value).unwrap());
+            }
+            file_name(&map).map_err(|refusal| refusal.kind)
+        };
+        let good = FileName::parse("a b.png").unwrap();
+        assert_eq!(name(&[&good.to_header()]), Ok(good.clone()));
+        assert_eq!(name(&[]), Err("bad_request"));
+        assert_eq!(name(&[&good.to_header(), &good.to_header()]), Err("bad_request"));
+        // "../x" and ".a", as they would come.
+        for value in ["Li4veA", "LmE", "a b.png", ""] {
+            assert_eq!(name(&[value]), Err(KIND_INVALID), "{value}");
         }
     }
 

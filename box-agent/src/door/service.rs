@@ -28,7 +28,7 @@ use tracing::Instrument;
 
 use super::calls::Calls;
 use super::hall::Admission;
-use super::request::{Asked, Refusal, read, request_id};
+use super::request::{Asked, Refusal, file_name, read, request_id};
 use super::splice::splice;
 use crate::terminal::attachments::{Attachments, Grant, Minted};
 
@@ -91,6 +91,13 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
             Ok(Asked::Exec) => {
                 calls.exec(id.clone(), request.into_body()).await.map(|said| with_type(NDJSON, lines(said)))
             }
+            Ok(Asked::Upload(session)) => match file_name(request.headers()) {
+                Ok(name) => {
+                    let file = calls.uploads.take(id.clone(), session, name, request.into_body());
+                    file.await.map(|file| json(StatusCode::CREATED, &file))
+                }
+                Err(refusal) => Err(refusal),
+            },
             Err(refusal) => Err(refusal),
         };
         Ok(match outcome {

@@ -1,7 +1,9 @@
-//! Panes without a terminal: what they show, and input to them.
+//! Panes without a terminal: what they show, input to them, and the directory that is theirs.
 //!
 //! A session's panes are listed first, together with the session's mark, and are addressed by tmux's own `%n`
 //! from then on. Nothing that a user says is ever a target, an option or a command of tmux.
+
+use std::path::PathBuf;
 
 use berth_protocol::control::{Cursor, Input, Pane, PaneAddress};
 use berth_protocol::ids::SessionId;
@@ -86,6 +88,19 @@ impl Tmux {
         Ok(())
     }
 
+    /// The directory of a session, in which its new windows begin.
+    ///
+    /// # Errors
+    /// [`PaneError`].
+    pub async fn directory(&self, session: &SessionId) -> Result<PathBuf, PaneError> {
+        let target = self.sessions().await?.remove(session).ok_or(PaneError::SessionUnknown)?;
+        // With the mark, because another server may have come since, with the same address.
+        let format = format!("#{{{SESSION_OPTION}}} #{{session_path}}");
+        let display = ["display-message", "-p", "-t", target.as_str(), &format].map(str::to_owned);
+        let answer = gone(self.run(&display).await)?.ok_or(PaneError::SessionUnknown)?;
+        parse_directory(&answer, session).ok_or(PaneError::SessionUnknown)
+    }
+
     async fn places(&self, session: &SessionId) -> Result<Vec<Place>, PaneError> {
         let target = self.sessions().await?.remove(session).ok_or(PaneError::SessionUnknown)?;
         // With the mark, because another server may have come since, with the same address.
@@ -108,6 +123,12 @@ fn gone(outcome: Result<String, CommandError>) -> Result<Option<String>, TmuxErr
         Err(CommandError::Failed { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A name may hold any character, a line break too; tmux ends its answer with one of its own.
+fn parse_directory(answer: &str, session: &SessionId) -> Option<PathBuf> {
+    let (mark, path) = answer.strip_suffix('\n')?.split_once(' ')?;
+    (mark == session.as_str()).then(|| PathBuf::from(path))
 }
 
 fn parse_places(listing: &str, session: &SessionId) -> Vec<Place> {
@@ -223,6 +244,16 @@ mod tests {
         let (_, places) = places();
         let ids: Vec<&str> = places.iter().map(|place| place.id.as_str()).collect();
         assert_eq!(ids, ["%0", "%1", "%4"]);
+    }
+
+    #[test]
+    fn a_directory_is_that_of_the_marked_session() {
+        let id = SessionId::random();
+        let parsed = |answer: String| parse_directory(&answer, &id);
+        assert_eq!(parsed(format!("{id} /a b\n c\n")), Some(PathBuf::from("/a b\n c")));
+        assert_eq!(parsed(format!("{} /a\n", SessionId::random())), None);
+        assert_eq!(parsed(" /a\n".to_owned()), None);
+        assert_eq!(parsed(String::new()), None);
     }
 
     #[test]

@@ -13,3 +13,4 @@ mod link;
 mod sessions;
 mod support;
 mod survival;
+mod upload;

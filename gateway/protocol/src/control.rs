@@ -1,15 +1,18 @@
-//! Commands at the door that want an answer: what is on the screen, input to a pane, a command to run.
+//! Commands at the door that want an answer: what is on the screen, input to a pane, a command to run, a file
+//! to write.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /v1/sessions/{session}/screen?window=&pane=` | [`Screen`] |
 //! | `POST /v1/sessions/{session}/input` with [`Input`] | 204 |
 //! | `POST /v1/exec` with [`Exec`] | a stream of [`ExecLine`]s, one JSON object per line; the last has the end |
+//! | `POST /v1/sessions/{session}/files` with a file | [`files::Uploaded`] |
 //!
-//! Input and exec must carry `berth-request-id`, and act once for each: within a minute a repeated input gets
-//! the outcome of the first, and a repeated exec is refused ([`KIND_REQUEST_REPEATED`]). So a gateway may ask
-//! again when a connection broke before the answer. An exec lives as long as its connection.
+//! Input, exec and files must carry `berth-request-id`, and act once for each: within a minute a repeated input
+//! or file gets the outcome of the first, and a repeated exec is refused ([`KIND_REQUEST_REPEATED`]). So a
+//! gateway may ask again when a connection broke before the answer. An exec lives as long as its connection.
 
+pub mod files;
 mod rules;
 
 use std::collections::BTreeMap;

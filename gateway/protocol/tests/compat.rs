@@ -6,6 +6,7 @@
 
 use std::fmt::Debug;
 
+use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
 use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
@@ -66,6 +67,7 @@ fn commands_at_the_door_are_read() {
     survives::<Vec<Input>>(include_str!("../data/v1/door_input.json"));
     survives::<Vec<Exec>>(include_str!("../data/v1/door_exec.json"));
     survives::<Vec<ExecLine>>(include_str!("../data/v1/door_exec_lines.json"));
+    survives::<Uploaded>(include_str!("../data/v1/door_uploaded.json"));
 }
 
 #[test]

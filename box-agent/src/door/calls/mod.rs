@@ -1,13 +1,15 @@
-//! Commands that want an answer: screen, input, exec. They run as the user of the terminals and reach nothing
+//! Commands that want an answer: screen, input, exec, upload. They run as the user of the terminals and reach nothing
 //! that a terminal would not.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`once`] | a request that is made again does not act again |
 //! | [`exec`] | runs a command and streams what it says |
+//! | [`upload`] | passes a file on to the worker that writes it |
 
 pub mod exec;
 pub mod once;
+pub mod upload;
 
 use std::ffi::OsString;
 use std::io;
@@ -32,6 +34,7 @@ use tracing::Instrument;
 
 use self::exec::Limits;
 use self::once::{Once, Repeated};
+use self::upload::Uploads;
 use super::request::Refusal;
 use crate::host::command::Invocation;
 use crate::host::group::{Group, Pipes};
@@ -55,14 +58,18 @@ pub struct Calls {
     places: Arc<Semaphore>,
     inputs: Once<Result<(), Refusal>>,
     commands: Once<()>,
+    /// Files for sessions.
+    pub uploads: Arc<Uploads>,
 }
 
 impl Calls {
-    /// Commands on this tmux server, with the environment and home directory of terminals.
+    /// Commands on this tmux server, with the environment and home directory of terminals. `agent` is this
+    /// program, which also writes files.
     #[must_use]
-    pub fn new(tmux: Tmux, env: Vec<(OsString, OsString)>, home: PathBuf) -> Self {
+    pub fn new(tmux: Tmux, env: Vec<(OsString, OsString)>, home: PathBuf, agent: PathBuf) -> Self {
         let places = Arc::new(Semaphore::new(MAX_COMMANDS));
-        Self { tmux, env, home, places, inputs: Once::default(), commands: Once::default() }
+        let uploads = Arc::new(Uploads::new(tmux.clone(), agent));
+        Self { tmux, env, home, places, inputs: Once::default(), commands: Once::default(), uploads }
     }
 
     /// What panes of a session show, as JSON.
@@ -89,11 +96,9 @@ impl Calls {
         // On its own: what has begun to be typed is typed to its end, whatever becomes of the connection.
         let typed = async move { tmux.input(&session, &input).await.map_err(Refusal::from) };
         match self.inputs.first(&id) {
-            Ok(turn) => {
-                tokio::spawn(async move { turn.done(typed.await) }.in_current_span()).await.map_err(|_| {
-                    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the agent failed")
-                })?
-            }
+            Ok(turn) => tokio::spawn(async move { turn.done(typed.await) }.in_current_span())
+                .await
+                .map_err(|_| internal())?,
             Err(Repeated(first)) => first.outcome().await.unwrap_or_else(|| Err(repeated())),
         }
     }
@@ -162,6 +167,10 @@ async fn read<T: serde::de::DeserializeOwned>(body: Incoming, limit: usize) -> R
 
 fn invalid(message: impl ToString) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, KIND_INVALID, message.to_string())
+}
+
+fn internal() -> Refusal {
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the agent failed")
 }
 
 fn repeated() -> Refusal {

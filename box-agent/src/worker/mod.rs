@@ -1,0 +1,11 @@
+//! Work in the user's own files, done by a process of its own (`box-agent worker`) as the user of the
+//! terminals. The agent itself opens nothing there: a link or a mount that a program of the user puts in the
+//! way leads that user's process astray and nobody else's.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`upload`] | writes one file that nothing may be overwritten by |
+//! | [`fresh`] | a file that is not there until it is whole |
+
+pub mod fresh;
+pub mod upload;
