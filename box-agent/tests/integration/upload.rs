@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use berth_protocol::control::files::{
     FileName, HEADER_FILE_NAME, KIND_DIRECTORY_GONE, KIND_DIRECTORY_NOT_WRITABLE, KIND_FILE_TOO_LARGE,
-    KIND_LENGTH_REQUIRED, KIND_UPLOAD_BUSY, KIND_UPLOAD_INCOMPLETE, MAX_UPLOAD, Uploaded, files_path,
+    KIND_LENGTH_REQUIRED, KIND_UPLOAD_BUSY, MAX_UPLOAD, Uploaded, files_path,
 };
 use berth_protocol::control::{KIND_INVALID, KIND_REQUEST_REPEATED};
 use berth_protocol::door::{HEADER_REQUEST_ID, KIND_SESSION_UNKNOWN};

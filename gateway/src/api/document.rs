@@ -5,7 +5,9 @@ use utoipa::OpenApi;
 use utoipa::openapi;
 
 use super::views::{DeletedSession, Snapshot};
-use super::{account, audit, events, exec, input, screen, sessions, shares, terminal, workspaces};
+use super::{
+    account, audit, events, exec, input, screen, sessions, shares, terminal, upload, workspaces,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +32,7 @@ use super::{account, audit, events, exec, input, screen, sessions, shares, termi
         screen::show,
         input::send,
         exec::run,
+        upload::store,
         audit::list,
         shares::create,
         shares::list,

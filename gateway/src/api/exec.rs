@@ -148,7 +148,7 @@ impl Running {
 }
 
 /// Waits until a browser is signed out, or may be and nobody knows.
-async fn signed_out(app: &App, browser: &BrowserSession) {
+pub(super) async fn signed_out(app: &App, browser: &BrowserSession) {
     let mut changes = app.changes.subscribe();
     // Watched before it is asked, so that no sign-out falls between.
     while app.store.is_signed_in(browser.clone()).await.unwrap_or(false) {
@@ -184,7 +184,7 @@ fn started(exec: &Exec) -> Value {
     })
 }
 
-fn shortened(word: &str) -> String {
+pub(super) fn shortened(word: &str) -> String {
     match word.char_indices().nth(RECORDED_CHARS) {
         Some((end, _)) => format!("{}…", &word[..end]),
         None => word.to_owned(),

@@ -8,7 +8,7 @@
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares` | handlers |
-//! | `screen`, `input`, `exec`, `audit` | handlers of what needs no terminal; `commands` is what they share |
+//! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
 mod audit;
@@ -24,6 +24,7 @@ mod screen;
 mod sessions;
 mod shares;
 mod terminal;
+mod upload;
 mod views;
 mod workspaces;
 

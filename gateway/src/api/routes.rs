@@ -10,7 +10,9 @@ use berth_protocol::control::{MAX_EXEC_BODY, MAX_INPUT_BODY};
 use http::Method;
 
 use super::policy::{Policy, enforce};
-use super::{account, audit, document, events, exec, input, screen, sessions, shares, terminal, workspaces};
+use super::{
+    account, audit, document, events, exec, input, screen, sessions, shares, terminal, upload, workspaces,
+};
 use crate::app::SharedApp;
 
 /// What every path of the API begins with.
@@ -57,6 +59,7 @@ pub fn routes() -> Vec<Route> {
             Policy::Session,
             post(input::send).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
         ),
+        route(Method::POST, "/sessions/{session}/files", Policy::Session, post(upload::store)),
         route(Method::GET, "/sessions/{session}/shares", Policy::Session, get(shares::list)),
         route(Method::POST, "/sessions/{session}/shares", Policy::Session, post(shares::create)),
         route(Method::DELETE, "/sessions/{session}/shares/{share}", Policy::Session, delete(shares::end)),

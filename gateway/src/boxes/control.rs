@@ -8,14 +8,14 @@ use berth_protocol::control::{
 };
 use berth_protocol::door::HEADER_REQUEST_ID;
 use berth_protocol::ids::{RequestId, SessionId};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HOST;
 use hyper::{Method, Request, Response};
 use serde::Serialize;
 
 use super::dial::DoorConnection;
-use super::door::{DoorError, read, refusal, send};
+use super::door::{DoorBody, DoorError, read, refusal, send, whole};
 use super::lines::Lines;
 
 /// How long a box may take to begin an answer. It starts with the first byte of the request, which may be large.
@@ -50,13 +50,13 @@ impl Command {
         Self { method: Method::POST, path, request_id: request_id.clone(), body }
     }
 
-    fn request(&self) -> http::Result<Request<Full<Bytes>>> {
+    fn request(&self) -> http::Result<Request<DoorBody>> {
         Request::builder()
             .method(self.method.clone())
             .uri(&self.path)
             .header(HOST, "box")
             .header(HEADER_REQUEST_ID, self.request_id.as_str())
-            .body(Full::new(self.body.clone()))
+            .body(whole(self.body.clone()))
     }
 }
 

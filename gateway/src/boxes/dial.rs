@@ -8,8 +8,6 @@ use std::time::Duration;
 use berth_protocol::ids::{InstallationId, InstanceId};
 use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_name};
 use berth_protocol::trust::{Admit, Dates, PeerVerifier};
-use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -19,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
+use super::door::DoorBody;
 use super::routes::Route;
 
 /// How long one address may take to answer, TLS included.
@@ -41,7 +40,7 @@ pub type BoxStream = TlsStream<TcpStream>;
 #[derive(Debug)]
 pub(super) struct DoorConnection {
     /// Takes requests.
-    pub(super) sender: SendRequest<Full<Bytes>>,
+    pub(super) sender: SendRequest<DoorBody>,
     /// How the connection came about.
     pub(super) route: Route,
 }

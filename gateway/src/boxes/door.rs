@@ -1,4 +1,5 @@
-//! Requests through a door: status, and streams to the terminal. Commands are in [`super::control`].
+//! Requests through a door: status, and streams to the terminal. Commands are in [`super::control`], files in
+//! [`super::upload`].
 
 use std::io;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use berth_protocol::door::{
 };
 use berth_protocol::error::ErrorBody;
 use berth_protocol::ids::{AttachmentId, ClientId, RequestId, SessionId};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HOST;
@@ -17,12 +19,16 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::dial::{BoxStream, DoorConnection};
+use super::upload::Broken;
 
 /// How long a box may take to answer a request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest answer that is read, bytes.
-const MAX_ANSWER: usize = 256 * 1024;
+pub(super) const MAX_ANSWER: usize = 256 * 1024;
+
+/// The body of a request.
+pub(super) type DoorBody = UnsyncBoxBody<Bytes, Broken>;
 
 /// Why a door gave no answer, or not the one hoped for.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +85,7 @@ pub struct DoorStream {
 }
 
 pub(super) async fn status(door: &mut DoorConnection) -> Result<Status, DoorError> {
-    let request = Request::get(STATUS_PATH).header(HOST, "box").body(Full::default());
+    let request = Request::get(STATUS_PATH).header(HOST, "box").body(whole(Bytes::new()));
     let response = send(door, request, ANSWER_TIMEOUT).await?;
     if response.status() != StatusCode::OK {
         return Err(refusal(response).await);
@@ -103,7 +109,7 @@ pub(super) async fn open_terminal(
     if !terminal.sized {
         request = request.header(HEADER_SIZE, SIZE_IGNORED);
     }
-    let response = send(&mut door, request.body(Full::default()), ANSWER_TIMEOUT).await?;
+    let response = send(&mut door, request.body(whole(Bytes::new())), ANSWER_TIMEOUT).await?;
     if response.status() != StatusCode::OK {
         return Err(refusal(response).await);
     }
@@ -117,9 +123,14 @@ pub(super) async fn open_terminal(
     Ok((DoorStream { io: parts.io.into_inner(), leftover: parts.read_buf }, attachment))
 }
 
+/// A body that is there.
+pub(super) fn whole(bytes: Bytes) -> DoorBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
 pub(super) async fn send(
     door: &mut DoorConnection,
-    request: http::Result<Request<Full<Bytes>>>,
+    request: http::Result<Request<DoorBody>>,
     limit: Duration,
 ) -> Result<Response<Incoming>, DoorError> {
     let request = request.map_err(|_| DoorError::Nonsense)?;

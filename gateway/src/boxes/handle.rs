@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, Input, PaneAddress, Screen};
 use berth_protocol::ids::{AttachmentId, InstanceId, RequestId, SessionId, WorkspaceId};
 use hyper::body::Bytes;
@@ -24,6 +25,7 @@ use super::door::{self, DoorError, DoorStream, TerminalRequest};
 use super::presence::{Presence, PresenceState};
 use super::race::race;
 use super::routes::{Attempt, Routes};
+use super::upload::{self, Upload};
 use crate::metrics::Metrics;
 use crate::store::Instance;
 
@@ -254,6 +256,22 @@ impl BoxHandle {
             }
         }
         control::exec(self.connect().await?, &command).await
+    }
+
+    /// Sends a file for a session.
+    ///
+    /// # Errors
+    /// [`DoorError`]; see [`super::Broken::of`] for a file that did not come.
+    pub async fn upload(&self, upload: Upload) -> Result<Uploaded, DoorError> {
+        if let Some(mut connection) = self.take_warm() {
+            self.nudge();
+            // A stream can't be sent twice, so that a warm connection has to prove itself first.
+            if door::status(&mut connection).await.is_ok() {
+                return upload::send(connection, upload).await;
+            }
+            self.drop_warm();
+        }
+        upload::send(self.connect().await?, upload).await
     }
 
     /// Asks a command on a warm connection or on a new one, which is warm afterwards.

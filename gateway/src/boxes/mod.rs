@@ -12,6 +12,7 @@
 //! | `dial_back` | connections that a box was asked to make |
 //! | `door` | requests over a connection |
 //! | `control`, `lines` | commands over a connection, and what they say |
+//! | `upload` | a file over a connection, as it comes |
 //! | `handle` | one box: warm connections, probes, streams |
 //! | `presence` | what a probe found |
 
@@ -24,6 +25,7 @@ mod lines;
 mod presence;
 mod race;
 mod routes;
+mod upload;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -44,6 +46,7 @@ pub use door::{DoorError, DoorStream, TerminalRequest};
 pub use handle::BoxHandle;
 pub use presence::{Presence, PresenceState};
 pub use routes::Route;
+pub use upload::{Broken, Upload};
 
 /// All boxes of the installation.
 pub struct Boxes {

@@ -1,4 +1,4 @@
-//! Screen, input, exec and the audit record, as the API shows them.
+//! Screen, input, exec, files and the audit record, as the API shows them.
 
 use std::collections::BTreeMap;
 
@@ -138,6 +138,27 @@ pub struct ExecExit {
     pub lost: Option<bool>,
 }
 
+/// What an uploaded file is called.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UploadQuery {
+    /// The name: at most 200 bytes, without slashes and characters that can't be shown, and not beginning with
+    /// a dot, a dash or a blank.
+    pub name: String,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UploadedFile {
+    /// Where it is on the box.
+    pub path: String,
+    /// The name that it got: the one asked for, or one with a number when that was taken.
+    pub name: String,
+    /// How long it is.
+    pub bytes: u64,
+}
+
 /// Which part of the audit record.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -171,7 +192,7 @@ pub struct AuditEntry {
     pub user_name: Option<String>,
     /// The request: entries of the same deed have the same.
     pub request_id: String,
-    /// `exec_started` or `exec_finished`; newer gateways may know more words.
+    /// `exec_started`, `exec_finished`, `upload_started` or `file_uploaded`; newer gateways may know more words.
     pub action: String,
     /// More of it.
     #[schema(value_type = Object)]
@@ -206,6 +227,13 @@ impl From<NewExec> for control::Exec {
     fn from(exec: NewExec) -> Self {
         let NewExec { argv, cwd, env, stdin, timeout_seconds } = exec;
         Self { argv, cwd, env, stdin, timeout_seconds }
+    }
+}
+
+impl From<control::files::Uploaded> for UploadedFile {
+    fn from(file: control::files::Uploaded) -> Self {
+        let control::files::Uploaded { path, name, bytes } = file;
+        Self { path, name, bytes }
     }
 }
 
