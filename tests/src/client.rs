@@ -41,6 +41,13 @@ pub fn plain() -> reqwest::Client {
     builder.build().expect("an HTTP client")
 }
 
+/// Where a file of this name is uploaded to, behind `/api/v1`.
+#[must_use]
+pub fn upload_path(session: &str, name: &str) -> String {
+    let name: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    format!("/sessions/{session}/files?name={name}")
+}
+
 impl Client {
     /// Signs in by a link.
     ///
@@ -98,6 +105,18 @@ impl Client {
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}/api/v1{path}", self.origin);
         self.http.request(method, url).header(COOKIE, &self.cookie).header(ORIGIN, &self.origin)
+    }
+
+    /// Uploads a file into a session's directory.
+    ///
+    /// # Panics
+    /// When the gateway does not answer.
+    pub async fn upload(&self, session: &str, name: &str, bytes: Vec<u8>) -> Answer {
+        let request = self.request(Method::POST, &upload_path(session, name)).body(bytes);
+        let answer = request.send().await.expect("the gateway answers");
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.expect("a body");
+        Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
     }
 
     /// `GET`, which must succeed.

@@ -108,6 +108,23 @@ async fn statuses(stack: &Stack, method: &Method, path: &str) -> Vec<(&'static s
 }
 
 #[tokio::test]
+async fn an_uploaded_file_fits_its_description() {
+    let stack = Stack::start().await;
+    let (client, session) = stack.client_and_session("work").await;
+    let document = client.get("/openapi.json").await;
+    let path = "/api/v1/sessions/{session}/files";
+    let body = &document["paths"][path]["post"]["requestBody"]["content"];
+    assert!(body.get("application/octet-stream").is_some(), "{body}");
+    for (name, status) in [("a", "201"), ("a/b", "422")] {
+        let answer = client.upload(&session, name, b"x".to_vec()).await;
+        assert_eq!(answer.status.to_string(), status, "{}", answer.body);
+        let schema = schema(&document, path, "post", status);
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        assert!(validator.is_valid(&answer.body), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn the_lines_of_an_exec_fit_their_description() {
     let stack = Stack::start().await;
     let client = stack.client().await;

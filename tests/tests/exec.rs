@@ -239,6 +239,12 @@ async fn another_users_workspace_does_not_exist() {
             Some(json!({ "text": "x" })),
             "session_not_found",
         ),
+        (
+            Method::POST,
+            "/sessions/ses-aaaaaaaaaaaaaaaaaaaaaaaaaa/files?name=x".into(),
+            Some(json!({})),
+            "session_not_found",
+        ),
     ] {
         let answer = client.call(method, &path, body).await;
         assert_eq!((answer.status, answer.kind()), (404, kind), "{path}");

@@ -37,6 +37,9 @@ const STALL: Duration = Duration::from_secs(UPLOAD_STALL_SECONDS);
 /// closed may never see why.
 const SWALLOWED: u64 = 2 * MAX_UPLOAD;
 
+/// How long a client that is about to be answered may pause while it sends.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Writes the request's body to a new file in the session's directory. Nothing that is there is replaced: a name
 /// that is taken gets a number. What does not come whole leaves nothing.
 #[utoipa::path(
@@ -60,7 +63,7 @@ pub async fn store(
     body: Body,
 ) -> Result<(StatusCode, Json<UploadedFile>), ApiError> {
     let length = body.size_hint().exact();
-    let source = Source { data: body.into_data_stream(), left: SWALLOWED };
+    let source = Source { data: body.into_data_stream() };
     let (name, length) = match asked(query, length) {
         Ok(asked) => asked,
         Err(error) => {
@@ -159,34 +162,39 @@ impl Deed {
 /// A file as it comes from the client.
 struct Source {
     data: BodyDataStream,
-    /// Bytes that are read at most.
-    left: u64,
 }
 
 impl Source {
     /// Passes pieces on for as long as they are wanted, and reads the rest for the answer's sake.
     async fn pump(mut self, pieces: mpsc::Sender<Result<Bytes, Broken>>) {
         loop {
-            let piece = match timeout(STALL, self.data.next()).await {
-                Ok(Some(Ok(piece))) => Ok(piece),
-                Ok(Some(Err(_))) => Err(Broken::Gone),
-                Ok(None) => return,
-                Err(_) => Err(Broken::Stalled),
+            let piece = tokio::select! {
+                // Cancel-safe, both: a piece that was not taken is the next one.
+                piece = timeout(STALL, self.data.next()) => match piece {
+                    Ok(Some(Ok(piece))) => Ok(piece),
+                    Ok(Some(Err(_))) => Err(Broken::Gone),
+                    Ok(None) => return,
+                    Err(_) => Err(Broken::Stalled),
+                },
+                // The box has answered already, or is gone.
+                () = pieces.closed() => return self.swallow().await,
             };
-            let (bytes, broken) = (piece.as_ref().map_or(0, Bytes::len), piece.is_err());
-            // A failure means that the box has answered already, or is gone.
+            let broken = piece.is_err();
+            // A failure means what closing means.
             let _ = pieces.send(piece).await;
-            let Some(left) = self.left.checked_sub(bytes as u64) else { return };
             if broken {
                 return;
             }
-            self.left = left;
         }
     }
 
-    async fn swallow(self) {
-        let (nobody, _) = mpsc::channel(1);
-        self.pump(nobody).await;
+    /// Reads what still comes.
+    async fn swallow(mut self) {
+        let mut left = SWALLOWED;
+        while let Ok(Some(Ok(piece))) = timeout(LINGER, self.data.next()).await {
+            let Some(rest) = left.checked_sub(piece.len() as u64) else { return };
+            left = rest;
+        }
     }
 }
 

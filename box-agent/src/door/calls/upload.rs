@@ -39,6 +39,9 @@ const STALL: Duration = Duration::from_secs(UPLOAD_STALL_SECONDS);
 /// How long a worker has to tidy up once its input has ended too early.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// How long a gateway that is about to be answered may pause while it sends.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// The most that a worker says, bytes.
 const MAX_SAID: u64 = 4096;
 
@@ -199,7 +202,7 @@ where
 /// that is closed while its other end still sends.
 async fn swallow(body: &mut Incoming) {
     let mut left = 2 * MAX_UPLOAD;
-    while let Ok(Some(Ok(frame))) = timeout(STALL, body.frame()).await {
+    while let Ok(Some(Ok(frame))) = timeout(LINGER, body.frame()).await {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(rest) = left.checked_sub(bytes) else { return };
         left = rest;
