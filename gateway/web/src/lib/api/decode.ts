@@ -11,6 +11,7 @@ import type {
   Share,
   Telemetry,
   Ticket,
+  Uploaded,
   Workspace,
 } from './types';
 
@@ -138,6 +139,11 @@ export function decodeCreatedShare(value: unknown): CreatedShare {
 export function decodeOpenedShare(value: unknown): OpenedShare {
   const from = fields(value, 'opened share');
   return { session_id: text(from, 'session_id'), expires_at_ms: count(from, 'expires_at_ms') };
+}
+
+export function decodeUploaded(value: unknown): Uploaded {
+  const from = fields(value, 'file');
+  return { path: text(from, 'path'), name: text(from, 'name'), bytes: count(from, 'bytes') };
 }
 
 /** Decodes one event of the stream; null for a kind this UI does not know. */

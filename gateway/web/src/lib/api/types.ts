@@ -79,6 +79,14 @@ export interface OpenedShare {
   expires_at_ms: number;
 }
 
+/** A file that was uploaded. */
+export interface Uploaded {
+  path: string;
+  /** The name that it got: another than asked for when that was taken. */
+  name: string;
+  bytes: number;
+}
+
 /** One change of the live picture, as the event stream or an answered request tells it. */
 export type LiveEvent =
   | { type: 'snapshot'; workspaces: Workspace[]; sessions: Session[] }

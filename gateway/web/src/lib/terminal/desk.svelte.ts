@@ -2,12 +2,15 @@
 // echo, and holds what the bars and dialogs around them show.
 
 import { getTicket, terminalUrl } from '../api/client';
+import type { Uploaded } from '../api/types';
+import { uploadFile } from '../api/upload';
 import { browser, isBoolean, isNumber, isString, recall, remember, tab } from '../preferences';
 import { panFor } from '../viewport';
 import { onCut, onHidden, onWake } from '../wake';
 import { type CopyRequest, readClipboard, writeClipboard } from './clipboard';
 import { type Lease, type Present, drawClientId, isClientId } from './company';
 import { TerminalConnection } from './connection';
+import { type Brought, pastedName, typedPaths } from './files';
 import { type ExtraKey, isTyped, withAlt, withCtrl } from './keys';
 import { Notes } from './notes.svelte';
 import { cleanPaste, pressesEnter } from './paste';
@@ -17,6 +20,7 @@ import type { Snippet } from './snippets';
 import type { TerminalStatus } from './status';
 import { type Action, DEFAULT_PREFIX, keysFor, promptKeys } from './tmux';
 import { TmuxPrompt, promptIsOpen } from './tmux-prompt';
+import { Uploads } from './uploads.svelte';
 
 /** How long the hint about dropped keys stays. */
 const HINT_MS = 2_500;
@@ -62,6 +66,7 @@ export class Desk {
   predict = $state(recall(browser, 'local-echo', isBoolean, true));
   prefix = $state(recall(browser, 'tmux-prefix', isString, DEFAULT_PREFIX));
   readonly notes = new Notes();
+  readonly uploads: Uploads;
 
   readonly #container: HTMLElement;
   readonly #screen: Screen;
@@ -73,6 +78,11 @@ export class Desk {
 
   constructor(session: string, container: HTMLElement, events: DeskEvents) {
     this.#container = container;
+    this.uploads = new Uploads({
+      send: ({ name, file }, options) => uploadFile(session, file, name, options),
+      onDone: (files) => this.#typePaths(files),
+      onSignedOut: () => events.onSignedOut(),
+    });
     this.#screen = new Screen(container, recall(browser, 'font-size', isNumber, 0) || null, {
       onInput: (data) => this.input(data),
       onResize: (wanted) => {
@@ -81,6 +91,7 @@ export class Desk {
       },
       onLeave: () => events.onLeave(),
       onPaste: (text) => this.askToPaste(text),
+      onFiles: (brought) => this.upload(brought, true),
       onCopy: (request) => void this.#copyForBox(request),
       onCopyKey: () => void this.copySelection(),
       onSelect: (selected) => (this.selected = selected),
@@ -136,6 +147,7 @@ export class Desk {
     this.#unwatch();
     clearTimeout(this.#hintTimer);
     this.notes.clear();
+    this.uploads.close();
     if (this.took) this.#connection.lead(false);
     this.#connection.stop();
     this.#echo.reset();
@@ -242,6 +254,17 @@ export class Desk {
     if (this.pasting === null) this.focus();
   }
 
+  /** Uploads what was pasted, dropped or chosen; the paths are typed when all is there. */
+  upload({ files, folders }: Brought, pasted = false): void {
+    if (this.viewer) {
+      this.notes.show({ text: 'You are watching only.' });
+      return;
+    }
+    if (folders > 0) this.notes.show({ text: 'Folders can’t be uploaded: only files.' });
+    this.uploads.add(files.map((file) => ({ name: pasted ? pastedName(file) : file.name, file })));
+    this.focus();
+  }
+
   async copySelection(): Promise<void> {
     const copied = await writeClipboard(this.#screen.selection);
     this.notes.show({ text: copied ? 'Copied.' : 'The browser did not allow copying.' });
@@ -270,6 +293,18 @@ export class Desk {
     this.sticky = { ctrl: false, alt: false };
     const controlled = ctrl ? withCtrl(data) : data;
     return alt ? withAlt(controlled) : controlled;
+  }
+
+  #typePaths(files: readonly Uploaded[]): void {
+    const [first] = files;
+    const what = files.length === 1 && first ? first.path : `${files.length} files`;
+    const text = typedPaths(files.map((file) => file.path));
+    if (text !== null && this.status.state === 'live') {
+      this.#screen.paste(text);
+      this.notes.show({ text: `Uploaded ${what}.` });
+    } else {
+      this.notes.show({ text: `Uploaded ${what}. The path was not typed into the terminal.` });
+    }
   }
 
   async #copyForBox(request: CopyRequest): Promise<void> {

@@ -8,6 +8,7 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 
 import { type CopyRequest, parseOsc52 } from './clipboard';
+import { type Brought, pastedFiles } from './files';
 import { type Box, LEAST_FONT_SIZE, fontSizeFor, screenFor, scrollToShow } from './grid';
 import { type ExtraKey, type Sticky, pageKey, sequenceOf } from './keys';
 import { type Glass, type Guess, type Position } from './predict/glass';
@@ -31,6 +32,8 @@ export interface ScreenEvents {
   onLeave: () => void;
   /** Text is to be pasted; nothing is, unless `paste` is called. */
   onPaste: (text: string) => void;
+  /** What was pasted is no text. */
+  onFiles: (brought: Brought) => void;
   /** A program on the box wants something of the clipboard. */
   onCopy: (request: CopyRequest) => void;
   /** Ctrl-Shift-C or Cmd-Shift-C on a selection. */
@@ -203,7 +206,9 @@ export class Screen {
   readonly #onPaste = (event: ClipboardEvent) => {
     event.preventDefault();
     event.stopPropagation();
-    this.#events.onPaste(event.clipboardData?.getData('text/plain') ?? '');
+    const brought = pastedFiles(event.clipboardData);
+    if (brought) this.#events.onFiles(brought);
+    else this.#events.onPaste(event.clipboardData?.getData('text/plain') ?? '');
   };
 
   #turnWheel(deltaY: number, clientX: number, clientY: number): void {
