@@ -1,5 +1,6 @@
 //! One child process, its log and its memory.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -169,6 +170,16 @@ pub fn run(program: &Path, arguments: &[&str], input: &str) -> Output {
         let _ = stdin.write_all(input.as_bytes());
     }
     child.wait_with_output().expect("a child can be waited for")
+}
+
+/// Runs a program to its end with more variables in its environment.
+///
+/// # Panics
+/// When it can't be started.
+#[must_use]
+pub fn run_with(program: &Path, arguments: &[&str], variables: &[(&OsStr, &OsStr)]) -> Output {
+    let command = Command::new(program).args(arguments).envs(variables.iter().copied()).output();
+    command.unwrap_or_else(|error| panic!("{} did not start: {error}", program.display()))
 }
 
 /// A program's standard output, when it succeeded.

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use berth_tests::process::{failure, run, stdout};
+use berth_tests::process::{failure, run, run_with, stdout};
 use berth_tests::stack::write_agent_config;
 use berth_tests::{Stack, programs, wait};
 use data_encoding::BASE64;
@@ -249,9 +249,12 @@ fn variables_that_are_not_text_are_nobodys_settings() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     for (program, verb) in [("gateway", &["config", "show"][..]), ("box-agent", &["check-config"])] {
-        let mut command = std::process::Command::new(programs::built(program));
-        command.args(verb).env("LATIN_1", OsStr::from_bytes(b"M\xfcll")).env(OsStr::from_bytes(b"\xff"), "");
-        assert!(stdout(&command.output().unwrap()).contains("[metrics]"), "{program}");
+        let odd = [
+            (OsStr::new("LATIN_1"), OsStr::from_bytes(b"M\xfcll")),
+            (OsStr::from_bytes(b"\xff"), OsStr::new("")),
+        ];
+        let shown = stdout(&run_with(&programs::built(program), verb, &odd));
+        assert!(shown.contains("[metrics]"), "{program}");
     }
 }
 

@@ -46,6 +46,7 @@ impl Asked {
             Self::Screen(..) => "screen",
             Self::Input(_) => "input",
             Self::Exec => "exec",
+            Self::Upload(_) => "upload",
         }
     }
 }

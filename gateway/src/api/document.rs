@@ -5,9 +5,7 @@ use utoipa::OpenApi;
 use utoipa::openapi;
 
 use super::views::{DeletedSession, Snapshot};
-use super::{
-    account, audit, events, exec, input, screen, sessions, shares, terminal, upload, workspaces,
-};
+use super::{account, audit, events, exec, input, screen, sessions, shares, terminal, upload, workspaces};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::ApiError;
-use super::commands::{box_of, malformed_query, refused};
+use super::commands::{box_of, refused};
 use super::exec::{shortened, signed_out};
 use super::policy::InSession;
 use super::views::Error;
@@ -83,7 +83,7 @@ fn asked(
     query: Result<Query<UploadQuery>, QueryRejection>,
     length: Option<u64>,
 ) -> Result<(FileName, u64), ApiError> {
-    let Query(UploadQuery { name }) = query.map_err(|rejection| malformed_query(&rejection))?;
+    let Query(UploadQuery { name }) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     let name = FileName::parse(&name).map_err(|error| {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_file_name", error.to_string())
     })?;
