@@ -63,7 +63,7 @@ async fn a_reconnect_keeps_the_size() {
     let back = json!({ "client": id });
     let mut desk = Terminal::open_as(&client, &session, Some(back), DESK).await;
     desk.read_until_told("lease", |lease| leads(lease, DESK, true)).await;
-    assert_eq!(stack.tmux.size(&session).unwrap().0, DESK.0);
+    until_sized(&stack, &session, DESK.0).await;
 }
 
 #[tokio::test]
@@ -119,6 +119,7 @@ async fn who_asked_to_watch_types_nothing_and_decides_nothing() {
     let (client, session) = stack.client_and_session("work").await;
     let (mut desk, _) = attach(&client, &session, DESK).await;
     desk.read_until_told("lease", |lease| leads(lease, DESK, true)).await;
+    until_sized(&stack, &session, DESK.0).await;
     let mut viewer = Terminal::open_as(&client, &session, Some(json!({"watch": true})), PHONE).await;
     viewer.read_until_told("lease", |lease| leads(lease, DESK, false)).await;
     viewer.say(json!({"type": "lease", "take": true})).await;
