@@ -61,6 +61,14 @@ impl Browser {
         self.devtools("Network.emulateNetworkConditions", conditions).await;
     }
 
+    /// Lets the page send so many bytes a second; -1 for as many as there is room for.
+    pub async fn slow_uploads(&self, bytes: i64) {
+        self.devtools("Network.enable", json!({})).await;
+        let conditions =
+            json!({ "offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes });
+        self.devtools("Network.emulateNetworkConditions", conditions).await;
+    }
+
     /// Lets the page read and write the clipboard without asking anybody.
     pub async fn allow_clipboard(&self, origin: &str) {
         let permissions = json!(["clipboardReadWrite", "clipboardSanitizedWrite"]);
