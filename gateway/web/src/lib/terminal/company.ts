@@ -1,7 +1,5 @@
 // Who else is at a session, and whose screen decides its size, as the gateway tells it.
 
-import type { Size } from './protocol';
-
 export interface Present {
   client: string;
   name: string;
@@ -17,7 +15,9 @@ export interface Present {
 }
 
 /** The session's size, and whether this page decides it. */
-export interface Lease extends Size {
+export interface Lease {
+  columns: number;
+  rows: number;
   mine: boolean;
 }
 
