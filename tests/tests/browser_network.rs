@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use berth_tests::{Browser, Stack, wait};
+use serde_json::json;
 
 /// How soon a terminal must be back once it can be.
 const BACK: Duration = Duration::from_secs(5);
@@ -89,5 +90,55 @@ async fn a_page_that_was_hidden_is_live_again_as_soon_as_it_is_looked_at() {
     browser.type_text("echo awake-$((40+2))\n").await;
     wait::until("the keys to arrive", async || history(&stack, &session).contains("awake-42").then_some(()))
         .await;
+    browser.close().await;
+}
+
+/// Hides and freezes the page, as a phone in a pocket does.
+async fn freeze(browser: &Browser) {
+    browser.devtools("Page.setWebLifecycleState", json!({ "state": "frozen" })).await;
+}
+
+/// Lets the page go on, and looks at it again; the protocol's own command leaves it hidden.
+async fn thaw(browser: &Browser) {
+    browser.devtools("Page.setWebLifecycleState", json!({ "state": "active" })).await;
+    let page = browser.page.window().await.unwrap();
+    let other = browser.page.new_window(true).await.unwrap();
+    browser.page.switch_to_window(other.handle).await.unwrap();
+    browser.page.close_window().await.unwrap();
+    browser.page.switch_to_window(page).await.unwrap();
+}
+
+/// What the page asked the gateway for since its start.
+fn asked(stack: &Stack) -> usize {
+    stack.gateway.log().matches("answered status=").count()
+}
+
+#[tokio::test]
+async fn a_page_that_was_frozen_while_its_connection_died_is_live_again_by_itself() {
+    let mut stack = Stack::start().await;
+    let browser = Browser::open_phone(390, 844).await;
+    let session = browser.open_terminal(&stack).await;
+    browser.type_text("echo before-$((40+2))\n").await;
+    browser.shows("before-42").await;
+    browser.script(WATCH_STATES).await;
+    freeze(&browser).await;
+    stack.gateway.kill();
+    stack.gateway.start();
+    stack.wait_for_gateway().await;
+    let client = stack.client().await;
+    client.wait_for_box("online").await;
+    let before = asked(&stack);
+    // A page that runs would have come back by then.
+    tokio::time::sleep(BACK).await;
+    assert_eq!(asked(&stack), before, "the page is not frozen");
+    thaw(&browser).await;
+    wait::within(BACK, "the page to be live again", async || {
+        (browser.script("return window.states.at(-1)").await == "live").then_some(())
+    })
+    .await;
+    browser.picture("phone-awake").await;
+    browser.type_text("echo awake-$((40+2))\n").await;
+    browser.shows("awake-42").await;
+    assert!(history(&stack, &session).contains("awake-42"));
     browser.close().await;
 }
