@@ -7,10 +7,13 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A silent connection is asked for a sign of life after this long.
+/// A silent connection is asked for a sign of life after this long ...
 const KEEPALIVE: Duration = Duration::from_secs(25);
 
-/// What was sent and is not acknowledged for this long was sent into the void.
+/// ... and so many times, five seconds each, before it is given up.
+const KEEPALIVE_PROBES: u32 = 6;
+
+/// What was sent over the link and is not acknowledged for this long was sent into the void.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes that the kernel takes ahead of what the network takes. More would only be older when it arrives: a
@@ -34,16 +37,29 @@ pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListe
     TcpListener::bind(address).await.map_err(|source| PortError { address, setting, source })
 }
 
-/// Makes a connection send keystrokes at once, keep no output until it is old, and notice a peer that is gone.
+/// Makes a door's connection send keystrokes at once, keep no output until it is old, and notice a peer that is gone.
+///
+/// It has no `TCP_USER_TIMEOUT`: the kernel counts a closed window, too, and a gateway closes it for as long as a page
+/// draws nothing. Its terminal has to be there when the page goes on. A gateway that vanishes while output waits is
+/// noticed late for that, by the kernel's retransmissions alone.
 ///
 /// # Errors
 /// When the kernel refuses an option.
 pub fn tune(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 5))?;
-    socket.set_tcp_notsent_lowat(NOTSENT)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 5);
+    socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_PROBES))?;
+    socket.set_tcp_notsent_lowat(NOTSENT)
+}
+
+/// Makes the link's connection give up soon, too: nobody stalls it for good reason.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub fn tune_link(stream: &TcpStream) -> io::Result<()> {
+    tune(stream)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
 #[cfg(test)]
@@ -62,8 +78,11 @@ mod tests {
             assert!(socket.tcp_nodelay().unwrap());
             assert!(socket.keepalive().unwrap());
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
-            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), None, "a page that stalls loses its terminal");
             assert_eq!(socket.tcp_notsent_lowat().unwrap(), NOTSENT);
+            tune_link(tcp).unwrap();
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::conversation::{ConversationError, talk};
 use super::{Link, LinkState};
 use crate::backoff::Backoff;
-use crate::door::listener::tune;
+use crate::door::listener::tune_link;
 use crate::identity::Identity;
 
 /// How long dialling may take, TLS and WebSocket included.
@@ -120,7 +120,7 @@ async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<(Socket, Option<I
     let connect = |source| DialError::Connect { address: address.to_owned(), source };
     let work = async {
         let tcp = TcpStream::connect(address).await.map_err(connect)?;
-        tune(&tcp).map_err(connect)?;
+        tune_link(&tcp).map_err(connect)?;
         let local = tcp.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
         let tls = TlsConnector::from(tls).connect(server_name(), tcp).await.map_err(connect)?;
         let config = WebSocketConfig::default()
