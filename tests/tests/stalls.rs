@@ -22,6 +22,9 @@ const GROWTH: u64 = 1024 * 1024;
 /// Bytes that a page draws before it says so.
 const ACK_EVERY: usize = 32 * 1024;
 
+/// Bytes that a page is sent beyond what it has drawn.
+const WINDOW: usize = 256 * 1024;
+
 /// Where the flood begins to count: far from any number that is typed.
 const FLOOD: &str = "clear; seq 1000001 1000000000000\r";
 
@@ -83,8 +86,12 @@ impl Flood {
         let (gateway, agent) = (self.stack.gateway.pid(), self.stack.agent.pid());
         let (ttyd, before) = (child(agent, "ttyd"), resident(gateway));
         let begun = self.now();
-        if self.drawn.is_some() {
-            // The page takes what comes and draws none of it.
+        if let Some(drawn) = self.drawn {
+            // The page takes what comes and draws none of it, until the gateway sends no more. On a busy machine a
+            // pause alone would not tell that.
+            while self.raw.output.len() <= drawn + WINDOW {
+                assert!(self.raw.read().await, "the terminal closed");
+            }
             self.raw.read_until_quiet(Duration::from_millis(500)).await;
         }
         sleep(STALL / 2).await;
