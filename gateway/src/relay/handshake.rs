@@ -1,6 +1,6 @@
 //! The browser's side of the upgrade: what is asked for, whether it is sound, and the answer.
 //!
-//! Pure. The router has seen to method, path, `Origin` and rate; here the WebSocket headers are checked to the
+//! Pure. The router has seen to method, path and `Origin`; here the WebSocket headers are checked to the
 //! letter, because a request that only looks like an upgrade is how bytes are smuggled past a proxy.
 
 use std::fmt;

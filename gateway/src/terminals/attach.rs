@@ -35,9 +35,8 @@ const TTYD_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Bytes of a box's output that the kernel may hold, before it doubles that for its own needs. It is also what
-/// can be under way: enough for some megabytes a second to a box 10 ms away. Not less: with 16 KiB, Linux does not tell a
-/// sender on the same machine when there is room again, and output goes on only when that asks, after a long stall
-/// half a minute later.
+/// can be under way: enough for some megabytes a second to a box 10 ms away. Not less: with 16 KiB, set
+/// on a connection that is open, Linux was measured not to tell a sender on the same machine when there is room again.
 const BOX_RECEIVE_BUFFER: usize = 24 * 1024;
 
 /// Close code for what an HTTP error would have said.
