@@ -60,6 +60,7 @@ async fn a_guest_watches_one_session_and_may_nothing_else() {
         (Method::DELETE, format!("/sessions/{session}"), None, 401),
         (Method::GET, format!("/sessions/{session}/screen"), None, 401),
         (Method::POST, format!("/sessions/{session}/input"), Some(json!({"text": "x"})), 401),
+        (Method::POST, format!("/sessions/{session}/files?name=a.txt"), Some(json!("text")), 401),
         (Method::GET, format!("/sessions/{session}/shares"), None, 401),
         (Method::POST, format!("/sessions/{session}/shares"), Some(json!({})), 401),
         (Method::DELETE, format!("/sessions/{session}/shares/{id}"), None, 401),
