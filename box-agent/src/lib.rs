@@ -26,6 +26,8 @@
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
+//! | [`tailscale`] | the box's place in a tailnet |
+//! | [`troubles`] | what goes wrong although the agent goes on |
 //! | [`telemetry`], [`metrics`] | how the box is doing, for the gateway and for Prometheus |
 //! | [`host`], [`backoff`] | the machine, and pauses between attempts |
 //!
@@ -47,7 +49,9 @@ pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod supervise;
+pub mod tailscale;
 pub mod telemetry;
 pub mod terminal;
+pub mod troubles;
 pub mod volume;
 pub mod worker;

@@ -15,6 +15,9 @@ use berth_daemon::config::{ConfigError, Sources};
 use berth_daemon::exit::{Exit, Fatal};
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::client::{ControlError, ask};
+use crate::control::{Answer, Request};
+use crate::host::runtime::RuntimeDir;
 use crate::settings::{DEFAULT_FILE, ENV_PREFIX, Settings};
 
 /// Berth's agent: keeps a box's tmux sessions and lets the gateway in to them.
@@ -88,6 +91,11 @@ impl Cli {
 }
 
 impl Options {
+    /// The running agent's socket.
+    fn socket(&self) -> Result<PathBuf, Fatal> {
+        Ok(RuntimeDir::at(&self.settings()?.runtime_dir, None).agent_socket())
+    }
+
     /// The settings from all sources.
     fn settings(&self) -> Result<Settings, Fatal> {
         let default = Path::new(DEFAULT_FILE);
@@ -105,6 +113,18 @@ impl Options {
         Settings::load(&Sources { file, env_prefix: ENV_PREFIX, env, flags })
             .map_err(Fatal::with(Exit::Config))
     }
+}
+
+/// Asks the running agent.
+fn ask_agent(options: &Options, request: &Request) -> Result<Answer, Fatal> {
+    let (answer, _) = ask(&options.socket()?, request).map_err(Fatal::with(Exit::Failure))?;
+    Ok(answer)
+}
+
+/// The agent answered, but not what was asked: it is of another version.
+fn unexpected() -> Fatal {
+    let problem = std::io::Error::other("it answered another question");
+    Fatal::with(Exit::Failure)(ControlError::Unintelligible(problem))
 }
 
 fn text(path: &Path, flag: &str) -> Result<String, Fatal> {

@@ -13,4 +13,5 @@ mod link;
 mod sessions;
 mod support;
 mod survival;
+mod tailscale;
 mod upload;
