@@ -3,8 +3,10 @@
 mod attach;
 mod check_config;
 mod completions;
+mod doctor;
 mod enroll;
 mod guard;
+mod logs;
 mod run;
 mod status;
 mod worker;
@@ -57,6 +59,10 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
+    Doctor(doctor::Doctor),
+    /// Show what the box's services wrote into the journal
+    Logs(logs::Logs),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Become the tmux client of an attachment; ttyd starts this
@@ -82,6 +88,8 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Doctor(verb) => verb.run(options),
+            Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),
