@@ -11,6 +11,7 @@ use crate::boxes::Boxes;
 use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
 use crate::metrics::Metrics;
+use crate::previews::Previews;
 use crate::store::{Installation, Store};
 use crate::terminals::Terminals;
 
@@ -35,6 +36,8 @@ pub struct App {
     pub boxes: Boxes,
     /// Open terminals.
     pub terminals: Terminals,
+    /// Previews.
+    pub previews: Previews,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway is to stop.

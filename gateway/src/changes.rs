@@ -18,6 +18,8 @@ pub enum Change {
     Workspace(WorkspaceId),
     /// One of its sessions.
     Session(SessionChange),
+    /// Its previews, or what listens on its box.
+    Previews(WorkspaceId),
     /// A browser was signed out.
     SignedOut(BrowserSession),
     /// Another process wrote to the store: anything may have changed.
@@ -29,7 +31,7 @@ impl Change {
     #[must_use]
     pub fn concerns(&self, workspace: &WorkspaceId) -> bool {
         match self {
-            Self::Workspace(id) => id == workspace,
+            Self::Workspace(id) | Self::Previews(id) => id == workspace,
             Self::Session(SessionChange::Changed(session)) => session.workspace == *workspace,
             Self::Session(SessionChange::Deleted { workspace: of, .. }) => of == workspace,
             Self::SignedOut(_) => false,

@@ -1,4 +1,4 @@
-//! Berth's gateway: authenticates users and relays terminals to boxes.
+//! Berth's gateway: authenticates users and relays terminals and previews to boxes.
 //!
 //! ```text
 //!  browser ──▶ front ─▶ api ─▶ store                 box
@@ -16,6 +16,8 @@
 //! | [`api`] | the API under `/api/v1`: routes, policies, handlers, OpenAPI |
 //! | [`auth`] | origin, cookies, secrets |
 //! | [`terminals`] | open terminals: from ticket to relay, and how they are ended |
+//! | [`previews`] | who may see which preview, and how they are let in |
+//! | [`preview`] | moves HTTP and WebSockets between browsers and dev servers; knows nothing of users |
 //! | [`relay`] | moves a terminal's bytes between two WebSockets; knows nothing else |
 //! | [`boxes`] | dials doors, keeps connections warm, knows who answers |
 //! | [`links`] | listener for boxes: enrolment, reports, desired state |
@@ -37,6 +39,8 @@ pub mod installation;
 pub mod jobs;
 pub mod links;
 pub mod metrics;
+pub mod preview;
+pub mod previews;
 pub mod relay;
 pub mod sealing;
 pub mod server;

@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::preview;
 use crate::relay::Meters;
 
 /// A label with one of the relay's stable words.
@@ -41,6 +42,8 @@ pub struct Metrics {
     pub messages_refused: Family<Why, Counter>,
     /// What terminals count while they run.
     pub relay: Meters,
+    /// What previews count.
+    pub previews: preview::Meters,
     /// Links open now.
     pub links: Gauge,
     /// Links begun since the start: with one box, all but the first are reconnections.
@@ -78,6 +81,7 @@ impl Metrics {
         );
         let help = "From input passed on to the output that followed";
         registry.register_with_unit("terminal_round_trip", help, Unit::Seconds, round_trip);
+        self.previews.register(&mut registry);
         registry.register("links_open", "Links of boxes open now", self.links.clone());
         registry.register("links_begun", "Links of boxes begun", self.links_begun.clone());
         let online = "Boxes that answer, by the way on which they do";

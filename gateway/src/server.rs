@@ -30,6 +30,7 @@ use crate::installation::{OpenError, Opened, open};
 use crate::jobs;
 use crate::links::{self, LinkServer};
 use crate::metrics::Metrics;
+use crate::previews::{self, Previews};
 use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::terminals::{self, Terminals};
@@ -137,6 +138,8 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let roots = vec![ca.certificate().clone()];
         let dialer = Dialer::new(installation.id.clone(), credentials.clone(), roots);
+        let tasks = TaskTracker::new();
+        let previews = Previews::new(&settings.preview, &origin, metrics.previews.clone(), tasks.clone());
         let app: SharedApp = Arc::new(App {
             boxes: Boxes::new(dialer, changes.clone(), metrics.clone(), stopping.child_token()),
             installation,
@@ -146,9 +149,10 @@ impl Server {
             origin,
             changes,
             terminals: Terminals::default(),
+            previews,
             metrics,
             stopping,
-            tasks: TaskTracker::new(),
+            tasks,
         });
         let link_server = LinkServer::new(&app, credentials)?;
         for instance in app.store.owning_instances().await? {
@@ -169,6 +173,7 @@ impl Server {
         tokio::spawn(jobs::forget_again(app.clone()));
         tokio::spawn(jobs::watch_store(app.clone()));
         tokio::spawn(terminals::watch_over(app.clone()));
+        tokio::spawn(previews::watch_over(app.clone()));
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             url = addresses.public_url,

@@ -13,6 +13,7 @@
 //! | [`client`] | the API as a browser uses it |
 //! | [`exec`] | commands through the API |
 //! | [`ports`] | ports that stay a test's own |
+//! | [`preview`], [`upstream`] | a preview as a browser uses it, and a dev server made for tests |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
 //! | [`metrics`] | what the gateway counts |
@@ -33,6 +34,7 @@ pub mod exec;
 pub mod metrics;
 pub mod network;
 pub mod ports;
+pub mod preview;
 pub mod process;
 pub mod programs;
 pub mod raw;
@@ -40,13 +42,16 @@ pub mod screen;
 pub mod stack;
 pub mod terminal;
 pub mod tmux;
+pub mod upstream;
 pub mod wait;
 
 pub use browser::Browser;
 pub use checkout::Checkout;
 pub use client::Client;
 pub use exec::Exec;
+pub use preview::Preview;
 pub use raw::Raw;
 pub use screen::Screen;
 pub use stack::Stack;
 pub use terminal::Terminal;
+pub use upstream::Upstream;

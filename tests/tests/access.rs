@@ -1,6 +1,6 @@
 //! Who may call what: every route of the API description, without a right and from the wrong page.
 
-use berth_protocol::ids::{SessionId, ShareId, WorkspaceId};
+use berth_protocol::ids::{PreviewId, SessionId, ShareId, WorkspaceId};
 use berth_tests::{Client, Stack};
 use http::Method;
 use reqwest::header::{COOKIE, HOST, ORIGIN};
@@ -16,7 +16,9 @@ async fn routes(stack: &Stack) -> Vec<(Method, String)> {
         let path = path
             .replace("{workspace}", WorkspaceId::random().as_str())
             .replace("{session}", SessionId::random().as_str())
-            .replace("{share}", ShareId::random().as_str());
+            .replace("{share}", ShareId::random().as_str())
+            .replace("{preview}", PreviewId::random().as_str())
+            .replace("{path}", "path");
         for method in methods.as_object().unwrap().keys() {
             routes.push((method.to_uppercase().parse().unwrap(), path.clone()));
         }

@@ -1,6 +1,6 @@
 //! The API description is true: real answers fit the schemas that it promises.
 
-use berth_protocol::ids::{SessionId, WorkspaceId};
+use berth_protocol::ids::{PreviewId, SessionId, WorkspaceId};
 use berth_tests::{Exec, Stack};
 use http::Method;
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};
@@ -26,6 +26,7 @@ async fn answers_fit_their_description() {
     let ticket = format!("{of_session}/ticket");
     let (screen, input) = (format!("{of_session}/screen"), format!("{of_session}/input"));
     let (exec, audit) = (format!("{in_workspace}/exec"), format!("{in_workspace}/audit"));
+    let previews = format!("{in_workspace}/previews");
     let name = Some(json!({"name": "second"}));
     let calls = [
         (Method::GET, "/me", "/me", None, 200),
@@ -42,6 +43,9 @@ async fn answers_fit_their_description() {
         (Method::POST, "/sessions/{session}/input", &input, Some(json!({"keys": ["x"]})), 422),
         (Method::POST, "/workspaces/{workspace}/exec", &exec, Some(json!({"argv": ["nothing"]})), 422),
         (Method::GET, "/workspaces/{workspace}/audit", &audit, None, 200),
+        (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 3000})), 201),
+        (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 80})), 422),
+        (Method::GET, "/workspaces/{workspace}/previews", &previews, None, 200),
     ];
     for (method, template, path, body, status) in calls {
         let answer = client.call(method.clone(), path, body).await;
@@ -83,10 +87,20 @@ async fn statuses(stack: &Stack, method: &Method, path: &str) -> Vec<(&'static s
     let client = stack.client().await;
     let session = client.create_session(&format!("{method} {path}").replace('/', "-")).await;
     let path = path.strip_prefix("/api/v1").unwrap();
-    let of_ours = path.replace("{workspace}", &client.workspace().await).replace("{session}", &session);
+    let in_ours = format!("/workspaces/{}/previews", client.workspace().await);
+    // One of the routes deletes it.
+    let made = client.call(Method::POST, &in_ours, Some(json!({ "port": 5000 }))).await;
+    let listed = client.get(&in_ours).await;
+    let preview = made.body["id"].as_str().or(listed["previews"][0]["id"].as_str()).unwrap();
+    let path = path.replace("{path}", "path");
+    let of_ours = path
+        .replace("{workspace}", &client.workspace().await)
+        .replace("{session}", &session)
+        .replace("{preview}", preview);
     let of_nobody = path
         .replace("{workspace}", WorkspaceId::random().as_str())
-        .replace("{session}", SessionId::random().as_str());
+        .replace("{session}", SessionId::random().as_str())
+        .replace("{preview}", PreviewId::random().as_str());
     let request = |path: &str| client.request(method.clone(), path);
     let plain = berth_tests::client::plain();
     let bare = || plain.request(method.clone(), format!("{}/api/v1{of_ours}", stack.origin()));

@@ -5,17 +5,13 @@ use std::str::FromStr;
 use berth_protocol::control::files::{FileName, HEADER_FILE_NAME};
 use berth_protocol::control::{EXEC_PATH, KIND_INVALID, PaneAddress, SESSIONS_PATH};
 use berth_protocol::door::{
-    HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, HEADER_SIZE, SIZE_IGNORED, STATUS_PATH,
-    TARGET_TTYD,
+    HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, HEADER_SIZE, LOOPBACK_HOST, SIZE_IGNORED,
+    STATUS_PATH, TARGET_TTYD,
 };
 use berth_protocol::ids::{RequestId, SessionId};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::terminal::attachments::Grant;
-
-/// The host part of a loopback target. A name and not an address, so that nobody expects another address to
-/// work.
-const LOOPBACK: &str = "localhost:";
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -145,7 +141,7 @@ fn connect(target: &str, headers: &HeaderMap) -> Result<Asked, Refusal> {
             request_id: header(headers, HEADER_REQUEST_ID)?,
         }));
     }
-    let port = target.strip_prefix(LOOPBACK).and_then(port);
+    let port = target.strip_prefix(LOOPBACK_HOST).and_then(|rest| rest.strip_prefix(':')).and_then(port);
     port.map(Asked::Port).ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use berth_protocol::control::NDJSON;
 use berth_protocol::door::{
-    HEADER_ATTACHMENT, KIND_PORT_CLOSED, KIND_SESSION_UNKNOWN, KIND_TERMINAL_UNAVAILABLE, Status,
+    HEADER_ATTACHMENT, KIND_PORT_CLOSED, KIND_PORT_FORBIDDEN, KIND_SESSION_UNKNOWN,
+    KIND_TERMINAL_UNAVAILABLE, Status,
 };
 use berth_protocol::error::ErrorBody;
 use berth_protocol::ids::{RequestId, SessionId};
@@ -158,7 +159,7 @@ fn runs(observed: &ObservedState, session: &SessionId) -> bool {
 async fn loopback(admission: Admission, port: u16, upgrade: OnUpgrade) -> Result<Answer, Refusal> {
     if admission.door.own_ports.contains(&port) {
         let message = format!("port {port} is the agent's own");
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "port_forbidden", message));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, KIND_PORT_FORBIDDEN, message));
     }
     // Dev servers bind to one or the other, depending on how they resolve "localhost".
     let v4 = dial(TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))).await;

@@ -16,6 +16,16 @@ use crate::observed::ObservedState;
 /// `CONNECT` target of terminal streams.
 pub const TARGET_TTYD: &str = "ttyd";
 
+/// Host of `CONNECT` targets that are loopback ports. A name and not an address, so that nobody expects another
+/// address to work.
+pub const LOOPBACK_HOST: &str = "localhost";
+
+/// `CONNECT` target of streams to a loopback port.
+#[must_use]
+pub fn loopback_target(port: u16) -> String {
+    format!("{LOOPBACK_HOST}:{port}")
+}
+
 /// Request header: the session to attach to.
 pub const HEADER_SESSION: &str = "berth-session";
 
@@ -45,6 +55,9 @@ pub const KIND_SESSION_UNKNOWN: &str = "session_unknown";
 
 /// Error: ttyd is not up (yet).
 pub const KIND_TERMINAL_UNAVAILABLE: &str = "terminal_unavailable";
+
+/// Error: the port is one that no stream leads to.
+pub const KIND_PORT_FORBIDDEN: &str = "port_forbidden";
 
 /// Error: nothing listens on that loopback port.
 pub const KIND_PORT_CLOSED: &str = "port_closed";

@@ -4,8 +4,11 @@ use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi;
 
+use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
-use super::{account, audit, events, exec, input, screen, sessions, shares, terminal, upload, workspaces};
+use super::{
+    account, audit, events, exec, input, previews, screen, sessions, shares, terminal, upload, workspaces,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,8 +41,14 @@ use super::{account, audit, events, exec, input, screen, sessions, shares, termi
         shares::open,
         terminal::ticket,
         terminal::attach,
+        previews::list,
+        previews::create,
+        previews::change,
+        previews::end,
+        previews::root,
+        previews::below,
     ),
-    components(schemas(Snapshot, DeletedSession))
+    components(schemas(Snapshot, DeletedSession, WorkspacePreviews))
 )]
 struct Description;
 

@@ -55,6 +55,12 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "share_not_found", "there is no such share")
     }
 
+    /// There is no such preview, or not for this user.
+    #[must_use]
+    pub fn preview_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "preview_not_found", "there is no such preview")
+    }
+
     /// The box does not answer.
     #[must_use]
     pub fn box_offline() -> Self {
@@ -127,6 +133,12 @@ impl From<StoreError> for ApiError {
             }
             StoreError::TooManyShares(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_shares", error.to_string())
+            }
+            StoreError::PreviewExists(_) => {
+                Self::new(StatusCode::CONFLICT, "preview_exists", error.to_string())
+            }
+            StoreError::TooManyPreviews(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_previews", error.to_string())
             }
             other => {
                 tracing::error!(error = %berth_daemon::exit::chain(&other), "store failed");

@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
+use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Error, Session, Snapshot, Workspace};
 use crate::app::SharedApp;
 use crate::changes::Change;
@@ -23,7 +24,7 @@ use crate::store::{BrowserSession, CurrentUser, SessionChange};
 /// A comment after so much silence keeps proxies from closing the stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// A stream of `snapshot`, `workspace`, `session` and `session_deleted` events.
+/// A stream of `snapshot`, `workspace`, `session`, `session_deleted` and `previews` events.
 #[utoipa::path(get, path = "/api/v1/events", responses(
     (status = 200, content_type = "text/event-stream", body = Snapshot), (status = 401, body = Error)
 ))]
@@ -81,6 +82,11 @@ impl Watcher {
                         return Some(event);
                     }
                 }
+                Change::Previews(id) if self.visible.contains(&id) => {
+                    let shown = WorkspacePreviews::of(&self.app, id).await.ok()?;
+                    return Some(event("previews", &shown));
+                }
+                Change::Previews(_) => {}
                 Change::SignedOut(browser) if browser == self.browser => return None,
                 Change::SignedOut(_) => {}
                 Change::Anything => return self.snapshot().await.ok(),
@@ -91,13 +97,14 @@ impl Watcher {
     async fn snapshot(&mut self) -> Result<Event, ApiError> {
         let views = self.app.store.workspaces_of(self.user.clone()).await?;
         self.visible = views.iter().map(|view| view.workspace.id.clone()).collect();
-        let mut sessions = Vec::new();
+        let (mut sessions, mut previews) = (Vec::new(), Vec::new());
         for view in &views {
+            previews.push(WorkspacePreviews::of(&self.app, view.workspace.id.clone()).await?);
             let found = self.app.store.sessions_of(view.workspace.id.clone()).await?;
             sessions.extend(found.into_iter().map(Session::from));
         }
         let workspaces = views.into_iter().map(|view| Workspace::new(&self.app, view)).collect();
-        Ok(event("snapshot", &Snapshot { workspaces, sessions }))
+        Ok(event("snapshot", &Snapshot { workspaces, sessions, previews }))
     }
 
     /// Outer `None`: the store failed. Inner: not for this user.

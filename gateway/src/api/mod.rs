@@ -7,7 +7,7 @@
 //! | `error` | how errors look |
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
-//! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares` | handlers |
+//! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
 //! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
@@ -19,6 +19,7 @@ mod events;
 mod exec;
 mod input;
 mod policy;
+mod previews;
 mod routes;
 mod screen;
 mod sessions;
@@ -29,5 +30,5 @@ mod views;
 mod workspaces;
 
 pub use error::ApiError;
-pub use policy::Policy;
+pub use policy::{Policy, usable_preview};
 pub use routes::{PREFIX, Route, router, routes};

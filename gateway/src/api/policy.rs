@@ -11,14 +11,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, RequestExt};
 use berth_protocol::door::Role;
-use berth_protocol::ids::{SessionId, WorkspaceId};
+use berth_protocol::ids::{PreviewId, SessionId, WorkspaceId};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::ApiError;
 use crate::app::SharedApp;
 use crate::auth::CookieOf;
-use crate::store::{BrowserSession, CurrentUser, Holder, Session, Workspace};
+use crate::store::{BrowserSession, CurrentUser, Holder, Preview, Session, Workspace};
 
 /// What a route demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Policy {
     Session,
     /// Like [`Policy::Session`], or a guest to whom the session was shared.
     Watch,
+    /// A signed-in user who may use the path's `{preview}`, by way of its workspace.
+    Preview,
     /// A ticket, which the handler takes; this checks that our own page asks.
     Ticket,
 }
@@ -44,6 +46,10 @@ pub struct InWorkspace(pub Workspace);
 /// A session that the caller may use.
 #[derive(Debug, Clone)]
 pub struct InSession(pub Session);
+
+/// A preview that the caller may see.
+#[derive(Debug, Clone)]
+pub struct InPreview(pub Preview);
 
 /// Who calls a route that guests may call too, and how far they may go.
 #[derive(Debug, Clone)]
@@ -69,6 +75,14 @@ impl<S: Send + Sync> FromRequestParts<S> for InSession {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get().cloned().ok_or_else(ApiError::session_not_found)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InPreview {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(ApiError::preview_not_found)
     }
 }
 
@@ -99,6 +113,12 @@ async fn admit(app: &SharedApp, policy: Policy, request: &mut Request) -> Result
     }
     let (user, browser) = signed_in(app, request.headers()).await?;
     match policy {
+        Policy::Preview => {
+            let id = parameter::<PreviewId>(request, "preview").await;
+            let id = id.ok_or_else(ApiError::preview_not_found)?;
+            let (preview, _) = usable_preview(app, request.headers(), id).await?;
+            request.extensions_mut().insert(InPreview(preview));
+        }
         Policy::Workspace => {
             let id = parameter::<WorkspaceId>(request, "workspace").await;
             let id = id.ok_or_else(ApiError::workspace_not_found)?;
@@ -165,6 +185,21 @@ async fn session(app: &SharedApp, request: &mut Request) -> Result<Session, ApiE
 async fn usable_session(app: &SharedApp, user: &CurrentUser, session: &Session) -> Result<(), ApiError> {
     let workspace = usable(app, user, session.workspace.clone()).await?;
     workspace.map(drop).ok_or_else(ApiError::session_not_found)
+}
+
+/// A preview that the user of a signed-in browser may see, and the browser.
+///
+/// # Errors
+/// When nobody is signed in, or the preview is not there for its user.
+pub async fn usable_preview(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    id: PreviewId,
+) -> Result<(Preview, BrowserSession), ApiError> {
+    let (user, browser) = signed_in(app, headers).await?;
+    let preview = app.store.preview(id).await?.ok_or_else(ApiError::preview_not_found)?;
+    let workspace = usable(app, &user, preview.workspace.clone()).await?;
+    workspace.map(|_| (preview, browser)).ok_or_else(ApiError::preview_not_found)
 }
 
 /// The workspace, if the user may use it.

@@ -11,12 +11,16 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, document, events, exec, input, screen, sessions, shares, terminal, upload, workspaces,
+    account, audit, document, events, exec, input, previews, screen, sessions, shares, terminal, upload,
+    workspaces,
 };
 use crate::app::SharedApp;
 
 /// What every path of the API begins with.
 pub const PREFIX: &str = "/api/v1";
+
+/// One preview.
+const PREVIEW: &str = "/workspaces/{workspace}/previews/{preview}";
 
 /// One method of one path.
 pub struct Route {
@@ -66,6 +70,12 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/shares/open", Policy::Public, post(shares::open)),
         route(Method::POST, "/sessions/{session}/ticket", Policy::Watch, post(terminal::ticket)),
         route(Method::GET, "/sessions/{session}/terminal", Policy::Ticket, get(terminal::attach)),
+        route(Method::GET, "/workspaces/{workspace}/previews", Policy::Workspace, get(previews::list)),
+        route(Method::POST, "/workspaces/{workspace}/previews", Policy::Workspace, post(previews::create)),
+        route(Method::PATCH, PREVIEW, Policy::Workspace, patch(previews::change)),
+        route(Method::DELETE, PREVIEW, Policy::Workspace, delete(previews::end)),
+        route(Method::GET, "/previews/{preview}/", Policy::Preview, get(previews::root)),
+        route(Method::GET, "/previews/{preview}/{*path}", Policy::Preview, get(previews::below)),
     ]
 }
 
@@ -90,7 +100,9 @@ mod tests {
     fn the_description_has_exactly_the_routes_of_the_table() {
         let table: BTreeSet<(String, String)> = routes()
             .iter()
-            .map(|route| (route.method.as_str().to_lowercase(), format!("{PREFIX}{}", route.path)))
+            .map(|route| {
+                (route.method.as_str().to_lowercase(), format!("{PREFIX}{}", route.path.replace("{*", "{")))
+            })
             .collect();
         let document = serde_json::to_value(document::description()).unwrap();
         let described: BTreeSet<(String, String)> = document["paths"]
@@ -114,6 +126,7 @@ mod tests {
                 "/sessions/{session}" if route.method == Method::GET => Policy::Watch,
                 path if path.contains("{session}") => Policy::Session,
                 path if path.contains("{workspace}") => Policy::Workspace,
+                path if path.contains("{preview}") => Policy::Preview,
                 "/openapi.json" | "/shares/open" => Policy::Public,
                 _ => Policy::SignedIn,
             };

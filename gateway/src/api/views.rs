@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod control;
+pub mod preview;
 
 use berth_protocol::event::Telemetry;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,8 @@ pub struct Snapshot {
     pub workspaces: Vec<Workspace>,
     /// Their sessions.
     pub sessions: Vec<Session>,
+    /// Their previews.
+    pub previews: Vec<preview::WorkspacePreviews>,
 }
 
 /// A session that was deleted.

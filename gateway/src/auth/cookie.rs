@@ -1,4 +1,4 @@
-//! The cookies: one of a signed-in browser, and one for each share that was opened in it.
+//! The cookies: one of a signed-in browser, one for each share that was opened in it, and two on the hosts of previews.
 //!
 //! Their names carry the installation, because cookies know no ports: two installations on one machine would
 //! overwrite each other's. A session's id, which nobody else has, does that for shares. Over https they have the
@@ -19,6 +19,10 @@ pub enum CookieOf<'a> {
     User(&'a InstallationId),
     /// A guest who may watch a session.
     Guest(&'a SessionId),
+    /// A browser that was let in to a preview, on that preview's own host.
+    Preview,
+    /// A browser that asks to be let in to a preview, on that preview's own host.
+    PreviewNonce,
 }
 
 impl CookieOf<'_> {
@@ -27,6 +31,8 @@ impl CookieOf<'_> {
         match self {
             Self::User(installation) => format!("{prefix}berth-{installation}"),
             Self::Guest(session) => format!("{prefix}berth-guest-{session}"),
+            Self::Preview => format!("{prefix}berth-preview"),
+            Self::PreviewNonce => format!("{prefix}berth-preview-nonce"),
         }
     }
 

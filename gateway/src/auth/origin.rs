@@ -13,6 +13,7 @@ pub struct Origin {
     text: String,
     /// `host` or `host:port`, as browsers send it in `Host`.
     authority: String,
+    host: String,
     secure: bool,
     loopback: bool,
 }
@@ -26,6 +27,7 @@ impl Origin {
         Self {
             text: url.origin().ascii_serialization(),
             authority,
+            host: host.to_owned(),
             secure: url.scheme() == "https",
             loopback: is_loopback(url),
         }
@@ -35,6 +37,12 @@ impl Origin {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The host alone.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Whether browsers use https.

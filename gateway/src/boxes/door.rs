@@ -1,4 +1,4 @@
-//! Requests through a door: status, and streams to the terminal. Commands are in [`super::control`], files in
+//! Requests through a door: status, and streams to the terminal and to ports. Commands are in [`super::control`], files in
 //! [`super::upload`].
 
 use std::io;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use berth_protocol::door::{
     HEADER_ATTACHMENT, HEADER_CLIENT, HEADER_REQUEST_ID, HEADER_ROLE, HEADER_SESSION, HEADER_SIZE,
-    KIND_SESSION_UNKNOWN, Role, SIZE_IGNORED, STATUS_PATH, Status, TARGET_TTYD,
+    KIND_SESSION_UNKNOWN, Role, SIZE_IGNORED, STATUS_PATH, Status, TARGET_TTYD, loopback_target,
 };
 use berth_protocol::error::ErrorBody;
 use berth_protocol::ids::{AttachmentId, ClientId, RequestId, SessionId};
@@ -23,6 +23,9 @@ use super::upload::Broken;
 
 /// How long a box may take to answer a request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a box may take to connect to a port of its own: it tries two addresses, five seconds each.
+const PORT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The largest answer that is read, bytes.
 pub(super) const MAX_ANSWER: usize = 256 * 1024;
@@ -118,9 +121,31 @@ pub(super) async fn open_terminal(
         .get(HEADER_ATTACHMENT)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .ok_or(DoorError::Nonsense)?;
+    Ok((stream(response).await?, attachment))
+}
+
+/// Opens a stream to a loopback port of the box.
+pub(super) async fn open_port(
+    mut door: DoorConnection,
+    port: u16,
+    request_id: &RequestId,
+) -> Result<DoorStream, DoorError> {
+    let target = loopback_target(port);
+    let request = Request::builder()
+        .method(Method::CONNECT)
+        .uri(&target)
+        .header(HOST, &target)
+        .header(HEADER_REQUEST_ID, request_id.as_str())
+        .body(whole(Bytes::new()));
+    // The box itself waits for the port.
+    let response = send(&mut door, request, PORT_TIMEOUT).await?;
+    if response.status() == StatusCode::OK { stream(response).await } else { Err(refusal(response).await) }
+}
+
+async fn stream(response: Response<Incoming>) -> Result<DoorStream, DoorError> {
     let upgraded = hyper::upgrade::on(response).await?;
     let parts = upgraded.downcast::<TokioIo<BoxStream>>().map_err(|_| DoorError::Nonsense)?;
-    Ok((DoorStream { io: parts.io.into_inner(), leftover: parts.read_buf }, attachment))
+    Ok(DoorStream { io: parts.io.into_inner(), leftover: parts.read_buf })
 }
 
 /// A body that is there.

@@ -213,6 +213,21 @@ impl BoxHandle {
         door::open_terminal(self.connect().await?, terminal).await
     }
 
+    /// Opens a stream to a loopback port of the box.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn open_port(&self, port: u16, request_id: &RequestId) -> Result<DoorStream, DoorError> {
+        if let Some(connection) = self.take_warm() {
+            self.nudge();
+            match door::open_port(connection, port, request_id).await {
+                Err(DoorError::Lost(_)) => self.drop_warm(),
+                outcome => return outcome,
+            }
+        }
+        door::open_port(self.connect().await?, port, request_id).await
+    }
+
     /// What panes of a session show.
     ///
     /// # Errors

@@ -18,8 +18,9 @@ use axum::{Router, middleware};
 
 use crate::api::{self, ApiError};
 use crate::app::SharedApp;
+use crate::previews;
 
-pub use listener::serve;
+pub use listener::{Peer, serve};
 pub use sign_in::SIGN_IN_PATH;
 pub use tls::{TlsError, load as load_tls};
 
@@ -29,6 +30,7 @@ pub fn router(app: SharedApp) -> Router {
         .merge(api::router(&app))
         // Not `get`, which answers HEAD too: whoever only looks at a link must not use it up.
         .route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))
+        .route(previews::OPEN_PATH, on(MethodFilter::GET, previews::open))
         .fallback(assets::serve)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(middleware::from_fn_with_state(app.clone(), layers::only_our_host))
@@ -41,9 +43,10 @@ pub fn router(app: SharedApp) -> Router {
 #[cfg(test)]
 mod tests {
     /// What a router is made of, but for layers. The table of the API has tests of its own.
-    const PARTS: [&str; 5] = [
+    const PARTS: [&str; 6] = [
         ".merge(api::router(&app))",
         ".route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))",
+        ".route(previews::OPEN_PATH, on(MethodFilter::GET, previews::open))",
         ".fallback(assets::serve)",
         ".method_not_allowed_fallback(async || ApiError::method_not_allowed())",
         ".route(\"/healthz\", get(async || \"ok\\n\"))",

@@ -227,7 +227,7 @@ impl Link {
 
     async fn changed(&mut self, change: &Change) -> Result<(), LinkError> {
         // An enrolment is a change of the workspace, and it may have retired this very box.
-        if !matches!(change, Change::Session(_))
+        if !matches!(change, Change::Session(_) | Change::Previews(_))
             && !self.app.store.link_counts(self.instance.clone(), self.epoch).await?
         {
             return Err(LinkError::Superseded);

@@ -131,7 +131,7 @@ pub fn check_upgrade(headers: &HeaderMap) -> Result<Upgrade, HandshakeError> {
 }
 
 /// The value of `Sec-WebSocket-Accept` that answers `key`.
-pub(super) fn accept_value(key: &str) -> String {
+pub(crate) fn accept_value(key: &str) -> String {
     let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_SALT).finalize();
     BASE64.encode(&digest)
 }

@@ -69,6 +69,7 @@ pub use closing::Closing;
 pub use farewell::refuse;
 pub use first::{First, FirstError, read_first};
 pub use frame::FrameError;
+pub(crate) use handshake::accept_value;
 pub use handshake::{HandshakeError, Mode, Ticket, Upgrade, check_upgrade};
 pub use input::Violation;
 pub use meters::Meters;

@@ -11,6 +11,8 @@ use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+pub use preview::PreviewSettings;
+
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../config.reference.toml");
 
@@ -29,6 +31,8 @@ pub struct Settings {
     pub link: LinkSettings,
     /// How stored secrets are sealed.
     pub sealing: SealingSettings,
+    /// Dev servers of boxes.
+    pub preview: PreviewSettings,
     /// Prometheus text.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -82,6 +86,7 @@ impl Default for Settings {
             front: FrontSettings::default(),
             link: LinkSettings::default(),
             sealing: SealingSettings::default(),
+            preview: PreviewSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
@@ -142,6 +147,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
+        self.preview.check()?;
         let front = &self.front;
         if front.tls_certificate.is_some() != front.tls_key.is_some() {
             return Err("front.tls_certificate and front.tls_key belong together: set both or none".into());
@@ -196,5 +202,6 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+mod preview;
 #[cfg(test)]
 mod tests;

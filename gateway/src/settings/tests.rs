@@ -38,7 +38,7 @@ fn the_reference_states_the_defaults_and_every_key() {
             value => assert_eq!(stated.get(section), Some(value), "{section}"),
         }
     }
-    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key"] {
+    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key", "host"] {
         assert!(REFERENCE.contains(&format!("# {key} = ")), "{key} is not in the reference");
     }
 }
@@ -71,4 +71,17 @@ fn half_settings_are_refused() {
     let tls = "tls_certificate = \"/c\"\ntls_key = \"/k\"\n";
     assert!(refusal(&format!("[front]\npublic_url = \"http://localhost\"\n{tls}")).contains("plain http"));
     assert!(refusal("[metrics]\nlisten = \"0.0.0.0:1\"\n").contains("loopback"));
+}
+
+#[test]
+fn hosts_of_previews_are_checked() {
+    assert!(refusal("[preview]\nhost = \"preview.example\"\n").contains("preview.host"));
+    assert!(refusal("[preview]\nin_flight = 0\n").contains("preview.in_flight"));
+    let settings = load("[preview]\nhost = \"{preview}--{workspace}.preview.example\"\n").unwrap();
+    assert!(settings.preview.template(false).is_some());
+    assert!(
+        Settings::default().preview.template(false).is_none(),
+        "a public console has no previews by itself"
+    );
+    assert!(Settings::default().preview.template(true).is_some());
 }

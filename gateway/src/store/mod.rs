@@ -13,6 +13,7 @@
 //! | `sessions`, `desired` | sessions |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
+//! | `previews`, `grants` | previews, preview_codes, preview_grants |
 //! | `events` | events, event_streams |
 //! | `leases` | leases |
 //! | `audit` | audit |
@@ -21,10 +22,12 @@ mod audit;
 mod change_seq;
 mod desired;
 mod events;
+mod grants;
 mod installation;
 mod instances;
 mod leases;
 mod migrations;
+mod previews;
 mod records;
 mod rights;
 mod sessions;
@@ -45,7 +48,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use audit::{AuditEntry, AuditNote};
 pub use events::EventOutcome;
+pub use grants::{Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
+pub use previews::{Preview, Visibility};
 pub use records::{
     Authority, BrowserSession, CurrentUser, Installation, Instance, Session, SessionChange, Workspace,
     WorkspaceView,
@@ -92,6 +97,12 @@ pub enum StoreError {
     /// The session has as many shares as a session may have.
     #[error("the session is shared {0} times, and that is as many as it may be: end one first")]
     TooManyShares(u64),
+    /// The port is published already.
+    #[error("port {0} has a preview already")]
+    PreviewExists(u16),
+    /// The workspace has as many previews as a workspace may have.
+    #[error("the workspace has {0} previews, and that is as many as it may have: delete one first")]
+    TooManyPreviews(u64),
     /// A number does not fit.
     #[error("{0} is too large to store")]
     TooLarge(u64),

@@ -138,9 +138,15 @@ impl Store {
     /// [`StoreError`].
     pub async fn forget_expired(&self) -> Result<(), StoreError> {
         self.transaction(|tx: &Tx<'_>| {
-            for table in
-                ["browser_sessions", "sign_in_codes", "terminal_tickets", "enrollment_tokens", "shares"]
-            {
+            for table in [
+                "browser_sessions",
+                "sign_in_codes",
+                "terminal_tickets",
+                "enrollment_tokens",
+                "shares",
+                "preview_codes",
+                "preview_grants",
+            ] {
                 tx.execute(&format!("DELETE FROM {table} WHERE expires_at_ms <= $1"), [now_ms()])?;
             }
             Ok(())

@@ -1,0 +1,148 @@
+//! Bodies on their way: nothing is held back, and each piece that moves is a sign of life.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::hold::Hold;
+use super::pool::{Place, Pool, Sender};
+
+/// A request's body, which tells when a piece of it was taken.
+pub struct Request {
+    body: Body,
+    moved: watch::Sender<()>,
+    bytes: Counter,
+}
+
+/// Tells how a request's body moves.
+pub struct Moves(watch::Receiver<()>);
+
+impl Request {
+    /// Watches a body.
+    pub fn watched(body: Body, bytes: Counter) -> (Self, Moves) {
+        let (moved, moves) = watch::channel(());
+        (Self { body, moved, bytes }, Moves(moves))
+    }
+}
+
+impl Moves {
+    /// Waits until nothing has moved for so long.
+    pub async fn stopped(mut self, limit: Duration) {
+        loop {
+            match timeout(limit, self.0.changed()).await {
+                Ok(Ok(())) => {}
+                // All of it was taken; what is left is the answer.
+                Ok(Err(_)) => return tokio::time::sleep(limit).await,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl hyper::body::Body for Request {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.moved.send_replace(());
+        if let Some(Ok(frame)) = &frame {
+            self.bytes.inc_by(length(frame));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer broke off: the right to see it has ended, or the gateway stops.
+#[derive(Debug, thiserror::Error)]
+#[error("the exchange was ended")]
+struct Ended;
+
+/// An answer's body. When it has ended, its stream is free for the next request.
+pub struct Answer {
+    body: Incoming,
+    stream: Option<(Arc<Pool>, Place, Sender)>,
+    bytes: Counter,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    _hold: Hold,
+}
+
+impl Answer {
+    /// A body that goes on for as long as `hold` may, and gives its stream back after that.
+    pub fn new(
+        body: Incoming,
+        stream: Option<(Arc<Pool>, Place, Sender)>,
+        bytes: Counter,
+        hold: Hold,
+    ) -> Self {
+        let cancelled = Box::pin((*hold.cancel).clone().cancelled_owned());
+        let mut answer = Self { body, stream, bytes, cancelled, _hold: hold };
+        if answer.body.is_end_stream() {
+            answer.ended();
+        }
+        answer
+    }
+
+    fn ended(&mut self) {
+        if let Some((pool, place, sender)) = self.stream.take() {
+            pool.give(&place, sender);
+        }
+    }
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.cancelled.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err(axum::Error::new(Ended))));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                self.bytes.inc_by(length(frame));
+                if self.body.is_end_stream() {
+                    self.ended();
+                }
+            }
+            None => self.ended(),
+            Some(Err(_)) => {}
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}

@@ -1,0 +1,74 @@
+//! Who may see which preview, and what a request to a preview's host becomes: an answer of its dev server, passed on
+//! by [`crate::preview`], a way to be let in, or a refusal.
+//!
+//! A private preview lets a browser in that is signed in at the console. It asks on the preview's own host for a page,
+//! gets a **nonce** cookie there and is sent to the console, which sends it back with a **code**: single use, for half
+//! a minute, and only for the exact preview and the browser with the nonce. It is exchanged at once for a cookie of
+//! the preview's host. The console's own cookie is never sent there, and no page on it can get the code.
+//!
+//! | file | what |
+//! |---|---|
+//! | `serve` | one request to a preview's host |
+//! | `side` | from which page it comes |
+//! | `enter` | nonce, code, cookie |
+//! | `cors` | calls between previews of one workspace |
+//! | `viewers`, `warden` | who is there, and how they are ended |
+
+mod cors;
+mod enter;
+mod serve;
+mod side;
+mod viewers;
+mod warden;
+
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Origin;
+use crate::preview::{Limits, Meters, Names, Proxy};
+use crate::settings::PreviewSettings;
+use viewers::Viewers;
+
+pub use enter::{OPEN_PATH, open};
+pub use serve::{bytes, route};
+pub use side::{is_foreign, is_navigation};
+pub use warden::watch_over;
+
+/// The previews of a running gateway.
+pub struct Previews {
+    /// Their hosts; without them there are no previews.
+    pub names: Option<Names>,
+    /// The lowest port that may be published.
+    pub lowest_port: u16,
+    proxy: Proxy,
+    viewers: Viewers,
+}
+
+impl Previews {
+    /// Previews as the settings want them; WebSockets are among `tasks`.
+    #[must_use]
+    pub fn new(settings: &PreviewSettings, console: &Origin, meters: Meters, tasks: TaskTracker) -> Self {
+        let template = settings.template(console.is_loopback());
+        if let Some(template) = &template
+            && template.shares_site_with(console.host())
+        {
+            tracing::warn!(
+                host = settings.host.as_deref().unwrap_or_default(),
+                console = console.as_str(),
+                "previews seem to belong to the console's site, where they can set cookies for it: choose \
+                 another domain in preview.host"
+            );
+        }
+        let limits = Limits {
+            silence: Duration::from_secs(settings.answer_secs),
+            in_flight: usize::from(settings.in_flight),
+        };
+        Self {
+            names: template.map(|template| Names::new(template, console)),
+            lowest_port: settings.lowest_port,
+            proxy: Proxy::new(limits, meters, tasks),
+            viewers: Viewers::default(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One request to a preview's host, or through the API's own route.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::response::Response;
+use berth_protocol::ids::RequestId;
+use http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Uri};
+use tracing::Instrument;
+
+use super::side::{Side, is_navigation};
+use super::{cors, enter};
+use crate::app::{App, SharedApp};
+use crate::auth::CookieOf;
+use crate::front::Peer;
+use crate::preview::{Asked, Named, Names, Passage, Target, Trouble, check};
+use crate::store::{BrowserSession, Grant, Preview, Viewer, Visibility};
+
+/// Answers a request to a preview's host.
+///
+/// # Errors
+/// With the request itself, when it is to another host.
+pub async fn route(app: &SharedApp, request: Request) -> Result<Response, Request> {
+    let named = app.previews.names.as_ref().and_then(|names| {
+        let mut hosts = request.headers().get_all(HOST).iter();
+        let host = hosts.next().filter(|_| hosts.next().is_none())?.to_str().ok()?;
+        Some((names, names.of_authority(host)?))
+    });
+    let Some((names, named)) = named else { return Err(request) };
+    let request_id = RequestId::random();
+    // The path alone, as everywhere.
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("preview", %request_id, preview = %named.preview, %method, path);
+    let work = async {
+        let asked_with = request.headers().clone();
+        let response = match serve(app, names, &named, request, &request_id).await {
+            Ok(response) => response,
+            Err(trouble) => {
+                app.previews.proxy.failed(trouble);
+                let mut response = trouble.answer(&asked_with, request_id);
+                // A page of another preview may read why.
+                if let Side::Sibling(origin) = Side::of(names, &named, &method, &asked_with, Asked::Answer) {
+                    cors::allow(response.headers_mut(), &origin);
+                }
+                response
+            }
+        };
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    };
+    Ok(work.instrument(span).await)
+}
+
+async fn serve(
+    app: &SharedApp,
+    names: &Names,
+    named: &Named,
+    request: Request,
+    request_id: &RequestId,
+) -> Result<Response, Trouble> {
+    let (parts, body) = request.into_parts();
+    let authority = names.authority(named);
+    let asked = check(&parts, &authority).map_err(Trouble::Unsound)?;
+    let token = CookieOf::Preview.read(&parts.headers, &app.origin);
+    let (preview, grant) = access(app, named, token.as_deref()).await?;
+    if parts.uri.path() == enter::ENTER_PATH {
+        return enter::enter(app, names, named, &parts.headers, &parts.uri).await;
+    }
+    let side = Side::of(names, named, &parts.method, &parts.headers, asked);
+    if let Side::Sibling(origin) = &side
+        && cors::is_preflight(&parts.method, &parts.headers)
+    {
+        return Ok(cors::agree(&parts.headers, origin));
+    }
+    let grant = grant.filter(|_| side.may_use_cookie());
+    if preview.visibility == Visibility::Private && grant.is_none() {
+        let navigates = asked == Asked::Answer && is_navigation(&parts.method, &parts.headers);
+        return if navigates {
+            Ok(enter::begin(app, named, &parts.headers, &parts.uri))
+        } else {
+            Err(Trouble::Private)
+        };
+    }
+    // A right that is not needed ends nothing when it ends.
+    let viewer = match (preview.visibility, grant) {
+        (Visibility::Private, Some(grant)) => Viewer::Granted(grant),
+        _ => Viewer::Anybody,
+    };
+    let request = Request::from_parts(parts, body);
+    let passing = Passing { app, names, preview: &preview, named, request_id };
+    let mut response = passing.pass(asked, request, viewer).await?;
+    if let Side::Sibling(origin) = &side {
+        cors::allow(response.headers_mut(), origin);
+    }
+    Ok(response)
+}
+
+/// The preview that a host names, and the right that a token gives. What is not of the workspace is not there.
+async fn access(app: &App, named: &Named, token: Option<&str>) -> Result<(Preview, Option<Grant>), Trouble> {
+    let found = app.store.preview_access(named.preview.clone(), token).await.map_err(|error| {
+        tracing::error!(error = %berth_daemon::exit::chain(&error), "store failed");
+        Trouble::Internal
+    })?;
+    found.filter(|(preview, _)| preview.workspace == named.workspace).ok_or(Trouble::Unknown)
+}
+
+struct Passing<'a> {
+    app: &'a SharedApp,
+    names: &'a Names,
+    preview: &'a Preview,
+    named: &'a Named,
+    request_id: &'a RequestId,
+}
+
+impl Passing<'_> {
+    async fn pass(&self, asked: Asked, request: Request, viewer: Viewer) -> Result<Response, Trouble> {
+        let Self { app, names, preview, named, request_id } = *self;
+        let cancel = app.previews.viewers.enter((preview.id.clone(), viewer), &app.stopping);
+        let hold = app.previews.proxy.enter(&preview.id, cancel)?;
+        let handle = app.boxes.of(&preview.workspace).ok_or(Trouble::Offline)?;
+        let (authority, origin) = (names.authority(named), names.origin(named));
+        let passage = Passage {
+            mode: preview.mode,
+            port: preview.port,
+            authority: &authority,
+            origin: &origin,
+            scheme: names.scheme(),
+            peer: peer(&request),
+        };
+        let target = Target { handle, passage, request_id };
+        app.previews.proxy.pass(&target, asked, request, hold).await
+    }
+}
+
+/// Answers a program that is signed in at the console with what a preview says at `path`, from the console's own
+/// origin: nothing of the answer may act there.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn bytes(
+    app: &SharedApp,
+    preview: &Preview,
+    browser: BrowserSession,
+    mut request: Request,
+    prefix: &str,
+    request_id: &RequestId,
+) -> Result<Response, Trouble> {
+    let names = app.previews.names.as_ref().ok_or(Trouble::Unknown)?;
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = path.strip_prefix(prefix).filter(|path| path.starts_with('/')).unwrap_or("/").to_owned();
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| Trouble::Unsound("the path is not one"))?;
+    // It says who calls the gateway, if anything.
+    request.headers_mut().remove(AUTHORIZATION);
+    let named = Named { preview: preview.id.clone(), workspace: preview.workspace.clone() };
+    let passing = Passing { app, names, preview, named: &named, request_id };
+    let mut response = passing.pass(Asked::Answer, request, Viewer::SignedIn(browser)).await?;
+    let headers = response.headers_mut();
+    headers.remove(SET_COOKIE);
+    headers.remove("clear-site-data");
+    headers.remove("service-worker-allowed");
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let here = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| {
+        let same_host = to.starts_with('/') && !to.starts_with("//");
+        HeaderValue::try_from(format!("{prefix}{to}")).ok().filter(|_| same_host)
+    });
+    if let Some(here) = here {
+        headers.insert(LOCATION, here);
+    }
+    Ok(response)
+}
+
+fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.0)
+}

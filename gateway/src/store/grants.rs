@@ -1,0 +1,172 @@
+//! Who was let in to which preview: single-use codes, and what they were exchanged for.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use berth_protocol::ids::PreviewId;
+use rusqlite::params;
+
+use super::previews::find;
+use super::transaction::Tx;
+use super::{BrowserSession, Preview, Store, StoreError, Visibility, deadline_ms, hash, now_ms};
+
+/// A browser's right to see a preview, by the hash of its cookie.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Grant(String);
+
+/// By which right somebody sees a preview.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Viewer {
+    /// As everybody may, since it is public.
+    Anybody,
+    /// As a browser that was let in on the preview's host.
+    Granted(Grant),
+    /// As a browser that is signed in at the console.
+    SignedIn(BrowserSession),
+}
+
+/// A right to a preview that is used at this moment.
+pub type Seen = (PreviewId, Viewer);
+
+impl Store {
+    /// Remembers a code that lets a browser in to a preview, once: the one that has `nonce` from its host.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_preview_code(
+        &self,
+        code: &str,
+        preview: PreviewId,
+        nonce_hash: String,
+        browser: BrowserSession,
+        lifetime: Duration,
+    ) -> Result<(), StoreError> {
+        let code_hash = hash(code);
+        self.transaction(move |tx| {
+            tx.execute(
+                "INSERT INTO preview_codes (code_hash, preview_id, nonce_hash, browser_session, expires_at_ms)
+                 VALUES ($1, $2, $3, $4, $5)",
+                params![code_hash, preview.as_str(), nonce_hash, browser.0, deadline_ms(lifetime)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a code and lets in the browser that will hold `token`. `false`: the code is unknown, used, late, for
+    /// another preview or another browser; in each case it is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn enter_preview(
+        &self,
+        code: &str,
+        preview: PreviewId,
+        nonce: &str,
+        token: &str,
+    ) -> Result<bool, StoreError> {
+        let (code_hash, nonce_hash, token_hash) = (hash(code), Self::nonce_hash(nonce), hash(token));
+        self.transaction(move |tx| {
+            let taken = tx.optional(
+                "DELETE FROM preview_codes WHERE code_hash = $1
+                 RETURNING preview_id, nonce_hash, browser_session, expires_at_ms",
+                [code_hash],
+                |row| {
+                    let fits = row.get::<_, String>("preview_id")? == preview.as_str()
+                        && row.get::<_, String>("nonce_hash")? == nonce_hash
+                        && row.get::<_, i64>("expires_at_ms")? > now_ms();
+                    Ok(fits.then_some(row.get::<_, String>("browser_session")?))
+                },
+            )?;
+            let Some(browser) = taken.flatten() else { return Ok(false) };
+            let entered = tx.execute(
+                "INSERT INTO preview_grants (token_hash, preview_id, browser_session, expires_at_ms)
+                 SELECT $1, $2, token_hash, expires_at_ms FROM browser_sessions
+                 WHERE token_hash = $3 AND expires_at_ms > $4",
+                params![token_hash, preview.as_str(), browser, now_ms()],
+            )?;
+            Ok(entered > 0)
+        })
+        .await
+    }
+
+    /// What may be told of a nonce.
+    #[must_use]
+    pub fn nonce_hash(nonce: &str) -> String {
+        hash(nonce)
+    }
+
+    /// A preview, and the right to it of the browser that holds `token`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn preview_access(
+        &self,
+        id: PreviewId,
+        token: Option<&str>,
+    ) -> Result<Option<(Preview, Option<Grant>)>, StoreError> {
+        let grant = token.map(|token| Grant(hash(token)));
+        self.transaction(move |tx| {
+            let Some(preview) = find(tx, &id)? else { return Ok(None) };
+            let granted = match grant {
+                Some(grant) if is_granted(tx, &id, &grant)? => Some(grant),
+                _ => None,
+            };
+            Ok(Some((preview, granted)))
+        })
+        .await
+    }
+
+    /// Which of the rights that are used have ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ended_views(&self, seen: HashSet<Seen>) -> Result<HashSet<Seen>, StoreError> {
+        self.transaction(move |tx| {
+            let mut ended = HashSet::new();
+            for one in seen {
+                let holds = match &one.1 {
+                    Viewer::Anybody => {
+                        find(tx, &one.0)?.is_some_and(|preview| preview.visibility == Visibility::Public)
+                    }
+                    Viewer::Granted(grant) => is_granted(tx, &one.0, grant)?,
+                    Viewer::SignedIn(browser) => is_owners(tx, &one.0, browser)?,
+                };
+                if !holds {
+                    ended.insert(one);
+                }
+            }
+            Ok(ended)
+        })
+        .await
+    }
+}
+
+/// Whether a right holds: the browser is signed in, and its user may use the workspace.
+fn is_granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<bool, StoreError> {
+    let found = tx.optional(
+        "SELECT 1 FROM preview_grants
+         JOIN previews ON previews.id = preview_grants.preview_id
+         JOIN workspaces ON workspaces.id = previews.workspace_id
+         JOIN browser_sessions ON browser_sessions.token_hash = preview_grants.browser_session
+         WHERE preview_grants.token_hash = $1 AND preview_grants.preview_id = $2
+             AND browser_sessions.user_id = workspaces.owner_user_id
+             AND browser_sessions.expires_at_ms > $3 AND preview_grants.expires_at_ms > $3",
+        params![grant.0, preview.as_str(), now_ms()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Whether a preview is of a workspace that the user of a signed-in browser may use.
+fn is_owners(tx: &Tx<'_>, preview: &PreviewId, browser: &BrowserSession) -> Result<bool, StoreError> {
+    let found = tx.optional(
+        "SELECT 1 FROM previews
+         JOIN workspaces ON workspaces.id = previews.workspace_id
+         JOIN browser_sessions ON browser_sessions.user_id = workspaces.owner_user_id
+         WHERE previews.id = $1 AND browser_sessions.token_hash = $2 AND browser_sessions.expires_at_ms > $3",
+        params![preview.as_str(), browser.0, now_ms()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
