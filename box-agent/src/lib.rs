@@ -23,6 +23,7 @@
 //! | [`sessions`] | desired against observed |
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
+//! | [`listeners`] | what listens on the box, for previews |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
 //! | [`supervise`] | keeps a program running |
@@ -46,6 +47,7 @@ pub mod host;
 pub mod identity;
 pub mod layout;
 pub mod link;
+pub mod listeners;
 pub mod metrics;
 pub mod sessions;
 pub mod settings;

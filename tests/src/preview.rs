@@ -1,6 +1,9 @@
 //! A preview as a browser uses it: at its own origin, with its own cookie.
 
+use futures_util::{Stream, StreamExt};
 use http::Method;
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
 use reqwest::header::{ACCEPT, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
@@ -20,6 +23,12 @@ pub struct Preview {
 
 /// What somebody who asks for a page accepts.
 pub const PAGE: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+/// A body that comes in pieces, without a length of its own.
+pub fn in_pieces(pieces: impl Stream<Item = Vec<u8>> + Send + Sync + 'static) -> reqwest::Body {
+    let frames = pieces.map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from(piece))));
+    reqwest::Body::wrap(StreamBody::new(frames))
+}
 
 /// Name and value of a cookie that an answer sets.
 ///

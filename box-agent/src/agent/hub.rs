@@ -7,6 +7,7 @@ use std::time::Instant;
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::event::StartPhase;
 use berth_protocol::observed::ObservedState;
+use berth_protocol::ports::ObservedPorts;
 use tokio::sync::watch;
 
 use super::notify;
@@ -36,6 +37,7 @@ pub(super) struct Hub {
     pub(super) store: watch::Sender<Option<Store>>,
     pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
     pub(super) observed: watch::Sender<Option<ObservedState>>,
+    pub(super) listeners: watch::Sender<Option<ObservedPorts>>,
     pub(super) outbox: watch::Sender<u64>,
     pub(super) link: watch::Sender<LinkState>,
     pub(super) retired: watch::Sender<bool>,
@@ -56,6 +58,7 @@ impl Hub {
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
             observed: watch::Sender::new(None),
+            listeners: watch::Sender::new(None),
             outbox: watch::Sender::new(0),
             link: watch::Sender::new(LinkState::Connecting),
             retired: watch::Sender::new(false),

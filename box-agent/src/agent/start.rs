@@ -24,6 +24,7 @@ use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
+use crate::listeners::worker::Lookout;
 use crate::sessions::worker::Worker;
 use crate::settings::{Settings, VolumeSource};
 use crate::store::Store;
@@ -118,6 +119,12 @@ pub(super) async fn start(
         .await
         .map_err(Fatal::with(Exit::State))?;
 
+    let lookout = Lookout {
+        uid: this.account.uid,
+        own_ports: vec![addresses.door.port(), addresses.metrics.port()],
+        found: hub.listeners.clone(),
+    };
+    parts.spawn(lookout.run(stop.clone()));
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
@@ -199,6 +206,7 @@ fn start_link(
         store: hub.store.subscribe(),
         desired: hub.desired.clone(),
         observed: hub.observed.subscribe(),
+        listeners: hub.listeners.subscribe(),
         outbox: hub.outbox.subscribe(),
         dial_back,
         state: hub.link.clone(),

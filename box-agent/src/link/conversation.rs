@@ -159,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let mut n = 0;
         let mut last_heard = Instant::now();
         link.observed.mark_changed();
+        link.listeners.mark_changed();
         link.outbox.mark_changed();
         link.store.mark_changed();
         loop {
@@ -176,11 +177,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     n += 1;
                     self.wire.send(&FromAgent::Heartbeat { n }).await?;
                 }
-                // Cancel-safe, all four: watch channels.
+                // Cancel-safe, all five: watch channels.
                 Ok(()) = link.observed.changed() => {
                     let observed = link.observed.borrow_and_update().clone();
                     if let Some(observed) = observed {
                         self.wire.send(&FromAgent::Observed(observed)).await?;
+                    }
+                }
+                Ok(()) = link.listeners.changed() => {
+                    let listeners = link.listeners.borrow_and_update().clone();
+                    if let Some(listeners) = listeners {
+                        self.wire.send(&FromAgent::Ports(listeners)).await?;
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,

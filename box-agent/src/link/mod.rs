@@ -26,6 +26,7 @@ use std::net::IpAddr;
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::link::DoorAddresses;
 use berth_protocol::observed::ObservedState;
+use berth_protocol::ports::ObservedPorts;
 use tokio::sync::watch;
 
 use crate::door::dial_back::DialBackRequests;
@@ -73,6 +74,8 @@ pub struct Link {
     pub desired: watch::Sender<Option<DesiredSnapshot>>,
     /// What runs, once it is known.
     pub observed: watch::Receiver<Option<ObservedState>>,
+    /// What listens, once it was looked for.
+    pub listeners: watch::Receiver<Option<ObservedPorts>>,
     /// Changes whenever there is a new event.
     pub outbox: watch::Receiver<u64>,
     /// Where requests to dial the gateway go.

@@ -9,6 +9,7 @@ use crate::desired::{DesiredDelta, DesiredSnapshot, DesiredVersion};
 use crate::event::{Dropped, Event};
 use crate::ids::{StoreIncarnation, StreamId};
 use crate::observed::ObservedState;
+use crate::ports::ObservedPorts;
 
 /// Path of the WebSocket on the link listener.
 pub const LINK_PATH: &str = "/v1/link";
@@ -117,6 +118,8 @@ pub enum FromAgent {
     },
     /// What the box has now.
     Observed(ObservedState),
+    /// What listens on the box, for previews.
+    Ports(ObservedPorts),
     /// Something happened.
     Event(Event),
     /// Events that will never come.

@@ -39,6 +39,7 @@ fn messages_survive<T: Serialize + DeserializeOwned + PartialEq + Debug>(fixture
 #[test]
 fn link_messages_are_read() {
     messages_survive(include_str!("../data/v1/from_agent.json"), &FromAgent::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_ports.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_gateway.json"), &FromGateway::Unknown);
     let dial_back = include_str!("../data/v1/from_gateway_dial_back.json");
     messages_survive(dial_back, &FromGateway::Unknown);

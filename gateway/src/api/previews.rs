@@ -4,7 +4,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
-use berth_protocol::ids::{PreviewId, RequestId};
+use berth_protocol::ids::{PreviewId, RequestId, WorkspaceId};
 use http::StatusCode;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use super::ApiError;
 use super::policy::{InPreview, InWorkspace};
 use super::routes::PREFIX;
 use super::views::Error;
-use super::views::preview::{NewPreview, Preview, PreviewPatch, Visibility, WorkspacePreviews};
+use super::views::preview::{NewPreview, Port, Preview, PreviewPatch, Visibility, WorkspacePreviews};
 use crate::app::{App, SharedApp};
 use crate::changes::Change;
 use crate::preview::Named;
@@ -182,11 +182,14 @@ impl WorkspacePreviews {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn of(app: &App, workspace: berth_protocol::ids::WorkspaceId) -> Result<Self, ApiError> {
+    pub async fn of(app: &App, workspace: WorkspaceId) -> Result<Self, ApiError> {
         let previews = app.store.previews_of(workspace.clone()).await?;
+        let mut ports = app.store.ports_of(workspace.clone()).await?;
+        ports.retain(|port| port.port >= app.previews.lowest_port);
         Ok(Self {
             workspace_id: workspace.into(),
             previews: previews.into_iter().map(|preview| Preview::new(app, preview)).collect(),
+            ports: ports.into_iter().map(Port::from).collect(),
         })
     }
 }

@@ -30,7 +30,7 @@ use tracing::Instrument;
 use super::listener::{Answer, refusal};
 use crate::app::SharedApp;
 use crate::changes::Change;
-use crate::store::{EventOutcome, HelloOutcome, ObservedOutcome, StoreError};
+use crate::store::{EventOutcome, HelloOutcome, ObservedOutcome, PortsOutcome, StoreError};
 
 /// How often a box says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -266,6 +266,17 @@ impl Link {
                         self.send_delta().await
                     }
                     ObservedOutcome::StaleLink => Err(LinkError::Superseded),
+                }
+            }
+            FromAgent::Ports(ports) => {
+                let instance = self.instance.clone();
+                match self.app.store.put_ports(instance, self.epoch, ports).await? {
+                    PortsOutcome::Changed => {
+                        self.app.changes.publish(Change::Previews(self.workspace.clone()));
+                        Ok(())
+                    }
+                    PortsOutcome::Same => Ok(()),
+                    PortsOutcome::StaleLink => Err(LinkError::Superseded),
                 }
             }
             FromAgent::Event(event) => self.store_event(event).await,

@@ -9,7 +9,7 @@
 //! | `installation` | installation, certificate_authorities, gateways |
 //! | `users` | users, sign_in_codes, browser_sessions |
 //! | `workspaces` | workspaces, workspace_volumes |
-//! | `instances` | workspace_instances, enrollment_tokens, links |
+//! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `desired` | sessions |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
@@ -27,6 +27,7 @@ mod installation;
 mod instances;
 mod leases;
 mod migrations;
+mod ports;
 mod previews;
 mod records;
 mod rights;
@@ -50,6 +51,7 @@ pub use audit::{AuditEntry, AuditNote};
 pub use events::EventOutcome;
 pub use grants::{Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
+pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
 pub use records::{
     Authority, BrowserSession, CurrentUser, Installation, Instance, Session, SessionChange, Workspace,

@@ -1,5 +1,6 @@
 //! Previews, and what listens on a box.
 
+use berth_protocol::ports::ObservedPort;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -55,6 +56,19 @@ pub struct WorkspacePreviews {
     pub workspace_id: String,
     /// Its previews, by port.
     pub previews: Vec<Preview>,
+    /// What listens on its box, by port, as the box last reported it.
+    pub ports: Vec<Port>,
+}
+
+/// A port of a box on which a program listens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Port {
+    /// The port.
+    pub port: u16,
+    /// The program's name, in its own words.
+    pub process: Option<String>,
+    /// What kind of server it seems to be, such as `vite`.
+    pub kind: Option<String>,
 }
 
 /// A preview to make.
@@ -94,6 +108,12 @@ impl Preview {
             mode: preview.mode.into(),
             created_at_ms: preview.created_at_ms,
         }
+    }
+}
+
+impl From<ObservedPort> for Port {
+    fn from(port: ObservedPort) -> Self {
+        Self { port: port.port, process: port.process, kind: port.kind }
     }
 }
 

@@ -4,12 +4,13 @@ import {
   decodeCreatedShare,
   decodeMe,
   decodeOpenedShare,
+  decodePreview,
   decodeSession,
   decodeShares,
   decodeTicket,
 } from './decode';
 import { errorFromResponse, toApiError } from './errors';
-import type { CreatedShare, Me, OpenedShare, Session, Share, Ticket, TicketWish } from './types';
+import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, TicketWish } from './types';
 
 const TIMEOUT_MS = 15_000;
 
@@ -106,6 +107,25 @@ export async function endShare(sessionId: string, id: string): Promise<void> {
 /** Exchanges the code in a share's link for a cookie. It works once. */
 export async function openShare(code: string): Promise<OpenedShare> {
   return decoded(decodeOpenedShare, await request('POST', '/api/v1/shares/open', { code }));
+}
+
+const previewsPath = (workspaceId: string) =>
+  `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/previews`;
+const previewPath = (preview: Preview) =>
+  `${previewsPath(preview.workspace_id)}/${encodeURIComponent(preview.id)}`;
+
+export async function createPreview(workspaceId: string, port: number): Promise<Preview> {
+  return decoded(decodePreview, await request('POST', previewsPath(workspaceId), { port }));
+}
+
+/** Public only after somebody was asked: see `PublicDialog`. */
+export async function showPreviewTo(preview: Preview, visibility: 'private' | 'public'): Promise<void> {
+  const body = { visibility, confirm_public: visibility === 'public' };
+  await request('PATCH', previewPath(preview), body);
+}
+
+export async function deletePreview(preview: Preview): Promise<void> {
+  await request('DELETE', previewPath(preview));
 }
 
 /** Where a session's terminal is connected to, with the page's own scheme and host. */

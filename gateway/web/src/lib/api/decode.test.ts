@@ -46,6 +46,7 @@ describe('decoding', () => {
         type: 'snapshot',
         workspaces: [WORKSPACE],
         sessions: [SESSION],
+        previews: [],
       },
     );
     expect(decodeEvent('session', JSON.stringify(SESSION))).toEqual({ type: 'session', session: SESSION });
@@ -54,6 +55,22 @@ describe('decoding', () => {
       type: 'session_deleted',
       id: 'ses-1',
     });
+    const previews = {
+      workspace_id: 'ws-1',
+      previews: [
+        {
+          id: 'pre-1',
+          workspace_id: 'ws-1',
+          port: 3000,
+          visibility: 'private',
+          mode: 'standard',
+          url: null,
+          created_at_ms: 1,
+        },
+      ],
+      ports: [{ port: 3000, process: 'node', kind: null }],
+    };
+    expect(decodeEvent('previews', JSON.stringify(previews))).toEqual({ type: 'previews', previews });
     expect(decodeEvent('weather', 'not even JSON')).toBeNull();
   });
 });

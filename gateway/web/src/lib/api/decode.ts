@@ -7,12 +7,15 @@ import type {
   LiveEvent,
   Me,
   OpenedShare,
+  Port,
+  Preview,
   Session,
   Share,
   Telemetry,
   Ticket,
   Uploaded,
   Workspace,
+  WorkspacePreviews,
 } from './types';
 
 export class DecodeError extends Error {
@@ -146,9 +149,36 @@ export function decodeUploaded(value: unknown): Uploaded {
   return { path: text(from, 'path'), name: text(from, 'name'), bytes: count(from, 'bytes') };
 }
 
+export function decodePreview(value: unknown): Preview {
+  const from = fields(value, 'preview');
+  return {
+    id: text(from, 'id'),
+    workspace_id: text(from, 'workspace_id'),
+    port: count(from, 'port'),
+    visibility: text(from, 'visibility'),
+    mode: text(from, 'mode'),
+    url: textOrNull(from, 'url'),
+    created_at_ms: count(from, 'created_at_ms'),
+  };
+}
+
+function port(value: unknown): Port {
+  const from = fields(value, 'port');
+  return { port: count(from, 'port'), process: textOrNull(from, 'process'), kind: textOrNull(from, 'kind') };
+}
+
+function previews(value: unknown): WorkspacePreviews {
+  const from = fields(value, 'previews');
+  return {
+    workspace_id: text(from, 'workspace_id'),
+    previews: list(from, 'previews', decodePreview),
+    ports: list(from, 'ports', port),
+  };
+}
+
 /** Decodes one event of the stream; null for a kind this UI does not know. */
 export function decodeEvent(name: string, data: string): LiveEvent | null {
-  if (!['snapshot', 'workspace', 'session', 'session_deleted'].includes(name)) return null;
+  if (!['snapshot', 'workspace', 'session', 'session_deleted', 'previews'].includes(name)) return null;
 
   const value: unknown = JSON.parse(data);
   switch (name) {
@@ -158,12 +188,16 @@ export function decodeEvent(name: string, data: string): LiveEvent | null {
         type: 'snapshot',
         workspaces: list(from, 'workspaces', decodeWorkspace),
         sessions: list(from, 'sessions', decodeSession),
+        // An older gateway has none.
+        previews: from['previews'] === undefined ? [] : list(from, 'previews', previews),
       };
     }
     case 'workspace':
       return { type: 'workspace', workspace: decodeWorkspace(value) };
     case 'session':
       return { type: 'session', session: decodeSession(value) };
+    case 'previews':
+      return { type: 'previews', previews: previews(value) };
     default:
       return { type: 'session_deleted', id: text(fields(value, 'session_deleted'), 'id') };
   }

@@ -87,9 +87,39 @@ export interface Uploaded {
   bytes: number;
 }
 
+/** A loopback port of a box, with an origin of its own. */
+export interface Preview {
+  id: string;
+  workspace_id: string;
+  port: number;
+  /** `private` or `public`. */
+  visibility: string;
+  /** `standard`, `localhost` or `transparent`. */
+  mode: string;
+  /** Null when the gateway has no hosts for previews any more. */
+  url: string | null;
+  created_at_ms: number;
+}
+
+/** A port on which a program of the box listens. */
+export interface Port {
+  port: number;
+  process: string | null;
+  /** What kind of server it seems to be. */
+  kind: string | null;
+}
+
+/** The previews of a workspace, and what listens on its box. */
+export interface WorkspacePreviews {
+  workspace_id: string;
+  previews: Preview[];
+  ports: Port[];
+}
+
 /** One change of the live picture, as the event stream or an answered request tells it. */
 export type LiveEvent =
-  | { type: 'snapshot'; workspaces: Workspace[]; sessions: Session[] }
+  | { type: 'snapshot'; workspaces: Workspace[]; sessions: Session[]; previews: WorkspacePreviews[] }
   | { type: 'workspace'; workspace: Workspace }
   | { type: 'session'; session: Session }
-  | { type: 'session_deleted'; id: string };
+  | { type: 'session_deleted'; id: string }
+  | { type: 'previews'; previews: WorkspacePreviews };

@@ -2,7 +2,7 @@
 // answers to the page's own requests, so that what one has just done is seen at once.
 
 import { EventStream, type StreamState } from '../api/events';
-import type { LiveEvent, Session, Workspace } from '../api/types';
+import type { LiveEvent, Session, Workspace, WorkspacePreviews } from '../api/types';
 import { onWake } from '../wake';
 import { auth } from './auth.svelte';
 import { EMPTY, type Picture, apply, sessionsOf, workspacesInOrder } from './reducer';
@@ -33,6 +33,10 @@ class Live {
 
   sessionsOf(workspaceId: string): Session[] {
     return sessionsOf(this.#picture, workspaceId);
+  }
+
+  previewsOf(workspaceId: string): WorkspacePreviews | undefined {
+    return this.#picture.previews.get(workspaceId);
   }
 
   apply(event: LiveEvent): void {

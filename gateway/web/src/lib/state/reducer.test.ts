@@ -26,6 +26,7 @@ const held = apply(EMPTY, {
   type: 'snapshot',
   workspaces: [workspace('ws-1', 10)],
   sessions: [session('ses-1', 10, { name: 'kept' })],
+  previews: [],
 });
 
 describe('apply', () => {
@@ -45,11 +46,28 @@ describe('apply', () => {
     expect(moved.workspaces.get('ws-1')?.box.state).toBe('offline');
   });
 
+  it('replaces the previews of one workspace as they are told', () => {
+    const previews = (workspace_id: string, port: number) => ({
+      workspace_id,
+      previews: [],
+      ports: [{ port, process: null, kind: null }],
+    });
+    const first = apply(held, { type: 'previews', previews: previews('ws-1', 3000) });
+    const second = apply(first, { type: 'previews', previews: previews('ws-2', 4000) });
+    const third = apply(second, { type: 'previews', previews: previews('ws-1', 5000) });
+    const ports = [...third.previews].map(([id, known]) => [id, known.ports[0]?.port]);
+    expect(ports).toEqual([
+      ['ws-1', 5000],
+      ['ws-2', 4000],
+    ]);
+  });
+
   it('replaces everything with a snapshot, older numbers included', () => {
     const next = apply(held, {
       type: 'snapshot',
       workspaces: [workspace('ws-2', 1)],
       sessions: [session('ses-1', 3, { name: 'restored' })],
+      previews: [],
     });
     expect([...next.workspaces.keys()]).toEqual(['ws-2']);
     expect(next.sessions.get('ses-1')?.name).toBe('restored');
@@ -78,6 +96,7 @@ describe('order', () => {
         session('early', 1, { created_at_ms: 1 }),
         session('elsewhere', 1, { workspace_id: 'ws-9' }),
       ],
+      previews: [],
     });
     expect(workspacesInOrder(picture).map(({ id }) => id)).toEqual(['a', 'b']);
     expect(sessionsOf(picture, 'ws-1').map(({ id }) => id)).toEqual(['early', 'late']);

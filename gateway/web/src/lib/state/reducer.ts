@@ -2,16 +2,23 @@
 // the event stream and the answers to the page's own requests, which may overtake each other in either
 // order; `change_seq` decides who is newer.
 
-import type { LiveEvent, Session, Workspace } from '../api/types';
+import type { LiveEvent, Session, Workspace, WorkspacePreviews } from '../api/types';
 
 export interface Picture {
   workspaces: ReadonlyMap<string, Workspace>;
   sessions: ReadonlyMap<string, Session>;
+  /** By workspace. Each is told whole, by the stream alone and in order. */
+  previews: ReadonlyMap<string, WorkspacePreviews>;
   /** Sessions known to be deleted: an answer that was late must not bring one back. */
   deleted: ReadonlySet<string>;
 }
 
-export const EMPTY: Picture = { workspaces: new Map(), sessions: new Map(), deleted: new Set() };
+export const EMPTY: Picture = {
+  workspaces: new Map(),
+  sessions: new Map(),
+  previews: new Map(),
+  deleted: new Set(),
+};
 
 export function apply(picture: Picture, event: LiveEvent): Picture {
   switch (event.type) {
@@ -19,6 +26,7 @@ export function apply(picture: Picture, event: LiveEvent): Picture {
       return {
         workspaces: new Map(event.workspaces.map((workspace) => [workspace.id, workspace])),
         sessions: new Map(event.sessions.map((session) => [session.id, session])),
+        previews: new Map(event.previews.map((previews) => [previews.workspace_id, previews])),
         deleted: new Set(),
       };
     case 'workspace': {
@@ -29,6 +37,10 @@ export function apply(picture: Picture, event: LiveEvent): Picture {
       if (picture.deleted.has(event.session.id)) return picture;
       const sessions = withNewer(picture.sessions, event.session);
       return sessions === picture.sessions ? picture : { ...picture, sessions };
+    }
+    case 'previews': {
+      const previews = new Map(picture.previews).set(event.previews.workspace_id, event.previews);
+      return { ...picture, previews };
     }
     case 'session_deleted': {
       const sessions = new Map(picture.sessions);
