@@ -249,3 +249,24 @@ async fn ports_that_can_have_no_preview_are_refused() {
         .unwrap();
     assert_eq!(answer.status(), 421, "a host that looks like a preview's is the console's");
 }
+
+#[tokio::test]
+async fn a_silent_server_and_too_many_requests_have_an_end() {
+    let (mut stack, client, upstream) = open().await;
+    let preview = Preview::open(&client, upstream.port).await;
+    stack.gateway.stop();
+    stack.gateway.set_env("BERTH_GATEWAY__PREVIEW__ANSWER_SECS", "1");
+    stack.gateway.set_env("BERTH_GATEWAY__PREVIEW__IN_FLIGHT", "1");
+    stack.gateway.start();
+    stack.wait_for_gateway().await;
+    client.wait_for_box("online").await;
+    let silent = preview.get("/silent").await;
+    assert_eq!(silent.status(), 504);
+    assert_eq!(json_of(silent).await["error"]["kind"], "dev_server_silent");
+    let mut held = preview.get("/sse").await;
+    assert_eq!(held.chunk().await.unwrap().unwrap(), "data: 0\n\n");
+    assert_eq!(json_of(preview.get("/").await).await["error"]["kind"], "preview_busy");
+    drop(held);
+    wait::until("the place to be free", async || (preview.get("/").await.status() == 200).then_some(()))
+        .await;
+}
