@@ -15,6 +15,7 @@
 //! | [`ports`] | ports that stay a test's own |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
+//! | [`machine`] | a Debian system with the units, booted by a real systemd |
 //! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`screen`] | what a terminal's bytes look like |
@@ -30,6 +31,7 @@ pub mod checkout;
 pub mod client;
 pub mod devtools;
 pub mod exec;
+pub mod machine;
 pub mod metrics;
 pub mod network;
 pub mod ports;

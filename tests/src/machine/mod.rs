@@ -1,0 +1,205 @@
+//! A box as it will be: a Debian system with Berth's units, booted in a container by a real systemd, and a gateway
+//! outside of it.
+//!
+//! ```text
+//!  network namespace of the test
+//!  test ─▶ gateway ◀─ link ─ box-agent ┐
+//!     └── nsenter ─▶ systemctl, tmux … ┴─ systemd ◀─ systemd-nspawn ◀─ boot.sh ◀─ unshare
+//! ```
+//!
+//! The machine need not run a systemd itself. The system is made by `scripts/boot-test`; booting one needs root.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::network::Namespace;
+use crate::process::{Process, descendant, run, stdout};
+use crate::{Stack, programs, wait};
+
+/// A system that can be booted.
+pub struct Machine {
+    container: Process,
+    directory: TempDir,
+}
+
+/// Runs a test with a gateway and a machine that is not booted yet, on this thread, which is put into a network
+/// namespace of its own for good: every machine has the same ports. Without root it is skipped; not by CI.
+///
+/// # Panics
+/// When it can't be set up, or the test fails.
+pub fn test(test: impl AsyncFnOnce(Stack, Machine)) {
+    if !nix::unistd::Uid::effective().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this test, which needs root");
+        eprintln!("skipped: booting a system needs root");
+        return;
+    }
+    Namespace::new().enter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stack = Stack::start_gateway().await;
+        test(stack, Machine::new(&[])).await;
+    });
+}
+
+impl Machine {
+    /// A new machine, with more options for systemd-nspawn.
+    ///
+    /// # Panics
+    /// When there is no system to boot.
+    #[must_use]
+    pub fn new(options: &[&str]) -> Self {
+        let repository = programs::repository();
+        let tree = repository.join(".tools/boot-tree");
+        assert!(tree.is_dir(), "{} is not there: run scripts/boot-test, which makes it", tree.display());
+        let directory = tempfile::Builder::new().prefix("bm-").tempdir_in("/tmp").expect("a directory");
+        let script = repository.join("tests/src/machine/boot.sh");
+        let systemd = repository.join("systemd");
+        let (agent, gateway) = (programs::built("box-agent"), programs::built("gateway"));
+        let paths = [&script, &tree, directory.path(), &systemd, &agent, &gateway].map(text);
+        // With its first process a namespace of processes ends, and with unshare that first process.
+        let mut arguments = vec!["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"];
+        arguments.extend(paths.iter().map(String::as_str).chain(options.iter().copied()));
+        let unshare = programs::on_path("unshare").expect("unshare (of util-linux)");
+        let container = Process::new("machine", unshare, &arguments, directory.path());
+        Self { container, directory }
+    }
+
+    /// Boots it and waits until everything that is to start has started.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn boot(&mut self) {
+        self.container.start();
+        self.wait_for_boot().await;
+    }
+
+    /// Waits until its systemd has nothing more to start.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn wait_for_boot(&mut self) {
+        wait::until("the machine to be up", async || {
+            assert!(self.container.is_running(), "the machine ended: {}", self.container.log());
+            let state = self.try_run(&["systemctl", "is-system-running"])?;
+            // A unit that failed is the test's to judge.
+            ["running", "degraded"].contains(&String::from_utf8_lossy(&state.stdout).trim()).then_some(())
+        })
+        .await;
+    }
+
+    /// The machine's first process, once there is one.
+    fn init(&self) -> Option<Pid> {
+        descendant(self.container.pid(), "systemd")
+    }
+
+    /// Runs a program in it, as root; `None` while there is no system to run it in.
+    fn try_run(&self, command: &[&str]) -> Option<Output> {
+        let init = self.init()?.to_string();
+        let nsenter = programs::on_path("nsenter").expect("nsenter (of util-linux)");
+        Some(run(&nsenter, &[&["--target", &init, "--all", "--"], command].concat(), ""))
+    }
+
+    /// Runs a program in it, as root.
+    ///
+    /// # Panics
+    /// When the machine does not run.
+    #[must_use]
+    pub fn run(&self, command: &[&str]) -> Output {
+        self.run_with(command, "")
+    }
+
+    /// Runs a program in it, as root, with something to read.
+    ///
+    /// # Panics
+    /// When the machine does not run.
+    #[must_use]
+    pub fn run_with(&self, command: &[&str], input: &str) -> Output {
+        let init = self.init().expect("the machine runs").to_string();
+        let nsenter = programs::on_path("nsenter").expect("nsenter (of util-linux)");
+        run(&nsenter, &[&["--target", &init, "--all", "--"], command].concat(), input)
+    }
+
+    /// What a program in it says, which must succeed.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn says(&self, command: &[&str]) -> String {
+        stdout(&self.run(command))
+    }
+
+    /// Runs a program in it as one of its users.
+    #[must_use]
+    pub fn run_as(&self, user: &str, command: &[&str]) -> Output {
+        self.run(&[&["runuser", "-u", user, "--"], command].concat())
+    }
+
+    /// A file of the machine, as this test can open it.
+    ///
+    /// # Panics
+    /// When the machine does not run.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        let init = self.init().expect("the machine runs");
+        Path::new("/proc").join(init.to_string()).join("root").join(inside.trim_start_matches('/'))
+    }
+
+    /// One property of a unit.
+    #[must_use]
+    pub fn property(&self, unit: &str, name: &str) -> String {
+        self.says(&["systemctl", "show", "--value", "--property", name, unit])
+    }
+
+    /// Makes it a box of the stack's workspace, and starts the agent.
+    pub async fn enroll(&self, stack: &Stack) {
+        let token = stack.token("main");
+        let _ = stdout(&self.run_with(&["box-agent", "enroll", "--token-file", "-"], &token));
+        let _ = self.says(&["systemctl", "start", "box-agent.service"]);
+    }
+
+    /// What its journal has of a unit.
+    #[must_use]
+    pub fn journal(&self, unit: &str) -> String {
+        self.says(&["journalctl", "--no-pager", "--output", "cat", "--unit", unit])
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(output) =
+                self.try_run(&["journalctl", "--no-pager", "--lines", "200", "--unit", "box-*"])
+        {
+            eprintln!("--- journal of the machine ---\n{}", String::from_utf8_lossy(&output.stdout));
+        }
+        self.container.kill();
+        let name = self.directory.path().file_name().unwrap_or_default();
+        for hierarchy in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"] {
+            remove_groups(&Path::new(hierarchy).join(name));
+        }
+    }
+}
+
+/// Removes a control group and those below it: they are directories whose files the kernel keeps.
+fn remove_groups(group: &Path) {
+    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_groups(&entry.path());
+        }
+    }
+    // It is busy until the kernel has buried its last process.
+    for _ in 0..100 {
+        if !group.exists() || std::fs::remove_dir(group).is_ok() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    eprintln!("{} is left", group.display());
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_str().expect("a plain path").to_owned()
+}
