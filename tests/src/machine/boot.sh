@@ -1,5 +1,5 @@
 #!/bin/sh
-# Boots TREE as a container. Everything that it changes goes to DIRECTORY. It runs in namespaces of its own for mounts
+# Boots TREE as a container. Everything that it changes goes to DIRECTORY; what lies in extra/ there is put over it. It runs in namespaces of its own for mounts
 # and processes, so that nothing is left when its first process ends, however that happens.
 #
 # Usage: boot.sh TREE DIRECTORY SYSTEMD AGENT GATEWAY [NSPAWN-OPTION...]
@@ -32,8 +32,9 @@ overlay 2>/dev/null || { mount -t tmpfs tmpfs "$directory" && cd "$directory" &&
 if [ ! -e root/usr/bin/box-agent ]; then
     DESTDIR=$directory/root "$systemd/install" box "$agent"
     DESTDIR=$directory/root "$systemd/install" gateway "$gateway"
-    # Only the test of its own starts it.
+    # Only its own test starts it.
     systemctl --root=root disable berth-gateway.service
 fi
-export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 UNIFIED_CGROUP_HIERARCHY=1
+cp -r extra/. root
+export UNIFIED_CGROUP_HIERARCHY=1
 exec systemd-nspawn --quiet --boot --directory=root --machine=box --register=no --keep-unit --console=read-only "$@"

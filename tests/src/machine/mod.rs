@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 use crate::network::Namespace;
 use crate::process::{Process, descendant, run, stdout};
 use crate::{Stack, programs, wait};
+
+/// How systemd-nspawn ends when the container reboots: whoever started it is to start it again.
+const RESTART: i32 = 133;
 
 /// A system that can be booted.
 pub struct Machine {
@@ -40,7 +44,13 @@ pub fn test(test: impl AsyncFnOnce(Stack, Machine)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let stack = Stack::start_gateway().await;
-        test(stack, Machine::new(&[])).await;
+        let machine = Machine::new(&[]);
+        // The start's steps are in the journal then.
+        machine.drop_in(
+            "box-agent.service",
+            "[Service]\nEnvironment=BOX_AGENT__LOG__LEVEL=info,box_agent=debug\n",
+        );
+        test(stack, machine).await;
     });
 }
 
@@ -55,6 +65,7 @@ impl Machine {
         let tree = repository.join(".tools/boot-tree");
         assert!(tree.is_dir(), "{} is not there: run scripts/boot-test, which makes it", tree.display());
         let directory = tempfile::Builder::new().prefix("bm-").tempdir_in("/tmp").expect("a directory");
+        std::fs::create_dir(directory.path().join("extra")).expect("a directory");
         let script = repository.join("tests/src/machine/boot.sh");
         let systemd = repository.join("systemd");
         let (agent, gateway) = (programs::built("box-agent"), programs::built("gateway"));
@@ -160,6 +171,63 @@ impl Machine {
         let _ = self.says(&["systemctl", "start", "box-agent.service"]);
     }
 
+    /// Adds to a unit's settings, from the next boot on.
+    ///
+    /// # Panics
+    /// When that can't be written.
+    pub fn drop_in(&self, unit: &str, text: &str) {
+        let place = self.directory.path().join("extra/etc/systemd/system").join(format!("{unit}.d"));
+        std::fs::create_dir_all(&place).expect("a directory");
+        std::fs::write(place.join("test.conf"), text).expect("a file");
+    }
+
+    /// Reboots it and waits until it is up again.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn reboot(&mut self) {
+        // It may be gone before the answer.
+        let _ = self.run(&["systemctl", "reboot"]);
+        let status = self.container.ended().await;
+        assert_eq!(
+            status.code(),
+            Some(RESTART),
+            "the machine did not ask for a reboot: {}",
+            self.container.log()
+        );
+        self.boot().await;
+    }
+
+    /// Drives its tmux server, as the user of the terminals.
+    #[must_use]
+    pub fn tmux(&self, command: &[&str]) -> Output {
+        self.run_as("claude", &[&["tmux", "-N", "-S", "/run/box-tmux/tmux.sock"], command].concat())
+    }
+
+    /// The process ids of a session's panes, in order; none when there is no such session.
+    #[must_use]
+    pub fn pane_pids(&self, session: &str) -> Vec<String> {
+        let listed = self.tmux(&["list-panes", "-t", &format!("={session}:"), "-F", "#{pane_pid}"]);
+        String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// How long each step of the agent's last start took.
+    ///
+    /// # Panics
+    /// When its journal does not say so.
+    #[must_use]
+    pub fn start_phases(&self) -> Vec<(String, Duration)> {
+        let invocation = self.property("box-agent.service", "InvocationID");
+        let field = format!("_SYSTEMD_INVOCATION_ID={invocation}");
+        let journal = self.says(&["journalctl", "--output", "json", &field]);
+        let entries = journal.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let phase = |entry: serde_json::Value| {
+            let millis = entry["MILLIS"].as_str()?.parse().ok()?;
+            Some((entry["STEP"].as_str()?.to_owned(), Duration::from_millis(millis)))
+        };
+        entries.filter_map(phase).collect()
+    }
+
     /// What its journal has of a unit.
     #[must_use]
     pub fn journal(&self, unit: &str) -> String {
@@ -175,7 +243,9 @@ impl Drop for Machine {
         {
             eprintln!("--- journal of the machine ---\n{}", String::from_utf8_lossy(&output.stdout));
         }
-        self.container.kill();
+        if self.container.is_running() {
+            self.container.kill();
+        }
         let name = self.directory.path().file_name().unwrap_or_default();
         for hierarchy in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup"] {
             remove_groups(&Path::new(hierarchy).join(name));
