@@ -6,6 +6,7 @@
 mod attach;
 mod control;
 mod dial_back;
+mod doctor;
 mod door;
 mod enrolment;
 mod faults;
@@ -13,4 +14,5 @@ mod link;
 mod sessions;
 mod support;
 mod survival;
+mod tailscale;
 mod upload;
