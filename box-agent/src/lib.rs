@@ -30,6 +30,7 @@
 //! | [`tailscale`] | the box's place in a tailnet |
 //! | [`troubles`] | what goes wrong although the agent goes on |
 //! | [`telemetry`], [`metrics`] | how the box is doing, for the gateway and for Prometheus |
+//! | [`pulse`], [`fault`] | whether the agent's loops turn, and faults on purpose, for tests |
 //! | [`host`], [`backoff`] | the machine, and pauses between attempts |
 //!
 //! What decides is pure and apart from what acts: `plan`, `state`, `window`, `desired` and `template` touch
@@ -42,11 +43,13 @@ pub mod control;
 pub mod doctor;
 pub mod door;
 pub mod events;
+pub mod fault;
 pub mod host;
 pub mod identity;
 pub mod layout;
 pub mod link;
 pub mod metrics;
+pub mod pulse;
 pub mod sessions;
 pub mod settings;
 pub mod store;

@@ -10,9 +10,11 @@ use berth_protocol::observed::ObservedState;
 use tokio::sync::watch;
 
 use super::notify;
+use crate::fault;
 
 use crate::link::LinkState;
 use crate::metrics::Metrics;
+use crate::pulse::Pulses;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::terminal::attachments::Attachments;
@@ -44,6 +46,7 @@ pub(super) struct Hub {
     pub(super) troubles: Troubles,
     pub(super) tailnet: watch::Sender<Option<IpAddr>>,
     pub(super) metrics: Metrics,
+    pub(super) pulses: Pulses,
     pub(super) began: Instant,
     phases: Mutex<Vec<StartPhase>>,
 }
@@ -64,6 +67,7 @@ impl Hub {
             troubles: Troubles::default(),
             tailnet: watch::Sender::new(None),
             metrics: Metrics::default(),
+            pulses: Pulses::default(),
             began: Instant::now(),
             phases: Mutex::default(),
         }
@@ -83,6 +87,7 @@ impl Hub {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .push(StartPhase { name: name.to_owned(), millis });
+        fault::after(name);
         outcome
     }
 

@@ -73,7 +73,7 @@ pub(super) async fn start(
     let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, this.account.clone(), env.clone());
 
     parts.spawn(status::announce(hub.clone(), stop.clone()));
-    parts.spawn(notify::watchdog(stop.clone()));
+    parts.spawn(notify::watchdog(hub.pulses.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
     let control = Control {
         attachments: hub.attachments.clone(),
@@ -127,7 +127,7 @@ pub(super) async fn start(
         observed: hub.observed.clone(),
     };
     let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
-    parts.spawn(worker.run(stop.clone()));
+    parts.spawn(hub.pulses.join("sessions").beside(worker.run(stop.clone())));
 
     let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
     let sources = telemetry::Sources {
@@ -168,7 +168,9 @@ fn open_door(
         retired: hub.retired.subscribe(),
     };
     parts.spawn(door::dial_back::run(dial_backs, stop.clone()));
-    parts.spawn(door::server::serve(listener, acceptor, hall, hub.retired.subscribe(), stop.clone()));
+    let pulse = hub.pulses.join("door");
+    let retired = hub.retired.subscribe();
+    parts.spawn(door::server::serve(listener, acceptor, hall, retired, pulse, stop.clone()));
     Ok(())
 }
 

@@ -101,19 +101,21 @@ pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
     let (mut observed, mut link) = (hub.observed.subscribe(), hub.link.subscribe());
     let (mut presence, mut ttyd) = (hub.attachments.presence(), hub.ttyd.subscribe());
     let (mut progress, mut troubles) = (hub.progress.subscribe(), hub.troubles.subscribe());
+    let mut pulse = hub.pulses.join("agent");
     loop {
         notify::status(&hub.line());
         hub.metrics.sessions.set(i64::try_from(hub.sessions()).unwrap_or(i64::MAX));
         hub.metrics.attachments.set(hub.terminals().into());
         hub.metrics.ttyd_restarted(hub.ttyd.borrow().restarts);
         tokio::select! {
-            // Cancel-safe, all: watch channels and a token.
+            // Cancel-safe, all: watch channels, a question and a token.
             Ok(()) = observed.changed() => {}
             Ok(()) = link.changed() => {}
             Ok(()) = presence.changed() => {}
             Ok(()) = ttyd.changed() => {}
             Ok(()) = progress.changed() => {}
             Ok(()) = troubles.changed() => {}
+            question = pulse.asked() => question.answer(),
             () = stop.cancelled() => return,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use berth_protocol::desired::{DesiredSession, DesiredSnapshot, DesiredVersion};
 use berth_protocol::ids::{SessionId, StoreIncarnation};
@@ -144,10 +144,20 @@ impl Agent {
 
     /// Starts it.
     pub fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// Starts it with more variables in its environment.
+    pub fn launch_with(&mut self, variables: &[(&str, &str)]) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let process =
-            self.command().arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        self.process = Some(process.unwrap());
+        let mut command = self.command();
+        command.arg("run").envs(variables.iter().copied());
+        self.process = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.process.take().unwrap().wait().unwrap()
     }
 
     /// Sends a signal and waits for the end; returns the exit code, if there is one.
