@@ -15,6 +15,7 @@ use nix::unistd::{Pid, getppid};
 use tokio::process::Child;
 
 use super::command::Invocation;
+use super::oom::unprotect;
 
 /// Starts a program that stays, in a process group of its own so that a Ctrl-C in the agent's terminal does
 /// not reach it, with its output to be read by the caller.
@@ -22,13 +23,15 @@ use super::command::Invocation;
 /// # Errors
 /// When it can't be started.
 pub fn spawn(invocation: &Invocation) -> io::Result<Child> {
-    invocation
+    let child = invocation
         .command(Path::new("/"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .spawn()
+        .spawn()?;
+    unprotect(child.id());
+    Ok(child)
 }
 
 /// Asks a child to end. One that has ended already is fine.

@@ -7,6 +7,7 @@
 //! | [`child`] | starts a program that is meant to stay, and replaces this process by another |
 //! | [`group`] | starts a program whose whole process group ends with it |
 //! | [`account`] | the user that the agent and its terminals run as |
+//! | `oom` | whom the kernel ends when memory runs out |
 //! | [`process`] | a process that is known again later |
 //! | [`programs`] | finds a program on `PATH` |
 //! | [`runtime`] | the directory of sockets |
@@ -19,6 +20,7 @@ pub mod child;
 pub mod command;
 pub mod group;
 pub mod machine;
+mod oom;
 pub mod process;
 pub mod programs;
 pub mod runtime;
