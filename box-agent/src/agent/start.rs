@@ -25,7 +25,7 @@ use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::sessions::worker::Worker;
-use crate::settings::{Settings, VolumeSource};
+use crate::settings::Settings;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
@@ -33,6 +33,8 @@ use crate::tailscale::worker::Tailscale;
 use crate::terminal::tmux::Tmux;
 use crate::terminal::ttyd;
 use crate::volume::Volume;
+use crate::volume::error::VolumeError;
+use crate::volume::open::Opening;
 use crate::{control, door, layout, link, supervise, telemetry};
 
 /// How long ttyd may take for its first answer.
@@ -88,7 +90,7 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let volume = hub.step("volume", async { open_volume(this) }).await?;
+    let volume = hub.step("volume", open_volume(this, hub)).await.map_err(Fatal::with(Exit::State))?;
     let volume = hub.volume.get_or_init(|| volume);
     hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
     if this.settings.tailscale.enabled {
@@ -209,12 +211,14 @@ fn start_link(
     Ok(())
 }
 
-fn open_volume(this: &Foundation) -> Result<Volume, Fatal> {
-    let volume = &this.settings.volume;
-    match volume.source {
-        VolumeSource::Directory => Volume::open_directory(&volume.path, &this.identity.facts.workspace)
-            .map_err(Fatal::with(Exit::State)),
-    }
+async fn open_volume(this: &Foundation, hub: &Hub) -> Result<Volume, VolumeError> {
+    let opening = Opening {
+        settings: &this.settings.volume,
+        workspace: &this.identity.facts.workspace,
+        state_dir: &this.settings.state_dir,
+        tell: &|detail| hub.tell(detail),
+    };
+    opening.open().await
 }
 
 /// Opens the database and lets everybody know what was desired last.

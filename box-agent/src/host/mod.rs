@@ -11,6 +11,8 @@
 //! | [`programs`] | finds a program on `PATH` |
 //! | [`runtime`] | the directory of sockets |
 //! | [`machine`] | boot id, load, memory, disk |
+//! | [`mount`], [`mounts`] | mounts, unmounts, and what is mounted |
+//! | [`tool`] | runs a tool that must be let finish |
 
 #![expect(clippy::disallowed_methods, reason = "programs are started here and nowhere else")]
 
@@ -19,6 +21,9 @@ pub mod child;
 pub mod command;
 pub mod group;
 pub mod machine;
+pub mod mount;
+pub mod mounts;
 pub mod process;
 pub mod programs;
 pub mod runtime;
+pub mod tool;
