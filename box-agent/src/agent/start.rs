@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::link::DoorAddresses;
+use nix::unistd::Uid;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ use crate::events::Events;
 use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
+use crate::layout::watch::Watched;
 use crate::link::Link;
 use crate::sessions::worker::Worker;
 use crate::settings::Settings;
@@ -92,7 +94,15 @@ pub(super) async fn start(
 
     let volume = hub.step("volume", open_volume(this, hub)).await.map_err(Fatal::with(Exit::State))?;
     let volume = hub.volume.get_or_init(|| volume);
-    hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
+    let tree = Watched {
+        root: volume.path().to_owned(),
+        owners: layout::owners(&this.account),
+        home: layout::home_of(&this.settings, Uid::effective().is_root()),
+        troubles: hub.troubles.clone(),
+    };
+    hub.step("layout", async { tree.begin() }).await.map_err(Fatal::with(Exit::State))?;
+    let pause = Duration::from_secs(this.settings.layout.check_secs);
+    parts.spawn(tree.run(pause, stop.clone()));
     if this.settings.tailscale.enabled {
         let (settings, troubles) = (this.settings.tailscale.clone(), hub.troubles.clone());
         parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
@@ -123,7 +133,7 @@ pub(super) async fn start(
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
-        directory: volume.home().join("projects"),
+        directory: this.account.home.join("projects"),
         desired: hub.desired.subscribe(),
         presence: hub.attachments.presence(),
         observed: hub.observed.clone(),

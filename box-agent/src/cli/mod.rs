@@ -5,6 +5,7 @@ mod check_config;
 mod completions;
 mod enroll;
 mod guard;
+mod layout;
 mod run;
 mod status;
 mod worker;
@@ -57,6 +58,8 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// Compare the tree on the volume with what it should be, or mend it
+    Layout(layout::Layout),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Become the tmux client of an attachment; ttyd starts this
@@ -82,6 +85,7 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Layout(verb) => verb.run(options),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),

@@ -39,6 +39,7 @@ use self::device::Device;
 use self::error::VolumeError;
 use self::marker::{Marker, STATE_DIR, Seen};
 use crate::host::mounts::Mounts;
+use crate::settings::VolumeSettings;
 
 /// Held on the volume by the agent that uses it: two with directories of their own could share a volume.
 const LOCK: &str = "agent.lock";
@@ -118,6 +119,15 @@ impl Volume {
 #[must_use]
 pub fn home(path: &Path) -> PathBuf {
     path.join("user/home")
+}
+
+/// Whether something is where the settings have the volume: the device is mounted, or the directory is there.
+#[must_use]
+pub fn is_mounted(settings: &VolumeSettings) -> bool {
+    if !settings.source.is_device() {
+        return settings.path.join(STATE_DIR).is_dir();
+    }
+    crate::host::mount::mounts().is_ok_and(|mounts| mounts.at(&settings.path).is_some())
 }
 
 fn refuse_remote(mounts: &Mounts, path: &Path) -> Result<(), VolumeError> {

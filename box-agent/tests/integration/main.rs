@@ -15,3 +15,4 @@ mod support;
 mod survival;
 mod tailscale;
 mod upload;
+mod volume;
