@@ -24,6 +24,7 @@
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
 //! | [`control`] | the Unix socket for `attach` and `status` |
+//! | [`doctor`] | what an operator would look at |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
 //! | [`tailscale`] | the box's place in a tailnet |
@@ -38,6 +39,7 @@ pub mod agent;
 pub mod backoff;
 pub mod cli;
 pub mod control;
+pub mod doctor;
 pub mod door;
 pub mod events;
 pub mod host;

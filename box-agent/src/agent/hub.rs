@@ -79,7 +79,9 @@ impl Hub {
         notify::status(&format!("starting: {name}"));
         let began = Instant::now();
         let outcome = work.await;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = began.elapsed();
+        self.metrics.phase_took(name, elapsed);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(step = name, millis, "start step done");
         self.phases
             .lock()

@@ -3,9 +3,11 @@
 mod attach;
 mod check_config;
 mod completions;
+mod doctor;
 mod enroll;
 mod guard;
 mod layout;
+mod logs;
 mod run;
 mod status;
 mod worker;
@@ -60,6 +62,10 @@ enum Verb {
     Status(status::Status),
     /// Compare the tree on the volume with what it should be, or mend it
     Layout(layout::Layout),
+    /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
+    Doctor(doctor::Doctor),
+    /// Show what the box's services wrote into the journal
+    Logs(logs::Logs),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Become the tmux client of an attachment; ttyd starts this
@@ -86,6 +92,8 @@ impl Cli {
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
             Verb::Layout(verb) => verb.run(options),
+            Verb::Doctor(verb) => verb.run(options),
+            Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),

@@ -6,6 +6,7 @@
 mod attach;
 mod control;
 mod dial_back;
+mod doctor;
 mod door;
 mod enrolment;
 mod faults;
