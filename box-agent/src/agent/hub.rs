@@ -33,6 +33,8 @@ pub(super) enum Progress {
 /// The meeting point: one writer for each channel, any number of readers.
 pub(super) struct Hub {
     pub(super) progress: watch::Sender<Progress>,
+    /// More of what is being done, where it takes long.
+    pub(super) detail: watch::Sender<Option<String>>,
     /// Held for as long as anything of the agent runs.
     pub(super) volume: OnceLock<Volume>,
     pub(super) store: watch::Sender<Option<Store>>,
@@ -55,6 +57,7 @@ impl Hub {
     pub(super) fn new() -> Self {
         Self {
             progress: watch::Sender::new(Progress::Starting("configuration")),
+            detail: watch::Sender::new(None),
             volume: OnceLock::new(),
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
@@ -75,6 +78,7 @@ impl Hub {
 
     /// Does one step of the start: said while it lasts, timed when it is done.
     pub(super) async fn step<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
+        self.detail.send_replace(None);
         self.progress.send_replace(Progress::Starting(name));
         notify::status(&format!("starting: {name}"));
         let began = Instant::now();
@@ -89,6 +93,12 @@ impl Hub {
             .push(StartPhase { name: name.to_owned(), millis });
         fault::after(name);
         outcome
+    }
+
+    /// Says more of the step that is being done; long work is so seen to go on.
+    pub(super) fn tell(&self, detail: String) {
+        tracing::info!("{detail}");
+        self.detail.send_replace(Some(detail));
     }
 
     pub(super) fn phases(&self) -> Vec<StartPhase> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::link::DoorAddresses;
+use nix::unistd::Uid;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -23,9 +24,10 @@ use crate::events::Events;
 use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
+use crate::layout::watch::Watched;
 use crate::link::Link;
 use crate::sessions::worker::Worker;
-use crate::settings::{Settings, VolumeSource};
+use crate::settings::Settings;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
@@ -33,6 +35,8 @@ use crate::tailscale::worker::Tailscale;
 use crate::terminal::tmux::Tmux;
 use crate::terminal::ttyd;
 use crate::volume::Volume;
+use crate::volume::error::VolumeError;
+use crate::volume::open::Opening;
 use crate::{control, door, layout, link, supervise, telemetry};
 
 /// How long ttyd may take for its first answer.
@@ -88,9 +92,17 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let volume = hub.step("volume", async { open_volume(this) }).await?;
+    let volume = hub.step("volume", open_volume(this, hub)).await.map_err(Fatal::with(Exit::State))?;
     let volume = hub.volume.get_or_init(|| volume);
-    hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
+    let tree = Watched {
+        root: volume.path().to_owned(),
+        owners: layout::owners(&this.account),
+        home: layout::home_of(&this.settings, Uid::effective().is_root()),
+        troubles: hub.troubles.clone(),
+    };
+    hub.step("layout", async { tree.begin() }).await.map_err(Fatal::with(Exit::State))?;
+    let pause = Duration::from_secs(this.settings.layout.check_secs);
+    parts.spawn(tree.run(pause, stop.clone()));
     if this.settings.tailscale.enabled {
         let (settings, troubles) = (this.settings.tailscale.clone(), hub.troubles.clone());
         parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
@@ -121,7 +133,7 @@ pub(super) async fn start(
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
-        directory: volume.home().join("projects"),
+        directory: this.account.home.join("projects"),
         desired: hub.desired.subscribe(),
         presence: hub.attachments.presence(),
         observed: hub.observed.clone(),
@@ -211,12 +223,14 @@ fn start_link(
     Ok(())
 }
 
-fn open_volume(this: &Foundation) -> Result<Volume, Fatal> {
-    let volume = &this.settings.volume;
-    match volume.source {
-        VolumeSource::Directory => Volume::open_directory(&volume.path, &this.identity.facts.workspace)
-            .map_err(Fatal::with(Exit::State)),
-    }
+async fn open_volume(this: &Foundation, hub: &Hub) -> Result<Volume, VolumeError> {
+    let opening = Opening {
+        settings: &this.settings.volume,
+        workspace: &this.identity.facts.workspace,
+        state_dir: &this.settings.state_dir,
+        tell: &|detail| hub.tell(detail),
+    };
+    opening.open().await
 }
 
 /// Opens the database and lets everybody know what was desired last.

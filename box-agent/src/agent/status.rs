@@ -33,7 +33,12 @@ impl Hub {
     /// The line that `systemctl status` shows.
     pub(super) fn line(&self) -> String {
         let (sessions, terminals) = (self.sessions(), self.terminals());
-        line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals, &self.troubles.now())
+        let mut line =
+            line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals, &self.troubles.now());
+        if let Some(detail) = self.detail.borrow().as_ref() {
+            line = format!("{detail}; {line}");
+        }
+        line
     }
 
     /// The answer at the door.
@@ -102,6 +107,7 @@ pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
     let (mut presence, mut ttyd) = (hub.attachments.presence(), hub.ttyd.subscribe());
     let (mut progress, mut troubles) = (hub.progress.subscribe(), hub.troubles.subscribe());
     let mut pulse = hub.pulses.join("agent");
+    let mut detail = hub.detail.subscribe();
     loop {
         notify::status(&hub.line());
         hub.metrics.sessions.set(i64::try_from(hub.sessions()).unwrap_or(i64::MAX));
@@ -116,6 +122,7 @@ pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
             Ok(()) = progress.changed() => {}
             Ok(()) = troubles.changed() => {}
             question = pulse.asked() => question.answer(),
+            Ok(()) = detail.changed() => {}
             () = stop.cancelled() => return,
         }
     }

@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod enroll;
 mod guard;
+mod layout;
 mod logs;
 mod run;
 mod status;
@@ -59,6 +60,8 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// Compare the tree on the volume with what it should be, or mend it
+    Layout(layout::Layout),
     /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
     Doctor(doctor::Doctor),
     /// Show what the box's services wrote into the journal
@@ -88,6 +91,7 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Layout(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),
             Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

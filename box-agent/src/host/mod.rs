@@ -12,6 +12,8 @@
 //! | [`programs`] | finds a program on `PATH` |
 //! | [`runtime`] | the directory of sockets |
 //! | [`machine`] | boot id, load, memory, disk |
+//! | [`mount`], [`mounts`] | mounts, unmounts, and what is mounted |
+//! | [`tool`] | runs a tool that must be let finish |
 
 #![expect(clippy::disallowed_methods, reason = "programs are started here and nowhere else")]
 
@@ -21,6 +23,9 @@ pub mod command;
 pub mod group;
 pub mod machine;
 mod oom;
+pub mod mount;
+pub mod mounts;
 pub mod process;
 pub mod programs;
 pub mod runtime;
+pub mod tool;

@@ -12,8 +12,10 @@ use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
 mod tailscale;
+mod volume;
 
 pub use tailscale::TailscaleSettings;
+pub use volume::{LayoutSettings, SuspendSettings, VolumeSettings};
 
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../config.reference.toml");
@@ -43,6 +45,10 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     /// The workspace volume.
     pub volume: VolumeSettings,
+    /// The tree on it.
+    pub layout: LayoutSettings,
+    /// What is done before the volume is let go.
+    pub suspend: SuspendSettings,
     /// What gateways reach.
     pub door: DoorSettings,
     /// The connection to the gateway.
@@ -57,24 +63,6 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Logs.
     pub log: LogSettings,
-}
-
-/// The workspace volume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct VolumeSettings {
-    /// What it is.
-    pub source: VolumeSource,
-    /// Where it is, or is to be made.
-    pub path: PathBuf,
-}
-
-/// What a workspace volume is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VolumeSource {
-    /// A directory, for development machines and containers.
-    Directory,
 }
 
 /// What gateways reach.
@@ -151,6 +139,8 @@ impl Default for Settings {
             state_dir: "/var/lib/box-agent".into(),
             runtime_dir: "/run/box".into(),
             volume: VolumeSettings::default(),
+            layout: LayoutSettings::default(),
+            suspend: SuspendSettings::default(),
             door: DoorSettings::default(),
             link: LinkSettings::default(),
             terminal: TerminalSettings::default(),
@@ -159,12 +149,6 @@ impl Default for Settings {
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
-    }
-}
-
-impl Default for VolumeSettings {
-    fn default() -> Self {
-        Self { source: VolumeSource::Directory, path: "/mnt/workspace".into() }
     }
 }
 
@@ -199,11 +183,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
-        let directories = [
-            ("state_dir", &self.state_dir),
-            ("runtime_dir", &self.runtime_dir),
-            ("volume.path", &self.volume.path),
-        ];
+        let directories = [("state_dir", &self.state_dir), ("runtime_dir", &self.runtime_dir)];
         let foreign = self.terminal.tmux_directory.iter().map(|path| ("terminal.tmux_directory", path));
         for (key, path) in directories.into_iter().chain(foreign) {
             // The agent's children have other working directories, so a relative path would mean two places.
@@ -220,6 +200,7 @@ impl Settings {
                 self.runtime_dir.display()
             ));
         }
+        volume::check(&self.volume, &self.layout, &self.suspend)?;
         self.tailscale.check()?;
         self.templates.iter().try_for_each(|(name, template)| check_template(name, template))
     }

@@ -18,3 +18,4 @@ mod survival;
 mod tailscale;
 mod upload;
 mod watchdog;
+mod volume;

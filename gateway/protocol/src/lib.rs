@@ -9,7 +9,7 @@
 //! | [`name`], [`trust`], [`tls`] | who a certificate says it is, and whether to believe it |
 //! | [`enroll`] | a box exchanges a one-time token for a certificate |
 //! | [`link`], [`desired`], [`observed`], [`event`] | agent → gateway WebSocket, always on |
-//! | [`door`], [`control`], [`keys`] | gateway → box, `CONNECT` streams and the control API |
+//! | [`door`], [`control`], [`keys`], [`suspend`] | gateway → box, `CONNECT` streams and the control API |
 //! | [`terminal`] | browser ↔ gateway text messages of the `berth.v1` subprotocol |
 //! | [`error`] | the error body of every HTTP answer |
 //!
@@ -27,6 +27,7 @@ pub mod keys;
 pub mod link;
 pub mod name;
 pub mod observed;
+pub mod suspend;
 pub mod terminal;
 pub mod tls;
 pub mod trust;

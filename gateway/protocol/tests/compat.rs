@@ -13,6 +13,7 @@ use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
 use berth_protocol::error::ErrorBody;
 use berth_protocol::event::Telemetry;
 use berth_protocol::link::{FromAgent, FromGateway};
+use berth_protocol::suspend::{SuspendState, Suspension};
 use berth_protocol::terminal::{FromBrowser, FromRelay};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +69,7 @@ fn commands_at_the_door_are_read() {
     survives::<Vec<Exec>>(include_str!("../data/v1/door_exec.json"));
     survives::<Vec<ExecLine>>(include_str!("../data/v1/door_exec_lines.json"));
     survives::<Uploaded>(include_str!("../data/v1/door_uploaded.json"));
+    survives::<Vec<Suspension>>(include_str!("../data/v1/door_suspension.json"));
 }
 
 #[test]
@@ -100,6 +102,8 @@ fn what_a_newer_version_adds_is_tolerated() {
     assert_eq!(message, FromAgent::Heartbeat { n: 1 });
     let line: ExecLine = serde_json::from_str(r#"{"exit": {"code": 1, "more": true}, "more": 1}"#).unwrap();
     assert_eq!(line, ExecLine::Exit { exit: ExecExit::ended(Some(1), None) });
+    let suspension: Suspension = serde_json::from_str(r#"{"state": "frozen", "more": 1}"#).unwrap();
+    assert_eq!(suspension.state, SuspendState::Unknown);
     let message: FromBrowser = serde_json::from_str(r#"{"type": "wave"}"#).unwrap();
     assert_eq!(message, FromBrowser::Unknown);
 }
