@@ -24,12 +24,14 @@ use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
+use crate::sessions::keeper::Keeper;
+use crate::sessions::screens::Shelf;
 use crate::sessions::worker::Worker;
 use crate::settings::{Settings, VolumeSource};
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
-use crate::terminal::tmux::Tmux;
+use crate::terminal::tmux::{Tmux, TmuxError};
 use crate::terminal::ttyd;
 use crate::volume::Volume;
 use crate::{control, door, layout, link, supervise, telemetry};
@@ -91,7 +93,7 @@ pub(super) async fn start(
     let volume = hub.volume.get_or_init(|| volume);
     hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
     let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
-    hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
+    hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await
         .map_err(Fatal::with(Exit::Unavailable))?;
@@ -116,10 +118,12 @@ pub(super) async fn start(
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
-        directory: volume.home().join("projects"),
+        keeper: Keeper::open(&volume.state_dir(), Shelf::new(this.runtime.screens(), this.account.clone())),
         desired: hub.desired.subscribe(),
         presence: hub.attachments.presence(),
         observed: hub.observed.clone(),
+        survey: hub.survey.clone(),
+        troubles: hub.troubles.clone(),
     };
     let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
     parts.spawn(worker.run(stop.clone()));
@@ -218,6 +222,17 @@ async fn open_store(volume: &Volume, hub: &Hub) -> Result<Store, crate::store::S
     hub.desired.send_replace(store.load_desired().await?);
     hub.store.send_replace(Some(store.clone()));
     Ok(store)
+}
+
+/// Makes tmux ready, and waits for a server that somebody else starts.
+async fn tmux_there(tmux: &Tmux, hub: &Hub) -> Result<(), TmuxError> {
+    tmux.prepare().await?;
+    if !tmux.is_there().await? {
+        hub.troubles.set("sessions", format!("waiting for the tmux server at {}", tmux.socket().display()));
+        tmux.arrival().await?;
+        hub.troubles.clear("sessions");
+    }
+    Ok(())
 }
 
 async fn start_ttyd(

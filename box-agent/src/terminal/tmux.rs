@@ -16,6 +16,7 @@ use berth_protocol::door::Role;
 use berth_protocol::ids::SessionId;
 use nix::sys::signal::Signal;
 
+use super::blueprint::Surroundings;
 use super::server::KnownServer;
 use crate::host::account::Account;
 use crate::host::command::{CommandError, Invocation};
@@ -25,8 +26,14 @@ use crate::host::runtime::{RuntimeDir, RuntimeError, share};
 /// The option that says which session of Berth a tmux session is.
 pub const SESSION_OPTION: &str = "@berth_session";
 
+/// The option that says which pane of its session's template a pane is.
+pub const PANE_OPTION: &str = "@berth_pane";
+
 /// The configuration that the server starts with.
 const CONFIG: &str = include_str!("tmux.conf");
+
+/// The first process of each pane.
+const PANE_SCRIPT: &str = include_str!("pane.sh");
 
 /// The oldest tmux that knows all that is used here (`attach -f`, `new-session -e`, `-N`).
 const OLDEST: (u32, u32) = (3, 2);
@@ -34,14 +41,21 @@ const OLDEST: (u32, u32) = (3, 2);
 /// How long a living server has to answer again, or to end.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
-/// Pause between attempts within [`ANSWER_LIMIT`].
+/// Pause between attempts within a limit.
 const ANSWER_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a server that somebody else starts may take to come.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// tmux's own address of a session, such as `$3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(String);
 
 impl Target {
+    pub(super) fn new(address: &str) -> Self {
+        Self(address.to_owned())
+    }
+
     /// The address, as an argument of tmux.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -71,6 +85,9 @@ pub enum TmuxError {
         /// Where its socket should be.
         socket: PathBuf,
     },
+    /// Somebody else starts the server and has not.
+    #[error("no tmux server answers at {0}: look at the unit that starts it (systemctl status box-tmux)")]
+    Away(PathBuf),
     /// It is too old.
     #[error("{program} is {found}, but tmux {}.{} or newer is needed: install a newer one and set terminal.tmux to it", OLDEST.0, OLDEST.1)]
     TooOld {
@@ -87,6 +104,8 @@ pub struct Tmux {
     program: PathBuf,
     socket: PathBuf,
     config: PathBuf,
+    script: PathBuf,
+    environment: PathBuf,
     account: Account,
     env: Vec<(OsString, OsString)>,
     /// Whether somebody else starts the server.
@@ -107,6 +126,8 @@ impl Tmux {
             program,
             socket: runtime.tmux_socket(),
             config: runtime.tmux_config(),
+            script: runtime.pane_script(),
+            environment: runtime.environment(),
             foreign: runtime.tmux_is_foreign(),
             server: KnownServer::new(runtime.tmux_server(), account.uid),
             account,
@@ -114,7 +135,7 @@ impl Tmux {
         }
     }
 
-    /// Checks the version and writes the configuration. A server that runs already keeps its own.
+    /// Checks the version and writes configuration and script. A server that runs already keeps its own.
     ///
     /// # Errors
     /// [`TmuxError`].
@@ -124,24 +145,80 @@ impl Tmux {
             let found = version.trim().to_owned();
             return Err(TmuxError::TooOld { program: self.program.clone(), found });
         }
-        write_private(&self.config, CONFIG.as_bytes())?;
-        if self.account.is_another() {
-            share(&self.config, &self.account, 0o640)?;
+        self.write_files()
+    }
+
+    fn write_files(&self) -> Result<(), TmuxError> {
+        for (path, text) in [(&self.config, CONFIG), (&self.script, PANE_SCRIPT)] {
+            write_private(path, text.as_bytes())?;
+            if self.account.is_another() {
+                share(path, &self.account, 0o640)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether sessions can be looked at and made: a server that somebody else starts may still have to come.
+    ///
+    /// # Errors
+    /// [`TmuxError`].
+    pub async fn is_there(&self) -> Result<bool, TmuxError> {
+        Ok(!self.foreign || self.list().await?.is_some())
+    }
+
+    /// Waits for a server that somebody else starts.
+    ///
+    /// # Errors
+    /// [`TmuxError::Away`] when it does not come.
+    pub async fn arrival(&self) -> Result<(), TmuxError> {
+        let begun = Instant::now();
+        while !self.is_there().await? {
+            if begun.elapsed() > ARRIVAL_LIMIT {
+                return Err(TmuxError::Away(self.socket.clone()));
+            }
+            tokio::time::sleep(ANSWER_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// What panes of this server need to know, those of a session with a scope among them.
+    #[must_use]
+    pub fn surroundings(&self, scope: Option<String>) -> Surroundings {
+        Surroundings { script: self.script.clone(), environment: self.environment.clone(), scope }
+    }
+
+    /// The server's socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The user of its sessions.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The server that was seen last, if it still lives.
+    #[must_use]
+    pub fn server(&self) -> Option<Process> {
+        self.server.alive()
     }
 
     /// Every session of Berth that there is, with its address. Two that claim to be the same are one: the
     /// older.
     ///
     /// # Errors
-    /// [`TmuxError`]. That no server runs is no error: there are no sessions then.
+    /// [`TmuxError`]. That no server runs is no error, unless somebody else starts it: there are no sessions then.
     pub async fn sessions(&self) -> Result<BTreeMap<SessionId, Target>, TmuxError> {
         if let Some(sessions) = self.list().await? {
             return Ok(sessions);
         }
-        let Some(server) = self.server.alive() else { return Ok(BTreeMap::new()) };
-        self.reach_again(&server).await
+        match self.server.alive() {
+            Some(server) => self.reach_again(&server).await,
+            None if self.foreign => Err(TmuxError::Away(self.socket.clone())),
+            None => Ok(BTreeMap::new()),
+        }
     }
 
     /// Every session, or nothing when no server answers.
@@ -179,12 +256,16 @@ impl Tmux {
         Err(TmuxError::Unreachable { pid: server.pid(), socket: self.socket.clone() })
     }
 
-    /// Makes a session by the commands of [`super::template::commands`]: all of it or nothing. A session that
+    /// Makes a session by the commands of a [`Blueprint`](super::blueprint::Blueprint): all of it or nothing. A session that
     /// is there already is left as it is, and the outcome is an error.
     ///
     /// # Errors
     /// [`TmuxError`].
     pub async fn create(&self, id: &SessionId, commands: &[String]) -> Result<(), TmuxError> {
+        // Whoever removed them would keep every pane from starting.
+        if !self.script.exists() || !self.config.exists() {
+            self.write_files()?;
+        }
         // -N: a server whose socket was removed just now must not get a second one beside it.
         let start = if self.foreign || self.server.alive().is_some() { &["-N".to_owned()][..] } else { &[] };
         // One call: the server runs the whole list, even if this agent is killed meanwhile.
