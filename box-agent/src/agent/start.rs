@@ -1,6 +1,7 @@
 //! The steps of the start, in order.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::sessions::keeper::Keeper;
+use crate::sessions::mishaps::Mishaps;
+use crate::sessions::oom::KERNEL_LOG;
+use crate::sessions::scopes::Scopes;
 use crate::sessions::screens::Shelf;
 use crate::sessions::worker::Worker;
 use crate::settings::{Settings, VolumeSource};
@@ -84,6 +88,10 @@ pub(super) async fn start(
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
         },
+        sessions: {
+            let hub = hub.clone();
+            Box::new(move || hub.session_reports())
+        },
     };
     parts.spawn(control::server::serve(ports.control, Arc::new(control), stop.clone()));
     let (dial_back, wanted) = door::dial_back::channel();
@@ -115,6 +123,7 @@ pub(super) async fn start(
         .await
         .map_err(Fatal::with(Exit::State))?;
 
+    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
@@ -123,12 +132,13 @@ pub(super) async fn start(
         presence: hub.attachments.presence(),
         observed: hub.observed.clone(),
         survey: hub.survey.clone(),
+        scopes: Scopes::find(this.account.uid),
+        mishaps: Mishaps::watch(Path::new(KERNEL_LOG), events.clone()),
         troubles: hub.troubles.clone(),
     };
     let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
     parts.spawn(worker.run(stop.clone()));
 
-    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
     let sources = telemetry::Sources {
         volume: volume.path().to_owned(),
         start_phases: hub.phases(),

@@ -6,6 +6,7 @@ mod completions;
 mod enroll;
 mod guard;
 mod run;
+mod sessions;
 mod status;
 mod worker;
 
@@ -54,6 +55,8 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// List the sessions of the running agent
+    Sessions(sessions::Sessions),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Become the tmux client of an attachment; ttyd starts this
@@ -79,6 +82,7 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Sessions(verb) => verb.run(options),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),

@@ -7,6 +7,7 @@
 //! | [`child`] | starts a program that is meant to stay, and replaces this process by another |
 //! | [`group`] | starts a program whose whole process group ends with it |
 //! | [`account`] | the user that the agent and its terminals run as |
+//! | [`cgroup`] | which unit processes are in |
 //! | [`process`] | a process that is known again later |
 //! | [`programs`] | finds a program on `PATH` |
 //! | [`runtime`] | the directory of sockets |
@@ -15,6 +16,7 @@
 #![expect(clippy::disallowed_methods, reason = "programs are started here and nowhere else")]
 
 pub mod account;
+pub mod cgroup;
 pub mod child;
 pub mod command;
 pub mod group;

@@ -9,12 +9,17 @@
 //! ```
 //!
 //! A session's [`picture`] is refreshed whenever tmux is looked at, and kept on the volume in the [`album`]; what its
-//! panes show is kept less often, by [`screens`]. [`rebuild`] turns them into the plan of a session.
+//! panes show is kept less often, by [`screens`]. [`rebuild`] turns them into the plan of a session. Processes of sessions
+//! are put into [`scopes`], and what the kernel ends among them is found by [`oom`].
 
 pub mod album;
 pub mod keeper;
+pub mod mishaps;
+pub mod oom;
 pub mod picture;
 pub mod plan;
 pub mod rebuild;
+pub mod report;
+pub mod scopes;
 pub mod screens;
 pub mod worker;

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::keeper::Keeper;
+use super::mishaps::Mishaps;
 use super::plan::{Action, observe, plan};
+use super::scopes::Scopes;
 use crate::agent::troubles::Troubles;
 use crate::backoff::Backoff;
 use crate::settings::Template;
@@ -49,6 +51,10 @@ pub struct Worker {
     pub observed: watch::Sender<Option<ObservedState>>,
     /// The same in detail, for people at the machine.
     pub survey: watch::Sender<Survey>,
+    /// Where their processes are put, if that is possible here.
+    pub scopes: Option<Scopes>,
+    /// What happens to them.
+    pub mishaps: Mishaps,
     /// Where it is said when sessions can't be looked at or kept.
     pub troubles: Troubles,
 }
@@ -137,8 +143,9 @@ impl RunningWorker {
         let buried = desired.iter().flat_map(|all| &all.tombstones).filter(|id| !running.contains(id));
         buried.for_each(|id| self.worker.keeper.forget(id));
         let kept = self.keep(&running).await;
-        let messages =
-            self.failures.iter().map(|(id, failure)| (id.clone(), failure.message.clone())).collect();
+        self.worker.mishaps.look().await;
+        let mut messages = self.worker.mishaps.messages();
+        messages.extend(self.failures.iter().map(|(id, failure)| (id.clone(), failure.message.clone())));
         self.say(&running, &messages);
         match kept {
             Ok(()) => self.worker.troubles.clear(PART),
@@ -151,11 +158,16 @@ impl RunningWorker {
         Ok(self.worker.tmux.sessions().await?.into_keys().collect())
     }
 
-    /// Looks at the panes of what runs and keeps what is to be kept.
+    /// Looks at the panes of what runs, puts them where they belong and keeps what is to be kept.
     async fn keep(&mut self, running: &BTreeSet<SessionId>) -> Result<(), String> {
         let survey = match running.is_empty() {
             true => Survey::new(),
             false => self.worker.tmux.survey().await.map_err(|error| chain(&error))?,
+        };
+        // First, because new panes wait for it.
+        let placed = match &mut self.worker.scopes {
+            Some(scopes) => scopes.place(&survey).await,
+            None => Ok(()),
         };
         let kept = self.worker.keeper.keep(&self.worker.tmux, &survey).await;
         self.worker.survey.send_if_modified(|said| {
@@ -163,7 +175,7 @@ impl RunningWorker {
             *said = survey;
             changed
         });
-        kept.map_err(|error| chain(&error))
+        kept.map_err(|error| chain(&error)).and(placed)
     }
 
     /// Tells everybody what runs.
@@ -215,23 +227,27 @@ impl RunningWorker {
             .templates
             .get(&session.template)
             .ok_or_else(|| CreateError::UnknownTemplate(session.template.clone()))?;
-        let tmux = &self.worker.tmux;
-        let blueprint = Blueprint::fresh(template, &tmux.account().home);
-        tmux.create(&session.id, &blueprint.commands(&session.id, &tmux.surroundings(None))).await?;
+        let blueprint = Blueprint::fresh(template, &self.worker.tmux.account().home);
+        self.make(&session.id, &blueprint).await?;
         // What is kept of it is of a session that its user has closed.
         self.worker.keeper.forget(&session.id);
         Ok(())
     }
 
     async fn rebuild(&mut self, session: &DesiredSession) -> Result<(), CreateError> {
-        let tmux = &self.worker.tmux;
         let template = self.worker.templates.get(&session.template);
-        let Some(blueprint) = self.worker.keeper.blueprint(&session.id, template, &tmux.account().home)
-        else {
+        let home = &self.worker.tmux.account().home;
+        let Some(blueprint) = self.worker.keeper.blueprint(&session.id, template, home) else {
             return self.create(session).await;
         };
-        tmux.create(&session.id, &blueprint.commands(&session.id, &tmux.surroundings(None))).await?;
-        self.worker.keeper.finish(tmux, &session.id, &blueprint).await;
+        self.make(&session.id, &blueprint).await?;
+        self.worker.keeper.finish(&self.worker.tmux, &session.id, &blueprint).await;
         Ok(())
+    }
+
+    async fn make(&self, session: &SessionId, blueprint: &Blueprint) -> Result<(), TmuxError> {
+        let scope = self.worker.scopes.as_ref().and_then(|scopes| scopes.awaited(session));
+        let tmux = &self.worker.tmux;
+        tmux.create(session, &blueprint.commands(session, &tmux.surroundings(scope))).await
     }
 }

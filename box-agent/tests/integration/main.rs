@@ -10,6 +10,7 @@ mod door;
 mod enrolment;
 mod faults;
 mod link;
+mod rebuild;
 mod sessions;
 mod support;
 mod survival;
