@@ -3,8 +3,10 @@
 mod attach;
 mod check_config;
 mod completions;
+mod doctor;
 mod enroll;
 mod guard;
+mod logs;
 mod run;
 mod sessions;
 mod status;
@@ -16,6 +18,9 @@ use berth_daemon::config::{ConfigError, Sources};
 use berth_daemon::exit::{Exit, Fatal};
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::client::{ControlError, ask};
+use crate::control::{Answer, Request};
+use crate::host::runtime::RuntimeDir;
 use crate::settings::{DEFAULT_FILE, ENV_PREFIX, Settings};
 
 /// Berth's agent: keeps a box's tmux sessions and lets the gateway in to them.
@@ -57,6 +62,10 @@ enum Verb {
     Status(status::Status),
     /// List the sessions of the running agent
     Sessions(sessions::Sessions),
+    /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
+    Doctor(doctor::Doctor),
+    /// Show what the box's services wrote into the journal
+    Logs(logs::Logs),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Become the tmux client of an attachment; ttyd starts this
@@ -83,6 +92,8 @@ impl Cli {
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
             Verb::Sessions(verb) => verb.run(options),
+            Verb::Doctor(verb) => verb.run(options),
+            Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),
@@ -92,6 +103,11 @@ impl Cli {
 }
 
 impl Options {
+    /// The running agent's socket.
+    fn socket(&self) -> Result<PathBuf, Fatal> {
+        Ok(RuntimeDir::at(&self.settings()?.runtime_dir, None).agent_socket())
+    }
+
     /// The settings from all sources.
     fn settings(&self) -> Result<Settings, Fatal> {
         let default = Path::new(DEFAULT_FILE);
@@ -109,6 +125,18 @@ impl Options {
         Settings::load(&Sources { file, env_prefix: ENV_PREFIX, env, flags })
             .map_err(Fatal::with(Exit::Config))
     }
+}
+
+/// Asks the running agent.
+fn ask_agent(options: &Options, request: &Request) -> Result<Answer, Fatal> {
+    let (answer, _) = ask(&options.socket()?, request).map_err(Fatal::with(Exit::Failure))?;
+    Ok(answer)
+}
+
+/// The agent answered, but not what was asked: it is of another version.
+fn unexpected() -> Fatal {
+    let problem = std::io::Error::other("it answered another question");
+    Fatal::with(Exit::Failure)(ControlError::Unintelligible(problem))
 }
 
 fn text(path: &Path, flag: &str) -> Result<String, Fatal> {

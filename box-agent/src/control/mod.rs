@@ -8,7 +8,9 @@ pub mod client;
 pub mod server;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +38,7 @@ pub enum Answer {
     /// This command line.
     Attach(Vec<String>),
     /// This is how it is.
-    Status(StatusReport),
+    Status(Box<StatusReport>),
     /// These are there.
     Sessions(Vec<SessionReport>),
     /// That can't be done, and why.
@@ -61,6 +63,12 @@ pub struct StatusReport {
     /// What goes wrong although the agent goes on, by part.
     #[serde(default)]
     pub troubles: BTreeMap<String, String>,
+    /// The address in the tailnet, if it is in one.
+    #[serde(default)]
+    pub tailnet: Option<IpAddr>,
+    /// What each step of the start took.
+    #[serde(default)]
+    pub phases: Vec<StartPhase>,
     /// Sessions that run.
     pub sessions: usize,
     /// Terminals attached to them.

@@ -49,6 +49,9 @@ pub enum ConversationError {
         /// For people.
         message: String,
     },
+    /// The box has another address, which the gateway is told by a new link.
+    #[error("the box's address in the tailnet has changed")]
+    Moved,
     /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -173,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     n += 1;
                     self.wire.send(&FromAgent::Heartbeat { n }).await?;
                 }
-                // Cancel-safe, all three: watch channels.
+                // Cancel-safe, all four: watch channels.
                 Ok(()) = link.observed.changed() => {
                     let observed = link.observed.borrow_and_update().clone();
                     if let Some(observed) = observed {
@@ -181,6 +184,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,
+                // The gateway learns addresses from a hello, and a hello begins a conversation.
+                Ok(()) = link.tailnet.changed() => return Err(ConversationError::Moved),
                 Ok(()) = link.store.changed() => {
                     if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
                         self.wire.send(&FromAgent::WantSnapshot).await?;

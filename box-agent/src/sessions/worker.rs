@@ -19,12 +19,12 @@ use super::keeper::Keeper;
 use super::mishaps::Mishaps;
 use super::plan::{Action, observe, plan};
 use super::scopes::Scopes;
-use crate::agent::troubles::Troubles;
 use crate::backoff::Backoff;
 use crate::settings::Template;
 use crate::terminal::blueprint::Blueprint;
 use crate::terminal::survey::Survey;
 use crate::terminal::tmux::{Tmux, TmuxError};
+use crate::troubles::Troubles;
 
 /// How often tmux is looked at when nothing happens: a session may end by itself at any time.
 const LOOK_PAUSE: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 //!
 //! `box-agent/config.reference.toml` is the commented reference; a test below holds it to this type.
 
+mod tailscale;
 mod template;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use berth_daemon::logging::LogSettings;
 use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
+pub use tailscale::TailscaleSettings;
 pub use template::{Pane, Template, start_directory};
 
 /// The commented reference: every key with its default.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub terminal: TerminalSettings,
     /// What sessions are made of, by name.
     pub templates: BTreeMap<String, Template>,
+    /// The box's place in a tailnet.
+    pub tailscale: TailscaleSettings,
     /// Prometheus text.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -131,6 +135,7 @@ impl Default for Settings {
             link: LinkSettings::default(),
             terminal: TerminalSettings::default(),
             templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { directory: None, panes })]),
+            tailscale: TailscaleSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
@@ -195,6 +200,7 @@ impl Settings {
                 self.runtime_dir.display()
             ));
         }
+        self.tailscale.check()?;
         let home = crate::volume::home(&self.volume.path);
         self.templates.iter().try_for_each(|(name, template)| template.check(name, &home))
     }

@@ -18,6 +18,7 @@
 pub mod attachments;
 pub mod blueprint;
 pub mod panes;
+mod prepare;
 pub mod server;
 pub mod survey;
 pub mod tmux;

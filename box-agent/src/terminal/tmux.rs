@@ -11,17 +11,16 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use berth_daemon::state::{StateError, write_private};
+use berth_daemon::state::StateError;
 use berth_protocol::door::Role;
 use berth_protocol::ids::SessionId;
 use nix::sys::signal::Signal;
 
-use super::blueprint::Surroundings;
 use super::server::KnownServer;
 use crate::host::account::Account;
 use crate::host::command::{CommandError, Invocation};
 use crate::host::process::Process;
-use crate::host::runtime::{RuntimeDir, RuntimeError, share};
+use crate::host::runtime::{RuntimeDir, RuntimeError};
 
 /// The option that says which session of Berth a tmux session is.
 pub const SESSION_OPTION: &str = "@berth_session";
@@ -29,23 +28,11 @@ pub const SESSION_OPTION: &str = "@berth_session";
 /// The option that says which pane of its session's template a pane is.
 pub const PANE_OPTION: &str = "@berth_pane";
 
-/// The configuration that the server starts with.
-const CONFIG: &str = include_str!("tmux.conf");
-
-/// The first process of each pane.
-const PANE_SCRIPT: &str = include_str!("pane.sh");
-
-/// The oldest tmux that knows all that is used here (`attach -f`, `new-session -e`, `-N`).
-const OLDEST: (u32, u32) = (3, 2);
-
 /// How long a living server has to answer again, or to end.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 /// Pause between attempts within a limit.
-const ANSWER_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long a server that somebody else starts may take to come.
-const ARRIVAL_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_PAUSE: Duration = Duration::from_millis(20);
 
 /// tmux's own address of a session, such as `$3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +76,7 @@ pub enum TmuxError {
     #[error("no tmux server answers at {0}: look at the unit that starts it (systemctl status box-tmux)")]
     Away(PathBuf),
     /// It is too old.
-    #[error("{program} is {found}, but tmux {}.{} or newer is needed: install a newer one and set terminal.tmux to it", OLDEST.0, OLDEST.1)]
+    #[error("{program} is {found}, but tmux {}.{} or newer is needed: install a newer one and set terminal.tmux to it", super::prepare::OLDEST.0, super::prepare::OLDEST.1)]
     TooOld {
         /// The program.
         program: PathBuf,
@@ -101,15 +88,15 @@ pub enum TmuxError {
 /// A way to the tmux server.
 #[derive(Debug, Clone)]
 pub struct Tmux {
-    program: PathBuf,
-    socket: PathBuf,
-    config: PathBuf,
-    script: PathBuf,
-    environment: PathBuf,
-    account: Account,
+    pub(super) program: PathBuf,
+    pub(super) socket: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) script: PathBuf,
+    pub(super) environment: PathBuf,
+    pub(super) account: Account,
     env: Vec<(OsString, OsString)>,
     /// Whether somebody else starts the server.
-    foreign: bool,
+    pub(super) foreign: bool,
     server: KnownServer,
 }
 
@@ -133,64 +120,6 @@ impl Tmux {
             account,
             env,
         }
-    }
-
-    /// Checks the version and writes configuration and script. A server that runs already keeps its own.
-    ///
-    /// # Errors
-    /// [`TmuxError`].
-    pub async fn prepare(&self) -> Result<(), TmuxError> {
-        let version = self.invocation(["-V"]).run().await?;
-        if parse_version(&version).is_some_and(|version| version < OLDEST) {
-            let found = version.trim().to_owned();
-            return Err(TmuxError::TooOld { program: self.program.clone(), found });
-        }
-        self.write_files()
-    }
-
-    fn write_files(&self) -> Result<(), TmuxError> {
-        for (path, text) in [(&self.config, CONFIG), (&self.script, PANE_SCRIPT)] {
-            write_private(path, text.as_bytes())?;
-            if self.account.is_another() {
-                share(path, &self.account, 0o640)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether sessions can be looked at and made: a server that somebody else starts may still have to come.
-    ///
-    /// # Errors
-    /// [`TmuxError`].
-    pub async fn is_there(&self) -> Result<bool, TmuxError> {
-        Ok(!self.foreign || self.list().await?.is_some())
-    }
-
-    /// Waits for a server that somebody else starts.
-    ///
-    /// # Errors
-    /// [`TmuxError::Away`] when it does not come.
-    pub async fn arrival(&self) -> Result<(), TmuxError> {
-        let begun = Instant::now();
-        while !self.is_there().await? {
-            if begun.elapsed() > ARRIVAL_LIMIT {
-                return Err(TmuxError::Away(self.socket.clone()));
-            }
-            tokio::time::sleep(ANSWER_PAUSE).await;
-        }
-        Ok(())
-    }
-
-    /// What panes of this server need to know, those of a session with a scope among them.
-    #[must_use]
-    pub fn surroundings(&self, scope: Option<String>) -> Surroundings {
-        Surroundings { script: self.script.clone(), environment: self.environment.clone(), scope }
-    }
-
-    /// The server's socket.
-    #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
     }
 
     /// The user of its sessions.
@@ -222,7 +151,7 @@ impl Tmux {
     }
 
     /// Every session, or nothing when no server answers.
-    async fn list(&self) -> Result<Option<BTreeMap<SessionId, Target>>, CommandError> {
+    pub(super) async fn list(&self) -> Result<Option<BTreeMap<SessionId, Target>>, CommandError> {
         let format = format!("#{{pid}} #{{session_id}} #{{{SESSION_OPTION}}}");
         let listing = match self.run(&["list-sessions".into(), "-F".into(), format]).await {
             Ok(listing) => listing,
@@ -327,7 +256,7 @@ impl Tmux {
         self.invocation(args).run().await
     }
 
-    fn invocation<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Invocation {
+    pub(super) fn invocation<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Invocation {
         Invocation::new(&self.program, args).with_env(self.env.clone()).as_user(&self.account)
     }
 }
@@ -363,14 +292,6 @@ fn is_no_server(stderr: &str) -> bool {
         .any(|words| stderr.contains(words))
 }
 
-/// Major and minor of what `tmux -V` says: `tmux 3.3a`, `tmux next-3.6`.
-fn parse_version(text: &str) -> Option<(u32, u32)> {
-    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let (major, rest) = text[start..].split_once('.')?;
-    Some((major.parse().ok()?, digits(rest).parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,14 +304,6 @@ mod tests {
         assert_eq!(server, Some(7));
         assert_eq!(sessions.len(), 2);
         assert_eq!((&sessions[&id], &sessions[&other]), (&Target("$0".into()), &Target("$10".into())));
-    }
-
-    #[test]
-    fn versions_of_every_shape_are_read() {
-        assert_eq!(parse_version("tmux 3.3a\n"), Some((3, 3)));
-        assert_eq!(parse_version("tmux next-3.6"), Some((3, 6)));
-        assert_eq!(parse_version("tmux 2.9"), Some((2, 9)));
-        assert_eq!(parse_version("tmux master"), None);
     }
 
     #[test]

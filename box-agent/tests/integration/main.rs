@@ -6,6 +6,7 @@
 mod attach;
 mod control;
 mod dial_back;
+mod doctor;
 mod door;
 mod enrolment;
 mod faults;
@@ -14,4 +15,5 @@ mod rebuild;
 mod sessions;
 mod support;
 mod survival;
+mod tailscale;
 mod upload;
