@@ -67,7 +67,10 @@ fn each_part_runs_as_its_user_and_is_reached_by_whom_it_is_for() {
                 assert_eq!(machine.says(&["stat", "-c", "%U", &format!("/proc/{pid}")]), user, "{part}");
                 let score = machine.says(&["cat", &format!("/proc/{pid}/oom_score_adj")]);
                 // The agent's own needs a right that not every machine gives to a container.
-                assert!(user == "root" || score == "0", "{part} has {score}: it inherited the agent's protection");
+                assert!(
+                    user == "root" || score == "0",
+                    "{part} has {score}: it inherited the agent's protection"
+                );
             }
         }
         let server = machine.property("box-tmux.service", "ControlGroup");

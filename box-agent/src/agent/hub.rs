@@ -18,6 +18,7 @@ use crate::pulse::Pulses;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::terminal::attachments::Attachments;
+use crate::terminal::survey::Survey;
 use crate::troubles::Troubles;
 use crate::volume::Volume;
 
@@ -40,6 +41,7 @@ pub(super) struct Hub {
     pub(super) store: watch::Sender<Option<Store>>,
     pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
     pub(super) observed: watch::Sender<Option<ObservedState>>,
+    pub(super) survey: watch::Sender<Survey>,
     pub(super) outbox: watch::Sender<u64>,
     pub(super) link: watch::Sender<LinkState>,
     pub(super) retired: watch::Sender<bool>,
@@ -62,6 +64,7 @@ impl Hub {
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
             observed: watch::Sender::new(None),
+            survey: watch::Sender::new(Survey::new()),
             outbox: watch::Sender::new(0),
             link: watch::Sender::new(LinkState::Connecting),
             retired: watch::Sender::new(false),

@@ -60,7 +60,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
             if matches!(error, identity::IdentityError::NotEnrolled) { Exit::Config } else { Exit::State };
         Fatal::with(exit)(error)
     })?;
-    let home = settings.layout.home.clone().unwrap_or_else(|| volume::home(&settings.volume.path));
+    let home = settings.home();
     let (user, shell) = (settings.terminal.user.as_deref(), settings.terminal.shell.as_deref());
     let account = Account::find(user, home, shell).map_err(Fatal::with(Exit::Config))?;
     let tmux = settings.terminal.tmux_directory.as_deref();

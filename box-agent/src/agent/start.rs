@@ -1,6 +1,7 @@
 //! The steps of the start, in order.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,13 +27,18 @@ use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::layout::watch::Watched;
 use crate::link::Link;
+use crate::sessions::keeper::Keeper;
+use crate::sessions::mishaps::Mishaps;
+use crate::sessions::oom::KERNEL_LOG;
+use crate::sessions::scopes::Scopes;
+use crate::sessions::screens::Shelf;
 use crate::sessions::worker::Worker;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
 use crate::tailscale::worker::Tailscale;
-use crate::terminal::tmux::Tmux;
+use crate::terminal::tmux::{Tmux, TmuxError};
 use crate::terminal::ttyd;
 use crate::volume::Volume;
 use crate::volume::error::VolumeError;
@@ -87,6 +93,10 @@ pub(super) async fn start(
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
         },
+        sessions: {
+            let hub = hub.clone();
+            Box::new(move || hub.session_reports())
+        },
     };
     parts.spawn(control::server::serve(ports.control, Arc::new(control), stop.clone()));
     let (dial_back, wanted) = door::dial_back::channel();
@@ -108,7 +118,7 @@ pub(super) async fn start(
         parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
     }
     let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
-    hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
+    hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await
         .map_err(Fatal::with(Exit::Unavailable))?;
@@ -130,18 +140,22 @@ pub(super) async fn start(
         .await
         .map_err(Fatal::with(Exit::State))?;
 
+    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
-        directory: this.account.home.join("projects"),
+        keeper: Keeper::open(&volume.state_dir(), Shelf::new(this.runtime.screens(), this.account.clone())),
         desired: hub.desired.subscribe(),
         presence: hub.attachments.presence(),
         observed: hub.observed.clone(),
+        survey: hub.survey.clone(),
+        scopes: Scopes::find(this.account.uid),
+        mishaps: Mishaps::watch(Path::new(KERNEL_LOG), events.clone()),
+        troubles: hub.troubles.clone(),
     };
     let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
     parts.spawn(hub.pulses.join("sessions").beside(worker.run(stop.clone())));
 
-    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
     let sources = telemetry::Sources {
         volume: volume.path().to_owned(),
         start_phases: hub.phases(),
@@ -240,6 +254,17 @@ async fn open_store(volume: &Volume, hub: &Hub) -> Result<Store, crate::store::S
     hub.desired.send_replace(store.load_desired().await?);
     hub.store.send_replace(Some(store.clone()));
     Ok(store)
+}
+
+/// Makes tmux ready, and waits for a server that somebody else starts.
+async fn tmux_there(tmux: &Tmux, hub: &Hub) -> Result<(), TmuxError> {
+    tmux.prepare().await?;
+    if !tmux.is_there().await? {
+        hub.troubles.set("sessions", format!("waiting for the tmux server at {}", tmux.socket().display()));
+        tmux.arrival().await?;
+        hub.troubles.clear("sessions");
+    }
+    Ok(())
 }
 
 async fn start_ttyd(

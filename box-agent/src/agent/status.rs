@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use berth_protocol::door::Status;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use crate::control::StatusReport;
 use crate::host::machine::boot_id;
 use crate::identity::Facts;
 use crate::link::LinkState;
+use crate::sessions::report::{SessionReport, report};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -72,6 +74,16 @@ impl Hub {
             ttyd_restarts: self.ttyd.borrow().restarts,
             agent_version: VERSION.to_owned(),
         }
+    }
+}
+
+impl Hub {
+    /// The sessions, for people at the machine.
+    pub(super) fn session_reports(&self) -> Vec<SessionReport> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let (desired, observed) = (self.desired.borrow().clone(), self.observed.borrow().clone());
+        report(desired.as_ref(), observed.as_ref(), &self.survey.borrow(), now)
     }
 }
 

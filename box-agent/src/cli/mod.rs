@@ -9,6 +9,7 @@ mod guard;
 mod layout;
 mod logs;
 mod run;
+mod sessions;
 mod status;
 mod worker;
 
@@ -62,6 +63,8 @@ enum Verb {
     Status(status::Status),
     /// Compare the tree on the volume with what it should be, or mend it
     Layout(layout::Layout),
+    /// List the sessions of the running agent
+    Sessions(sessions::Sessions),
     /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
     Doctor(doctor::Doctor),
     /// Show what the box's services wrote into the journal
@@ -92,6 +95,7 @@ impl Cli {
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
             Verb::Layout(verb) => verb.run(options),
+            Verb::Sessions(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),
             Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

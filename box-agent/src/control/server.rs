@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use crate::sessions::report::SessionReport;
 use crate::terminal::attachments::{Attachments, Live};
 use crate::terminal::tmux::Tmux;
 
@@ -35,6 +36,8 @@ pub struct Control {
     pub user: Uid,
     /// How the agent is.
     pub status: Box<dyn Fn() -> StatusReport + Send + Sync>,
+    /// What runs.
+    pub sessions: Box<dyn Fn() -> Vec<SessionReport> + Send + Sync>,
 }
 
 /// Takes the socket's path. What an agent that was killed left there is removed; the lock of the runtime
@@ -88,6 +91,7 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     let mut line = String::new();
     tokio::time::timeout(DEADLINE, reader.read_line(&mut line)).await??;
     let (answer, live) = match serde_json::from_str(&line) {
+        Ok(Request::Sessions) => (Answer::Sessions((control.sessions)()), None),
         Ok(Request::Status) => (Answer::Status(Box::new((control.status)())), None),
         Ok(Request::Attach(id)) => match attach(&id, control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),

@@ -8,6 +8,7 @@
 //! | [`group`] | starts a program whose whole process group ends with it |
 //! | [`account`] | the user that the agent and its terminals run as |
 //! | `oom` | whom the kernel ends when memory runs out |
+//! | [`cgroup`] | which unit processes are in |
 //! | [`process`] | a process that is known again later |
 //! | [`programs`] | finds a program on `PATH` |
 //! | [`runtime`] | the directory of sockets |
@@ -18,13 +19,14 @@
 #![expect(clippy::disallowed_methods, reason = "programs are started here and nowhere else")]
 
 pub mod account;
+pub mod cgroup;
 pub mod child;
 pub mod command;
 pub mod group;
 pub mod machine;
-mod oom;
 pub mod mount;
 pub mod mounts;
+mod oom;
 pub mod process;
 pub mod programs;
 pub mod runtime;

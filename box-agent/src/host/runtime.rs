@@ -154,6 +154,24 @@ impl RuntimeDir {
         self.path.join("tmux.conf")
     }
 
+    /// The script that is the first process of each pane.
+    #[must_use]
+    pub fn pane_script(&self) -> PathBuf {
+        self.path.join("pane.sh")
+    }
+
+    /// What panes are handed that shows where their user was.
+    #[must_use]
+    pub fn screens(&self) -> PathBuf {
+        self.path.join("screens")
+    }
+
+    /// The workspace's variables, in the form that a shell reads.
+    #[must_use]
+    pub fn environment(&self) -> PathBuf {
+        self.path.join("secrets/environment.sh")
+    }
+
     /// The addresses that the agent really listens on.
     #[must_use]
     pub fn addresses(&self) -> PathBuf {

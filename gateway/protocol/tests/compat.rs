@@ -11,7 +11,7 @@ use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
 use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
 use berth_protocol::error::ErrorBody;
-use berth_protocol::event::Telemetry;
+use berth_protocol::event::{OutOfMemory, Telemetry};
 use berth_protocol::link::{FromAgent, FromGateway};
 use berth_protocol::suspend::{SuspendState, Suspension};
 use berth_protocol::terminal::{FromBrowser, FromRelay};
@@ -41,6 +41,7 @@ fn messages_survive<T: Serialize + DeserializeOwned + PartialEq + Debug>(fixture
 fn link_messages_are_read() {
     messages_survive(include_str!("../data/v1/from_agent.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_gateway.json"), &FromGateway::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_out_of_memory.json"), &FromAgent::Unknown);
     let dial_back = include_str!("../data/v1/from_gateway_dial_back.json");
     messages_survive(dial_back, &FromGateway::Unknown);
 }
@@ -92,6 +93,21 @@ fn old_telemetry_is_read() {
         read += 1;
     }
     assert_eq!(read, 1);
+}
+
+#[test]
+fn old_reports_of_memory_that_ran_out_are_read() {
+    let text = include_str!("../data/v1/from_agent_out_of_memory.json");
+    let messages: Vec<FromAgent> = serde_json::from_str(text).unwrap();
+    let read = messages.into_iter().map(|message| {
+        let FromAgent::Event(event) = message else { panic!("{message:?}") };
+        assert_eq!(event.kind, OutOfMemory::KIND);
+        let payload = event.payload.clone();
+        let report: OutOfMemory = serde_json::from_value(event.payload).unwrap();
+        assert_eq!(serde_json::to_value(&report).unwrap(), payload);
+        report.session.is_some()
+    });
+    assert_eq!(read.collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]
