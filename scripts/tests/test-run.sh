@@ -11,7 +11,7 @@ set -uo pipefail
 cleanup() {
     kill ${SCRIPT:+"$SCRIPT"} ${listener:+"$listener"} ${server:+"$server"}
     tmux -S "$TMP/other" kill-server
-    tmux -S "$STATE/run/tmux.sock" kill-server
+    tmux -S "$STATE/run/terminal/tmux.sock" kill-server
 }
 export FAKE=$TMP/fake
 CLONE="$TMP/a clone"
@@ -225,11 +225,11 @@ wait "$listener" 2>/dev/null
 
 # --clean ends this state's tmux server, and only this one, and says what it removes.
 runtime=$(sed -n 's/^runtime_dir = "\(.*\)"/\1/p' "$STATE/box-agent.toml")
-mkdir -p "$STATE/workspace/projects/mine" "$STATE/workspace/user/many/"{1..4000}-{a..b}-a-long-name
-tmux -f /dev/null -S "$runtime/tmux.sock" new-session -d -s one sleep 600
+mkdir -p "$runtime/terminal" "$STATE/workspace/projects/mine" "$STATE/workspace/user/many/"{1..4000}-{a..b}-a-long-name
+tmux -f /dev/null -S "$runtime/terminal/tmux.sock" new-session -d -s one sleep 600
 tmux -f /dev/null -S "$TMP/other" new-session -d -s two sleep 600
 touch "$STATE/workspace/projects/mine/file"
-server=$(tmux -S "$runtime/tmux.sock" display-message -p '#{pid}')
+server=$(tmux -S "$runtime/terminal/tmux.sock" display-message -p '#{pid}')
 run start --clean
 expect_status 0
 expect_says "Removing $STATE" 'workspace/projects/mine' 'Ended the tmux sessions'

@@ -94,7 +94,7 @@ impl Checkout {
             format!("--port={}", ports.port(0)),
         ]);
         let script = process(&command, path);
-        let tmux = Tmux::new(&state.join("run/tmux.sock"));
+        let tmux = Tmux::new(&state.join("run/terminal/tmux.sock"));
         Self { script, tmux, command, links: 0, ports, directory }
     }
 

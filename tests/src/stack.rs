@@ -54,7 +54,7 @@ impl Stack {
         let config = config.to_str().expect("a plain path");
         let agent =
             Process::new("box-agent", programs::built("box-agent"), &["run", "--config", config], path);
-        let tmux = Tmux::new(&path.join("run/tmux.sock"));
+        let tmux = Tmux::new(&path.join("run/terminal/tmux.sock"));
         let origin = format!("http://127.0.0.1:{}", ports.port(0));
         let mut stack = Self { agent, gateway, tmux, origin, directory, ports };
         stack.gateway.start();

@@ -29,7 +29,7 @@ async fn a_session_survives_the_removal_of_tmuxs_socket() {
     let mut stack = Stack::start().await;
     let (client, session) = stack.client_and_session("work").await;
     let (mut terminal, pids) = leave_running(&stack, &client, &session).await;
-    let socket = stack.path("run/tmux.sock");
+    let socket = stack.path("run/terminal/tmux.sock");
 
     let removal = Instant::now();
     std::fs::remove_file(&socket).unwrap();

@@ -9,6 +9,7 @@ use berth_protocol::observed::ObservedState;
 use tokio::sync::watch;
 
 use super::notify;
+use super::troubles::Troubles;
 use crate::link::LinkState;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -38,6 +39,7 @@ pub(super) struct Hub {
     pub(super) retired: watch::Sender<bool>,
     pub(super) ttyd: watch::Sender<Report>,
     pub(super) attachments: Attachments,
+    pub(super) troubles: Troubles,
     pub(super) metrics: Metrics,
     pub(super) began: Instant,
     phases: Mutex<Vec<StartPhase>>,
@@ -56,6 +58,7 @@ impl Hub {
             retired: watch::Sender::new(false),
             ttyd: watch::Sender::new(Report::default()),
             attachments: Attachments::default(),
+            troubles: Troubles::default(),
             metrics: Metrics::default(),
             began: Instant::now(),
             phases: Mutex::default(),

@@ -13,6 +13,7 @@ mod notify;
 mod ports;
 mod start;
 mod status;
+pub mod troubles;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,12 +61,15 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
             if matches!(error, identity::IdentityError::NotEnrolled) { Exit::Config } else { Exit::State };
         Fatal::with(exit)(error)
     })?;
-    let runtime = RuntimeDir::open(&settings.runtime_dir).map_err(Fatal::with(Exit::State))?;
-    let _runtime_lock = StateLock::acquire(runtime.path(), "agent.lock").map_err(Fatal::with(Exit::State))?;
     let home = volume::home(&settings.volume.path);
-    let account = Account::current(home, settings.terminal.shell.as_deref());
+    let (user, shell) = (settings.terminal.user.as_deref(), settings.terminal.shell.as_deref());
+    let account = Account::find(user, home, shell).map_err(Fatal::with(Exit::Config))?;
+    let tmux = settings.terminal.tmux_directory.as_deref();
+    let runtime =
+        RuntimeDir::open(&settings.runtime_dir, tmux, &account).map_err(Fatal::with(Exit::State))?;
+    let _runtime_lock = StateLock::acquire(runtime.path(), "agent.lock").map_err(Fatal::with(Exit::State))?;
     let programs = find_programs(&settings, agent).map_err(Fatal::with(Exit::Unavailable))?;
-    let ports = Ports::bind(&settings, &runtime).await?;
+    let ports = Ports::bind(&settings, &runtime, &account).await?;
 
     let mut parts = JoinSet::new();
     // A token of its own: a part that ends before this one is cancelled has ended by itself.

@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::control;
 use crate::door::listener::bind;
-use crate::host::runtime::RuntimeDir;
+use crate::host::account::Account;
+use crate::host::runtime::{RuntimeDir, share};
 use crate::settings::Settings;
 
 /// The agent's control socket can't be made.
@@ -37,13 +38,20 @@ pub(super) struct Addresses {
 }
 
 impl Ports {
-    pub(super) async fn bind(settings: &Settings, runtime: &RuntimeDir) -> Result<Self, Fatal> {
+    pub(super) async fn bind(
+        settings: &Settings,
+        runtime: &RuntimeDir,
+        account: &Account,
+    ) -> Result<Self, Fatal> {
         let door = bind(settings.door.listen, "door.listen").await.map_err(Fatal::with(Exit::Unavailable))?;
         let metrics =
             bind(settings.metrics.listen, "metrics.listen").await.map_err(Fatal::with(Exit::Unavailable))?;
         let path = runtime.agent_socket();
         let control = control::server::bind(&path)
-            .map_err(|source| Fatal::with(Exit::State)(SocketError { path, source }))?;
+            .map_err(|source| Fatal::with(Exit::State)(SocketError { path: path.clone(), source }))?;
+        if account.is_another() {
+            share(&path, account, 0o660).map_err(Fatal::with(Exit::State))?;
+        }
         let address = |listener: &TcpListener| listener.local_addr().map_err(Fatal::with(Exit::Failure));
         let addresses = Addresses { door: address(&door)?, metrics: address(&metrics)? };
         Ok(Self { door, metrics, control, addresses })

@@ -69,7 +69,7 @@ pub(super) async fn start(
     let addresses = ports.addresses;
     let facts = Arc::new(this.identity.facts.clone());
     let env = this.account.environment(|name| std::env::var_os(name));
-    let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, env.clone());
+    let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, this.account.clone(), env.clone());
 
     parts.spawn(status::announce(hub.clone(), stop.clone()));
     parts.spawn(notify::watchdog(stop.clone()));
@@ -77,6 +77,7 @@ pub(super) async fn start(
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
+        user: this.account.uid,
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
@@ -98,8 +99,8 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
-        calls: Calls::new(tmux.clone(), env, volume.home(), this.programs.agent.clone()),
-        ttyd_socket: this.runtime.ttyd_socket(),
+        calls: Calls::new(tmux.clone(), this.account.clone(), env, this.programs.agent.clone()),
+        ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
@@ -226,7 +227,7 @@ async fn start_ttyd(
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> Result<(), TtydSilent> {
-    let program = ttyd::program(&this.programs.ttyd, &this.programs.agent, &this.runtime, env);
+    let program = ttyd::program(&this.programs.ttyd, &this.programs.agent, &this.runtime, &this.account, env);
     parts.spawn(supervise::driver::run(program, hub.ttyd.clone(), stop.clone()));
     let mut reports: watch::Receiver<Report> = hub.ttyd.subscribe();
     let settled = |report: &Report| report.state == State::Ready || report.restarts >= TTYD_ATTEMPTS;

@@ -1,6 +1,7 @@
 //! How the agent is, in the three forms in which it is asked: a line for systemd, an answer at the door, an
 //! answer on the control socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use berth_protocol::door::Status;
@@ -32,7 +33,7 @@ impl Hub {
     /// The line that `systemctl status` shows.
     pub(super) fn line(&self) -> String {
         let (sessions, terminals) = (self.sessions(), self.terminals());
-        line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals)
+        line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals, &self.troubles.now())
     }
 
     /// The answer at the door.
@@ -58,6 +59,7 @@ impl Hub {
             instance: facts.instance.clone(),
             workspace: facts.workspace.clone(),
             door: (self.is_ready() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
+            troubles: self.troubles.now().into_iter().map(|(part, text)| (part.to_owned(), text)).collect(),
             sessions: self.sessions(),
             attachments: self.terminals(),
             ttyd_restarts: self.ttyd.borrow().restarts,
@@ -66,8 +68,14 @@ impl Hub {
     }
 }
 
-fn line(progress: Progress, link: &LinkState, sessions: usize, terminals: u32) -> String {
-    match progress {
+fn line(
+    progress: Progress,
+    link: &LinkState,
+    sessions: usize,
+    terminals: u32,
+    troubles: &BTreeMap<&'static str, String>,
+) -> String {
+    let mut line = match progress {
         Progress::Starting(step) => format!("starting: {step}; {link}"),
         Progress::Ready => {
             let plural = |count: u64| if count == 1 { "" } else { "s" };
@@ -77,14 +85,20 @@ fn line(progress: Progress, link: &LinkState, sessions: usize, terminals: u32) -
                 plural(terminals.into())
             )
         }
+    };
+    for (part, sentence) in troubles {
+        // systemd's line is one line.
+        let sentence = sentence.replace('\n', " ");
+        line.push_str(&format!("; trouble with {part}: {sentence}"));
     }
+    line
 }
 
 /// Keeps systemd's line and the gauges up to date until `stop`.
 pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
     let (mut observed, mut link) = (hub.observed.subscribe(), hub.link.subscribe());
     let (mut presence, mut ttyd) = (hub.attachments.presence(), hub.ttyd.subscribe());
-    let mut progress = hub.progress.subscribe();
+    let (mut progress, mut troubles) = (hub.progress.subscribe(), hub.troubles.subscribe());
     loop {
         notify::status(&hub.line());
         hub.metrics.sessions.set(i64::try_from(hub.sessions()).unwrap_or(i64::MAX));
@@ -97,6 +111,7 @@ pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
             Ok(()) = presence.changed() => {}
             Ok(()) = ttyd.changed() => {}
             Ok(()) = progress.changed() => {}
+            Ok(()) = troubles.changed() => {}
             () = stop.cancelled() => return,
         }
     }
@@ -110,12 +125,18 @@ mod tests {
     fn the_line_says_what_is_going_on() {
         let lost = LinkState::Lost("failed to connect".into());
         assert_eq!(
-            line(Progress::Starting("volume"), &lost, 0, 0),
+            line(Progress::Starting("volume"), &lost, 0, 0, &BTreeMap::new()),
             "starting: volume; no connection to the gateway (failed to connect)"
         );
         assert_eq!(
-            line(Progress::Ready, &LinkState::Connected, 1, 2),
-            "ready: 1 session, 2 terminals; connected to the gateway"
+            line(
+                Progress::Ready,
+                &LinkState::Connected,
+                1,
+                2,
+                &BTreeMap::from([("disk", "95 %\nfull".to_owned())])
+            ),
+            "ready: 1 session, 2 terminals; connected to the gateway; trouble with disk: 95 % full"
         );
     }
 }

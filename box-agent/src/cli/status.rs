@@ -13,7 +13,7 @@ pub(super) struct Status {}
 
 impl Status {
     pub(super) fn run(self, options: &Options) -> Result<Exit, Fatal> {
-        let socket = RuntimeDir::at(&options.settings()?.runtime_dir).agent_socket();
+        let socket = RuntimeDir::at(&options.settings()?.runtime_dir, None).agent_socket();
         let (answer, _) = ask(&socket, &Request::Status).map_err(Fatal::with(Exit::Failure))?;
         let Answer::Status(report) = answer else {
             let problem = std::io::Error::other("it answered another question");

@@ -2,10 +2,12 @@
 //! things are.
 //!
 //! One JSON line from the client, one from the agent. Who may ask is decided by the kernel's word on the
-//! peer's user, not by what it says. The connection of an attachment stays open as long as its terminal.
+//! peer's user, not by what it says: root, the agent's own user and the user of terminals. The connection of an attachment stays open as long as its terminal.
 
 pub mod client;
 pub mod server;
+
+use std::collections::BTreeMap;
 
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,9 @@ pub struct StatusReport {
     pub workspace: WorkspaceId,
     /// The door's address, when it is open.
     pub door: Option<String>,
+    /// What goes wrong although the agent goes on, by part.
+    #[serde(default)]
+    pub troubles: BTreeMap<String, String>,
     /// Sessions that run.
     pub sessions: usize,
     /// Terminals attached to them.

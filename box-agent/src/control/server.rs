@@ -31,6 +31,8 @@ pub struct Control {
     pub attachments: Attachments,
     /// Where sessions are.
     pub tmux: Tmux,
+    /// Who uses terminals: asked for by `attach`, which runs as that user.
+    pub user: Uid,
     /// How the agent is.
     pub status: Box<dyn Fn() -> StatusReport + Send + Sync>,
 }
@@ -77,7 +79,7 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
 
 async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     let peer = Uid::from_raw(stream.peer_cred()?.uid());
-    if !peer.is_root() && peer != Uid::effective() {
+    if !peer.is_root() && peer != Uid::effective() && peer != control.user {
         tracing::warn!(%peer, "refused a control connection of another user");
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use berth_protocol::control::NDJSON;
@@ -20,6 +20,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
+use nix::unistd::Uid;
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -46,8 +47,8 @@ pub struct Door {
     pub attachments: Attachments,
     /// Commands that want an answer.
     pub calls: Calls,
-    /// ttyd's socket.
-    pub ttyd_socket: PathBuf,
+    /// ttyd's socket, and whose it is.
+    pub ttyd: (PathBuf, Uid),
     /// Ports of the agent itself, which no stream leads to.
     pub own_ports: Vec<u16>,
     /// How the box is.
@@ -125,7 +126,7 @@ async fn terminal(admission: Admission, grant: Grant, upgrade: OnUpgrade) -> Res
     }
     let unavailable =
         |message: String| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, KIND_TERMINAL_UNAVAILABLE, message);
-    let ttyd = dial(UnixStream::connect(&door.ttyd_socket)).await.map_err(|error| {
+    let ttyd = dial(connect_to(&door.ttyd.0, door.ttyd.1)).await.map_err(|error| {
         unavailable(format!("the box's terminal program is not up ({error}); try again soon"))
     })?;
     let minted = door.attachments.mint(grant).map_err(|error| unavailable(error.to_string()))?;
@@ -136,6 +137,16 @@ async fn terminal(admission: Admission, grant: Grant, upgrade: OnUpgrade) -> Res
     }
     stream(admission, upgrade, ttyd, Some(minted));
     Ok(answer)
+}
+
+/// Connects to a socket that must be `owner`'s. It stands in a directory of the terminals' user, who could put a link to
+/// a socket of root's there and speak to that with the agent's rights.
+async fn connect_to(socket: &Path, owner: Uid) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket).await?;
+    if stream.peer_cred()?.uid() != owner.as_raw() {
+        return Err(io::Error::other("somebody else answers at its socket"));
+    }
+    Ok(stream)
 }
 
 /// Whether a session can be attached to.

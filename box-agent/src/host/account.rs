@@ -1,9 +1,13 @@
-//! The user that the agent and its terminals run as.
+//! The user that terminals run as: the agent's own, or, for an agent that is root, the one of the settings.
+//!
+//! Root hands over everything that terminals reach, and does nothing on their behalf: see
+//! [`Invocation::as_user`](super::command::Invocation::as_user).
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Uid, User};
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, User};
 
 /// Shells to fall back on, best first.
 const SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
@@ -16,21 +20,70 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub struct Account {
     /// The login name.
     pub user: String,
+    /// Its number.
+    pub uid: Uid,
+    /// Its own group.
+    pub gid: Gid,
     /// The home directory in the terminal: on the volume.
     pub home: PathBuf,
     /// The login shell.
     pub shell: PathBuf,
 }
 
+/// Why nobody can use terminals.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is no such user.
+    #[error("there is no user \"{0}\" on this machine: make it, or set terminal.user to another")]
+    Unknown(String),
+    /// The list of users can't be read.
+    #[error("failed to look up the user \"{user}\" of terminal.user")]
+    Unreadable {
+        /// The name.
+        user: String,
+        /// The system's answer.
+        source: Errno,
+    },
+    /// Only root can become another user.
+    #[error(
+        "terminal.user is \"{wanted}\", but this agent runs as \"{own}\": run it as root, or leave terminal.user out"
+    )]
+    NotRoot {
+        /// The user of the settings.
+        wanted: String,
+        /// The agent's own.
+        own: String,
+    },
+}
+
 impl Account {
-    /// The user that this process runs as, with a home on the volume.
-    #[must_use]
-    pub fn current(home: PathBuf, shell: Option<&Path>) -> Self {
-        let uid = Uid::effective();
-        let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    /// The user called `name`, or the one that this process runs as, with a home on the volume.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub fn find(name: Option<&str>, home: PathBuf, shell: Option<&Path>) -> Result<Self, AccountError> {
         let exists = |path: &Path| path.is_absolute() && path.is_file();
-        let shell = choose_shell(shell, std::env::var_os("SHELL").as_deref(), exists);
-        Self { user, home, shell }
+        let own = Uid::effective();
+        let Some(name) = name else {
+            let user = User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
+            let shell = choose_shell(shell, std::env::var_os("SHELL").as_deref(), exists);
+            return Ok(Self { user, uid: own, gid: Gid::effective(), home, shell });
+        };
+        let user = User::from_name(name)
+            .map_err(|source| AccountError::Unreadable { user: name.to_owned(), source })?
+            .ok_or_else(|| AccountError::Unknown(name.to_owned()))?;
+        if user.uid != own && !own.is_root() {
+            let own = User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
+            return Err(AccountError::NotRoot { wanted: name.to_owned(), own });
+        }
+        let shell = choose_shell(shell, Some(user.shell.as_os_str()), exists);
+        Ok(Self { user: user.name, uid: user.uid, gid: user.gid, home, shell })
+    }
+
+    /// Whether terminals run as another user than this process.
+    #[must_use]
+    pub fn is_another(&self) -> bool {
+        self.uid != Uid::effective()
     }
 
     /// The whole environment of programs in terminals. `inherited` is asked for what is the machine's choice.
@@ -84,9 +137,28 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_found_by_name_and_only_root_becomes_another() {
+        let find = |name| Account::find(name, "/h".into(), Some(Path::new("/bin/sh")));
+        let own = find(None).unwrap();
+        assert!(!own.is_another());
+        assert_eq!(find(Some(&own.user)).unwrap(), own);
+        let error = find(Some("no-such-user")).unwrap_err().to_string();
+        assert!(error.contains("no user \"no-such-user\""), "{error}");
+        match find(Some("nobody")) {
+            Ok(nobody) => assert!(Uid::effective().is_root() && nobody.is_another()),
+            Err(error) => assert!(error.to_string().contains("run it as root"), "{error}"),
+        }
+    }
+
+    #[test]
     fn a_terminal_gets_the_volume_as_home_and_nothing_unasked() {
-        let account =
-            Account { user: "claude".into(), home: "/v/user/home".into(), shell: "/bin/bash".into() };
+        let account = Account {
+            user: "claude".into(),
+            uid: Uid::from_raw(1000),
+            gid: Gid::from_raw(1000),
+            home: "/v/user/home".into(),
+            shell: "/bin/bash".into(),
+        };
         let machine = |name: &str| match name {
             "PATH" => Some("/usr/bin".into()),
             "LANG" => Some("de_DE.ISO-8859-1".into()),

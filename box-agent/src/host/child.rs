@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::command::Invocation;
 
@@ -22,16 +22,12 @@ use super::command::Invocation;
 /// # Errors
 /// When it can't be started.
 pub fn spawn(invocation: &Invocation) -> io::Result<Child> {
-    Command::new(&invocation.program)
-        .args(&invocation.args)
-        .env_clear()
-        .envs(invocation.env.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
+    invocation
+        .command(Path::new("/"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()
 }
 

@@ -4,9 +4,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
+
+use nix::unistd::{Gid, Uid};
+
+use super::account::Account;
 
 /// A program that takes longer has hung: what the agent runs this way answers within milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -23,6 +27,8 @@ pub struct Invocation {
     pub args: Vec<OsString>,
     /// Its environment.
     pub env: Vec<(OsString, OsString)>,
+    /// Whose it is, if not this process's user's.
+    user: Option<(Uid, Gid)>,
 }
 
 /// Why a command did not do what it was for.
@@ -62,7 +68,7 @@ impl Invocation {
         S: AsRef<OsStr>,
     {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { program: program.into(), args, env: Vec::new() }
+        Self { program: program.into(), args, env: Vec::new(), user: None }
     }
 
     /// The same in the given environment.
@@ -70,6 +76,29 @@ impl Invocation {
     pub fn with_env(mut self, env: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         self.env = env.into_iter().collect();
         self
+    }
+
+    /// The same as the user of terminals, with that user's own group and no other: root's rights and groups stay
+    /// behind.
+    #[must_use]
+    pub fn as_user(mut self, account: &Account) -> Self {
+        self.user = account.is_another().then_some((account.uid, account.gid));
+        self
+    }
+
+    /// The program, ready to be started in `directory` with nothing of this process's own.
+    pub(super) fn command(&self, directory: &Path) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(directory)
+            .kill_on_drop(true);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid.as_raw()).gid(gid.as_raw());
+        }
+        command
     }
 
     /// The command line, for people: a script or a list among the arguments is cut short.
@@ -98,15 +127,11 @@ impl Invocation {
     /// [`CommandError`]; a status other than 0 is a failure.
     pub async fn run(&self) -> Result<String, CommandError> {
         let start = |source| CommandError::Start { command: self.shown(), source };
-        let child = tokio::process::Command::new(&self.program)
-            .args(&self.args)
-            .env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .current_dir("/")
+        let child = self
+            .command(Path::new("/"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .map_err(start)?;
         let Ok(ended) = tokio::time::timeout(DEADLINE, child.wait_with_output()).await else {
@@ -134,6 +159,18 @@ mod tests {
         assert_eq!(sh("echo six; echo \"[$CARGO_MANIFEST_DIR]\"").run().await.unwrap(), "six\n[]\n");
         let with = sh("echo $A").with_env([("A".into(), "b".into())]);
         assert_eq!(with.run().await.unwrap(), "b\n");
+    }
+
+    #[tokio::test]
+    async fn root_becomes_the_user_wholly() {
+        if !Uid::effective().is_root() {
+            eprintln!("skipped: only root can become another user");
+            return;
+        }
+        let nobody = Account::find(Some("nobody"), "/".into(), None).unwrap();
+        let said = sh("id -u; id -G").with_env([("PATH".into(), "/usr/bin:/bin".into())]);
+        let expected = format!("{}\n{}\n", nobody.uid, nobody.gid);
+        assert_eq!(said.as_user(&nobody).run().await.unwrap(), expected);
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::command::Invocation;
 
@@ -46,16 +46,12 @@ impl Group {
     /// # Errors
     /// When it can't be started.
     pub fn start(invocation: &Invocation, directory: &Path, feed: bool) -> io::Result<(Self, Pipes)> {
-        let mut child = Command::new(&invocation.program)
-            .args(&invocation.args)
-            .env_clear()
-            .envs(invocation.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(directory)
+        let mut child = invocation
+            .command(directory)
             .stdin(if feed { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
             .spawn()?;
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let stdin = child.stdin.take();

@@ -1,7 +1,9 @@
 //! A process that is known again later, by its id and when it started: ids are given anew, the pair is not.
 
+use std::os::unix::fs::MetadataExt;
+
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::machine::boot_id;
@@ -28,6 +30,13 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Whether it is this user's. One that is gone is nobody's.
+    #[must_use]
+    pub fn belongs_to(&self, uid: Uid) -> bool {
+        let owner = std::fs::metadata(format!("/proc/{}", self.pid)).map(|meta| meta.uid());
+        owner.is_ok_and(|owner| owner == uid.as_raw()) && self.is_alive()
     }
 
     /// Whether it still lives.
@@ -74,7 +83,8 @@ mod tests {
     #[test]
     fn a_process_is_itself_and_a_later_one_with_its_id_is_not() {
         let this = Process::with_id(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(this.is_alive());
+        assert!(this.is_alive() && this.belongs_to(Uid::effective()));
+        assert!(!this.belongs_to(Uid::from_raw(4_000_000)));
         assert!(!Process { started: this.started + 1, ..this.clone() }.is_alive());
         assert!(!Process { boot_id: "another".into(), ..this }.is_alive());
     }

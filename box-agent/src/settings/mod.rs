@@ -99,8 +99,12 @@ pub struct TerminalSettings {
     pub ttyd: PathBuf,
     /// tmux: a name on `PATH` or a path.
     pub tmux: PathBuf,
-    /// The shell of panes; `$SHELL`, `/bin/bash` or `/bin/sh` when absent.
+    /// The shell of panes; the user's, `/bin/bash` or `/bin/sh` when absent.
     pub shell: Option<PathBuf>,
+    /// Who terminals run as; the agent's own user when absent.
+    pub user: Option<String>,
+    /// Where a tmux server that something else starts has its socket; the agent starts one when absent.
+    pub tmux_directory: Option<PathBuf>,
 }
 
 /// What a session is made of.
@@ -165,7 +169,7 @@ impl Default for DoorSettings {
 
 impl Default for TerminalSettings {
     fn default() -> Self {
-        Self { ttyd: "ttyd".into(), tmux: "tmux".into(), shell: None }
+        Self { ttyd: "ttyd".into(), tmux: "tmux".into(), shell: None, user: None, tmux_directory: None }
     }
 }
 
@@ -193,14 +197,15 @@ impl Settings {
             ("runtime_dir", &self.runtime_dir),
             ("volume.path", &self.volume.path),
         ];
-        for (key, path) in directories {
+        let foreign = self.terminal.tmux_directory.iter().map(|path| ("terminal.tmux_directory", path));
+        for (key, path) in directories.into_iter().chain(foreign) {
             // The agent's children have other working directories, so a relative path would mean two places.
             if !path.is_absolute() {
                 return Err(format!("{key} = \"{}\" is not an absolute path", path.display()));
             }
         }
-        // A socket's name at most: "agent.sock" and the slash before it.
-        let longest = self.runtime_dir.as_os_str().len() + "/agent.sock".len();
+        // The longest name of a socket in it.
+        let longest = self.runtime_dir.as_os_str().len() + "/terminal/ttyd.sock".len();
         if longest > MAX_SOCKET_PATH_BYTES {
             return Err(format!(
                 "runtime_dir = \"{}\" is too long for the sockets in it ({longest} bytes, at most \

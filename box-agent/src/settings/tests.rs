@@ -30,7 +30,8 @@ fn switched_on(except: &[&str]) -> String {
 }
 
 /// Keys that have no default; the reference shows an example of each.
-const WITHOUT_DEFAULT: [&str; 4] = ["public_ip", "tailscale_ip", "address", "shell"];
+const WITHOUT_DEFAULT: [&str; 6] =
+    ["public_ip", "tailscale_ip", "address", "shell", "user", "tmux_directory"];
 
 #[test]
 fn the_reference_states_exactly_the_defaults() {

@@ -2,11 +2,12 @@
 //!
 //! A session is found by its option `@berth_session` and addressed by tmux's own `$n`, which is exact and is
 //! never given twice, so that a user may rename a session and another name is never taken for it. The first
-//! session starts the server, which makes itself independent of whoever started it. A server whose socket was
+//! session starts the server, which makes itself independent of whoever started it; where a unit of its own has the
+//! server, nobody here does. A server whose socket was
 //! removed is asked for a new one; while it lives, no other is started.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,10 @@ use berth_protocol::ids::SessionId;
 use nix::sys::signal::Signal;
 
 use super::server::KnownServer;
+use crate::host::account::Account;
 use crate::host::command::{CommandError, Invocation};
 use crate::host::process::Process;
-use crate::host::runtime::RuntimeDir;
+use crate::host::runtime::{RuntimeDir, RuntimeError, share};
 
 /// The option that says which session of Berth a tmux session is.
 pub const SESSION_OPTION: &str = "@berth_session";
@@ -55,6 +57,9 @@ pub enum TmuxError {
     /// Its configuration can't be written.
     #[error(transparent)]
     Config(#[from] StateError),
+    /// Its configuration can't be given to the server's user.
+    #[error(transparent)]
+    Rights(#[from] RuntimeError),
     /// The server lives and can't be reached.
     #[error(
         "the tmux server (process {pid}) runs, but nothing answers at {socket}: \
@@ -82,16 +87,31 @@ pub struct Tmux {
     program: PathBuf,
     socket: PathBuf,
     config: PathBuf,
+    account: Account,
     env: Vec<(OsString, OsString)>,
+    /// Whether somebody else starts the server.
+    foreign: bool,
     server: KnownServer,
 }
 
 impl Tmux {
-    /// The server with its socket in `runtime`, whose sessions get the environment `env`.
+    /// The server of `account` with its socket in `runtime`, whose sessions get the environment `env`.
     #[must_use]
-    pub fn new(program: PathBuf, runtime: &RuntimeDir, env: Vec<(OsString, OsString)>) -> Self {
-        let server = KnownServer::new(runtime.tmux_server());
-        Self { program, socket: runtime.tmux_socket(), config: runtime.tmux_config(), env, server }
+    pub fn new(
+        program: PathBuf,
+        runtime: &RuntimeDir,
+        account: Account,
+        env: Vec<(OsString, OsString)>,
+    ) -> Self {
+        Self {
+            program,
+            socket: runtime.tmux_socket(),
+            config: runtime.tmux_config(),
+            foreign: runtime.tmux_is_foreign(),
+            server: KnownServer::new(runtime.tmux_server(), account.uid),
+            account,
+            env,
+        }
     }
 
     /// Checks the version and writes the configuration. A server that runs already keeps its own.
@@ -99,12 +119,15 @@ impl Tmux {
     /// # Errors
     /// [`TmuxError`].
     pub async fn prepare(&self) -> Result<(), TmuxError> {
-        let version = Invocation::new(&self.program, ["-V"]).with_env(self.env.clone()).run().await?;
+        let version = self.invocation(["-V"]).run().await?;
         if parse_version(&version).is_some_and(|version| version < OLDEST) {
             let found = version.trim().to_owned();
             return Err(TmuxError::TooOld { program: self.program.clone(), found });
         }
         write_private(&self.config, CONFIG.as_bytes())?;
+        if self.account.is_another() {
+            share(&self.config, &self.account, 0o640)?;
+        }
         Ok(())
     }
 
@@ -163,7 +186,7 @@ impl Tmux {
     /// [`TmuxError`].
     pub async fn create(&self, id: &SessionId, commands: &[String]) -> Result<(), TmuxError> {
         // -N: a server whose socket was removed just now must not get a second one beside it.
-        let start = if self.server.alive().is_some() { &["-N".to_owned()][..] } else { &[] };
+        let start = if self.foreign || self.server.alive().is_some() { &["-N".to_owned()][..] } else { &[] };
         // One call: the server runs the whole list, even if this agent is killed meanwhile.
         let outcome = self.run(&[start, commands].concat()).await;
         if outcome.is_err() {
@@ -219,8 +242,12 @@ impl Tmux {
 
     pub(super) async fn run(&self, command: &[String]) -> Result<String, CommandError> {
         let fixed = [Path::new("-S"), &self.socket, Path::new("-f"), &self.config].map(Path::as_os_str);
-        let args = fixed.into_iter().chain(command.iter().map(std::ffi::OsStr::new));
-        Invocation::new(&self.program, args).with_env(self.env.clone()).run().await
+        let args = fixed.into_iter().chain(command.iter().map(OsStr::new));
+        self.invocation(args).run().await
+    }
+
+    fn invocation<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Invocation {
+        Invocation::new(&self.program, args).with_env(self.env.clone()).as_user(&self.account)
     }
 }
 
@@ -287,10 +314,11 @@ mod tests {
 
     #[test]
     fn a_viewer_only_looks_and_an_unsized_editor_only_types() {
-        let runtime = RuntimeDir::at(Path::new("/run/box"));
-        let tmux = Tmux::new("/usr/bin/tmux".into(), &runtime, vec![]);
+        let runtime = RuntimeDir::at(Path::new("/run/box"), None);
+        let account = Account::find(None, "/h".into(), None).unwrap();
+        let tmux = Tmux::new("/usr/bin/tmux".into(), &runtime, account, vec![]);
         let editor = tmux.attach_argv(&Target("$3".into()), Role::Editor, true);
-        let expected = "/usr/bin/tmux -u -N -S /run/box/tmux.sock attach-session -t $3";
+        let expected = "/usr/bin/tmux -u -N -S /run/box/terminal/tmux.sock attach-session -t $3";
         assert_eq!(editor.join(" "), expected);
         for sized in [true, false] {
             let viewer = tmux.attach_argv(&Target("$3".into()), Role::Viewer, sized);

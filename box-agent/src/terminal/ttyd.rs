@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use crate::host::account::Account;
 use crate::host::command::Invocation;
 use crate::host::runtime::RuntimeDir;
 use crate::supervise::driver::Program;
@@ -18,7 +19,13 @@ const LOG_LEVEL: &str = "3";
 ///
 /// `agent` is this program's own path.
 #[must_use]
-pub fn program(ttyd: &Path, agent: &Path, runtime: &RuntimeDir, env: Vec<(OsString, OsString)>) -> Program {
+pub fn program(
+    ttyd: &Path,
+    agent: &Path,
+    runtime: &RuntimeDir,
+    account: &Account,
+    env: Vec<(OsString, OsString)>,
+) -> Program {
     let parent = std::process::id().to_string();
     let (ttyd_socket, agent_socket) = (runtime.ttyd_socket(), runtime.agent_socket());
     let mut args: Vec<OsString> = ["guard", "--parent", &parent, "--"].map(OsString::from).into();
@@ -29,5 +36,6 @@ pub fn program(ttyd: &Path, agent: &Path, runtime: &RuntimeDir, env: Vec<(OsStri
     args.extend(["attach".into(), "--socket".into(), agent_socket.into()]);
     // Whatever follows from a URL is an argument and never an option.
     args.push("--".into());
-    Program { name: "ttyd", invocation: Invocation::new(agent, args).with_env(env), socket: ttyd_socket }
+    let invocation = Invocation::new(agent, args).with_env(env).as_user(account);
+    Program { name: "ttyd", invocation, socket: ttyd_socket }
 }

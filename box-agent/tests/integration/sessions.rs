@@ -30,7 +30,7 @@ impl Server {
     }
 
     fn drive(&self, args: &[&str]) -> String {
-        let socket = self.dir.path().join("run/tmux.sock");
+        let socket = self.dir.path().join("run/terminal/tmux.sock");
         let output = std::process::Command::new("tmux").arg("-S").arg(socket).args(args).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -53,10 +53,10 @@ impl Server {
 
 /// tmux as an agent has it that starts now.
 fn agent_in(dir: &Path) -> Tmux {
-    let account = Account { user: "me".into(), home: dir.to_owned(), shell: "/bin/sh".into() };
-    let runtime = RuntimeDir::open(&dir.join("run")).unwrap();
+    let account = Account::find(None, dir.to_owned(), Some(Path::new("/bin/sh"))).unwrap();
+    let runtime = RuntimeDir::open(&dir.join("run"), None, &account).unwrap();
     let env = account.environment(|name| std::env::var_os(name));
-    Tmux::new(on_path("tmux").expect("tmux is installed"), &runtime, env)
+    Tmux::new(on_path("tmux").expect("tmux is installed"), &runtime, account, env)
 }
 
 impl Drop for Server {
@@ -173,7 +173,7 @@ async fn a_server_without_its_socket_is_found_again_and_keeps_its_work() {
     let sessions = server.tmux.sessions().await.unwrap();
     let panes = || server.drive(&["list-panes", "-a", "-F", "#{pid} #{pane_pid}"]);
     let before = panes();
-    let socket = server.dir.path().join("run/tmux.sock");
+    let socket = server.dir.path().join("run/terminal/tmux.sock");
 
     std::fs::remove_file(&socket).unwrap();
     assert!(!server.create(&other, vec![pane("a", &[])]).await, "a second server was started");

@@ -36,6 +36,7 @@ use self::exec::Limits;
 use self::once::{Once, Repeated};
 use self::upload::Uploads;
 use super::request::Refusal;
+use crate::host::account::Account;
 use crate::host::command::Invocation;
 use crate::host::group::{Group, Pipes};
 use crate::terminal::panes::PaneError;
@@ -53,8 +54,8 @@ const LINES_WAITING: usize = 4;
 /// What the commands act on.
 pub struct Calls {
     tmux: Tmux,
+    account: Account,
     env: Vec<(OsString, OsString)>,
-    home: PathBuf,
     places: Arc<Semaphore>,
     inputs: Once<Result<(), Refusal>>,
     commands: Once<()>,
@@ -63,13 +64,13 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Commands on this tmux server, with the environment and home directory of terminals. `agent` is this
-    /// program, which also writes files.
+    /// Commands on this tmux server, as the user and with the environment of terminals. `agent` is this program,
+    /// which also writes files.
     #[must_use]
-    pub fn new(tmux: Tmux, env: Vec<(OsString, OsString)>, home: PathBuf, agent: PathBuf) -> Self {
+    pub fn new(tmux: Tmux, account: Account, env: Vec<(OsString, OsString)>, agent: PathBuf) -> Self {
         let places = Arc::new(Semaphore::new(MAX_COMMANDS));
-        let uploads = Arc::new(Uploads::new(tmux.clone(), agent));
-        Self { tmux, env, home, places, inputs: Once::default(), commands: Once::default(), uploads }
+        let uploads = Arc::new(Uploads::new(tmux.clone(), account.clone(), agent));
+        Self { tmux, account, env, places, inputs: Once::default(), commands: Once::default(), uploads }
     }
 
     /// What panes of a session show, as JSON.
@@ -132,7 +133,8 @@ impl Calls {
     }
 
     fn start(&self, exec: &Exec) -> Result<(Group, Pipes), Refusal> {
-        let directory = exec.cwd.as_ref().map_or_else(|| self.home.clone(), |cwd| self.home.join(cwd));
+        let directory =
+            exec.cwd.as_ref().map_or_else(|| self.account.home.clone(), |cwd| self.account.home.join(cwd));
         let refused = |kind, message: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, kind, message);
         // Asked first: the system calls both a missing program and a missing directory "not found".
         if !directory.is_dir() {
@@ -141,7 +143,7 @@ impl Calls {
         let own = exec.env.iter().map(|(name, value)| (name.into(), value.into()));
         let env: Vec<(OsString, OsString)> = self.env.iter().cloned().chain(own).collect();
         let (program, args) = exec.argv.split_first().ok_or_else(|| invalid("argv names no program"))?;
-        let invocation = Invocation::new(program, args).with_env(env);
+        let invocation = Invocation::new(program, args).with_env(env).as_user(&self.account);
         Group::start(&invocation, &directory, exec.stdin.is_some()).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 refused(KIND_COMMAND_NOT_FOUND, "there is no such program on this box".into())

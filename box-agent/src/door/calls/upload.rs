@@ -25,6 +25,7 @@ use tracing::Instrument;
 use super::once::{Once, Repeated};
 use super::{internal, repeated};
 use crate::door::request::Refusal;
+use crate::host::account::Account;
 use crate::host::command::Invocation;
 use crate::host::group::{Group, Pipes};
 use crate::terminal::tmux::Tmux;
@@ -48,6 +49,7 @@ const MAX_SAID: u64 = 4096;
 /// Files for sessions.
 pub struct Uploads {
     tmux: Tmux,
+    account: Account,
     agent: PathBuf,
     places: Arc<Semaphore>,
     seen: Once<Result<Uploaded, Refusal>>,
@@ -69,8 +71,9 @@ enum Fed {
 impl Uploads {
     /// Files for sessions of this tmux server, written by this program.
     #[must_use]
-    pub fn new(tmux: Tmux, agent: PathBuf) -> Self {
-        Self { tmux, agent, places: Arc::new(Semaphore::new(MAX_UPLOADS)), seen: Once::default() }
+    pub fn new(tmux: Tmux, account: Account, agent: PathBuf) -> Self {
+        let places = Arc::new(Semaphore::new(MAX_UPLOADS));
+        Self { tmux, account, agent, places, seen: Once::default() }
     }
 
     /// Writes a file into a session's directory, once for each request id.
@@ -135,7 +138,7 @@ impl Uploads {
         length: u64,
         body: &mut Incoming,
     ) -> Result<String, Refusal> {
-        let invocation = worker(&self.agent, directory, name, length);
+        let invocation = worker(&self.agent, &self.account, directory, name, length);
         let (mut group, pipes) = Group::start(&invocation, Path::new("/"), true)
             .map_err(|error| failed(&format!("the worker can't be started: {error}")))?;
         let Pipes { stdin, stdout, stderr } = pipes;
@@ -170,11 +173,11 @@ async fn read(pipe: impl AsyncRead + Unpin) -> Vec<u8> {
     said
 }
 
-fn worker(agent: &Path, directory: &Path, name: &FileName, length: u64) -> Invocation {
+fn worker(agent: &Path, account: &Account, directory: &Path, name: &FileName, length: u64) -> Invocation {
     let length = length.to_string();
     let words = ["worker", "upload", "--length", &length, "--name", name.as_str(), "--directory"];
     let words = words.into_iter().map(std::ffi::OsStr::new).chain([directory.as_os_str()]);
-    Invocation::new(agent, words)
+    Invocation::new(agent, words).as_user(account)
 }
 
 async fn feed<B>(pipe: Option<impl AsyncWrite + Unpin>, body: &mut B) -> Fed
@@ -277,7 +280,8 @@ mod tests {
     #[test]
     fn a_name_is_never_an_option_of_the_worker() {
         let name = FileName::parse("a b").unwrap();
-        let invocation = worker(Path::new("/bin/box-agent"), Path::new("/d"), &name, 7);
+        let account = Account::find(None, "/h".into(), None).unwrap();
+        let invocation = worker(Path::new("/bin/box-agent"), &account, Path::new("/d"), &name, 7);
         assert_eq!(
             invocation.args.join(std::ffi::OsStr::new("|")),
             "worker|upload|--length|7|--name|a b|--directory|/d"

@@ -174,7 +174,7 @@ impl Agent {
 
     /// Drives the box's tmux server.
     pub fn tmux(&self, args: &[&str]) -> String {
-        let socket = self.root().join("run/tmux.sock");
+        let socket = self.root().join("run/terminal/tmux.sock");
         let output = Command::new("tmux").arg("-S").arg(socket).args(args).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -186,7 +186,7 @@ impl Agent {
 
     /// The ttyd that runs for this agent.
     pub fn ttyd_pid(&self) -> Option<Pid> {
-        let socket = self.root().join("run/ttyd.sock");
+        let socket = self.root().join("run/terminal/ttyd.sock");
         process_with(socket.to_str().unwrap(), "--interface")
     }
 }
