@@ -4,6 +4,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use berth_protocol::desired::DesiredSnapshot;
+use berth_protocol::environment::report::EnvironmentReport;
 use berth_protocol::event::StartPhase;
 use berth_protocol::observed::ObservedState;
 use tokio::sync::watch;
@@ -33,6 +34,8 @@ pub(super) struct Hub {
     pub(super) volume: OnceLock<Volume>,
     pub(super) store: watch::Sender<Option<Store>>,
     pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
+    pub(super) settled: watch::Sender<Option<DesiredSnapshot>>,
+    pub(super) environment: watch::Sender<Option<EnvironmentReport>>,
     pub(super) observed: watch::Sender<Option<ObservedState>>,
     pub(super) outbox: watch::Sender<u64>,
     pub(super) link: watch::Sender<LinkState>,
@@ -52,6 +55,8 @@ impl Hub {
             volume: OnceLock::new(),
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
+            settled: watch::Sender::new(None),
+            environment: watch::Sender::new(None),
             observed: watch::Sender::new(None),
             outbox: watch::Sender::new(0),
             link: watch::Sender::new(LinkState::Connecting),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lock ─ identity ─ ports ─┬─ link (reports from here on)
-//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ sessions ─ READY
+//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ environment ─ sessions ─ READY
 //! ```
 //!
 //! Each step can be done again without harm, is timed, and fails with its own words and exit code. Nothing

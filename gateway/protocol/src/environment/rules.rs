@@ -6,6 +6,9 @@ use super::{DesiredEnvironment, InvalidItem};
 /// Variables, at most.
 pub const MAX_VARIABLES: usize = 128;
 
+/// Bytes of one variable's value, at most: no program starts with one of 128 KiB.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
 /// Files, at most.
 pub const MAX_FILES: usize = 64;
 
@@ -31,6 +34,9 @@ impl DesiredEnvironment {
             format!("there are {}, and {MAX_FILES} at most can be written", self.files.len())
         })?;
         for (name, value) in &self.variables {
+            hold(value.bytes() <= MAX_VALUE_BYTES, format!("variable {name}"), || {
+                format!("its value has more than {MAX_VALUE_BYTES} bytes; put it into a file")
+            })?;
             let text = std::str::from_utf8(value.expose()).is_ok_and(|text| !text.contains('\0'));
             hold(text, format!("variable {name}"), || "its value has a NUL character or is no text".into())?;
         }

@@ -203,8 +203,13 @@ fn every_bound_is_told_with_its_item() {
     assert!(says.starts_with("script: "), "{says}");
     let says = told(|e| e.post_start = Some("\u{1b}[0m".into()));
     assert!(says.starts_with("script: "), "{says}");
+    let says =
+        told(|e| drop(e.variables.insert("A".parse().unwrap(), Secret::new("x".repeat(64 * 1024 + 1)))));
+    assert!(says.starts_with("variable A: its value has more than 65536 bytes"), "{says}");
     let says = told(|e| {
-        drop(e.variables.insert("A".parse().unwrap(), Secret::new("x".repeat(MAX_ENVIRONMENT_BYTES))))
+        e.files
+            .values_mut()
+            .for_each(|file| file.content = Secret::new("x".repeat(MAX_ENVIRONMENT_BYTES / 2)));
     });
     assert!(says.starts_with("environment: it has "), "{says}");
 }
@@ -216,7 +221,9 @@ fn the_largest_environment_fits_into_a_message_beside_the_largest_desired_state(
         ..DesiredEnvironment::default()
     };
     let left = MAX_ENVIRONMENT_BYTES - environment.bytes() - 1;
-    environment.variables.insert("A".parse().unwrap(), Secret::new("\u{1}".repeat(left)));
+    let file =
+        DesiredFile { content: Secret::new("\u{1}".repeat(left)), mode: FileMode::PUBLIC, secret: false };
+    environment.files.insert("a".parse().unwrap(), file);
     environment.check().unwrap();
     let written = serde_json::to_vec(&environment).unwrap().len();
     // 200 sessions of 64 characters, and as many that have ended as anybody could ever tell apart.
