@@ -21,6 +21,7 @@
 //! | [`store`], [`events`] | the database on the volume, and where events come from |
 //! | [`terminal`] | tmux, ttyd, templates, attachments, panes |
 //! | [`sessions`] | desired against observed |
+//! | [`environment`] | variables, files, repository and script that terminals find |
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
 //! | [`control`] | the Unix socket for `attach` and `status` |
@@ -42,6 +43,7 @@ pub mod cli;
 pub mod control;
 pub mod doctor;
 pub mod door;
+pub mod environment;
 pub mod events;
 pub mod fault;
 pub mod host;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use berth_protocol::desired::DesiredSnapshot;
+use berth_protocol::environment::report::EnvironmentReport;
 use berth_protocol::event::StartPhase;
 use berth_protocol::observed::ObservedState;
 use tokio::sync::watch;
@@ -40,6 +41,8 @@ pub(super) struct Hub {
     pub(super) volume: OnceLock<Volume>,
     pub(super) store: watch::Sender<Option<Store>>,
     pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
+    pub(super) settled: watch::Sender<Option<DesiredSnapshot>>,
+    pub(super) environment: watch::Sender<Option<EnvironmentReport>>,
     pub(super) observed: watch::Sender<Option<ObservedState>>,
     pub(super) survey: watch::Sender<Survey>,
     pub(super) outbox: watch::Sender<u64>,
@@ -63,6 +66,8 @@ impl Hub {
             volume: OnceLock::new(),
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
+            settled: watch::Sender::new(None),
+            environment: watch::Sender::new(None),
             observed: watch::Sender::new(None),
             survey: watch::Sender::new(Survey::new()),
             outbox: watch::Sender::new(0),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lock ─ identity ─ ports ─┬─ link (reports from here on)
-//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ sessions ─ READY
+//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ environment ─ sessions ─ READY
 //! ```
 //!
 //! Each step can be done again without harm, is timed, and fails with its own words and exit code. Nothing
@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 use crate::host::account::Account;
 use crate::host::programs::find;
 use crate::host::runtime::RuntimeDir;
+use crate::identity;
 use crate::settings::Settings;
-use crate::{identity, volume};
 use hub::Hub;
 use ports::Ports;
 

@@ -21,8 +21,12 @@ use crate::door::calls::Calls;
 use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
 use crate::door::hall::Hall;
 use crate::door::service::Door;
+use crate::environment::board::{Board, Places};
+use crate::environment::settle::Settling;
+use crate::environment::toil;
 use crate::events::Events;
 use crate::host::account::Account;
+use crate::host::machine::boot_id;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::layout::watch::Watched;
@@ -126,7 +130,13 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
-        calls: Calls::new(tmux.clone(), this.account.clone(), env, this.programs.agent.clone()),
+        calls: Calls::new(
+            tmux.clone(),
+            &this.runtime,
+            this.account.clone(),
+            env.clone(),
+            this.programs.agent.clone(),
+        ),
         ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         status: {
@@ -140,12 +150,13 @@ pub(super) async fn start(
         .await
         .map_err(Fatal::with(Exit::State))?;
 
+    start_environment(this, volume, env.clone(), hub, parts, stop).await;
     let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
     let worker = Worker {
         tmux,
         templates: this.settings.templates.clone(),
         keeper: Keeper::open(&volume.state_dir(), Shelf::new(this.runtime.screens(), this.account.clone())),
-        desired: hub.desired.subscribe(),
+        desired: hub.settled.subscribe(),
         presence: hub.attachments.presence(),
         observed: hub.observed.clone(),
         survey: hub.survey.clone(),
@@ -168,6 +179,32 @@ pub(super) async fn start(
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
     Ok(())
+}
+
+/// Puts variables and files in place before sessions begin; the rest takes its time beside them.
+async fn start_environment(
+    this: &Foundation,
+    volume: &Volume,
+    env: Vec<(OsString, OsString)>,
+    hub: &Arc<Hub>,
+    parts: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) {
+    let places = Places {
+        agent: this.programs.agent.clone(),
+        account: this.account.clone(),
+        env,
+        user: volume.path().join("user"),
+        secrets: this.runtime.secrets(),
+        record: volume.state_dir().join("environment.json"),
+        boot: format!("{}/{}", this.identity.facts.instance, boot_id()),
+    };
+    let board = Arc::new(Board::new(places, hub.environment.clone(), hub.troubles.clone()));
+    let (desired, settled) = (hub.desired.subscribe(), hub.settled.clone());
+    let settling = Settling { board: board.clone(), desired, settled };
+    let settled = hub.step("environment", settling.first_pass()).await;
+    parts.spawn(toil::run(board, settled.wishes(), stop.clone()));
+    parts.spawn(settled.run(stop.clone()));
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
@@ -227,6 +264,7 @@ fn start_link(
         store: hub.store.subscribe(),
         desired: hub.desired.clone(),
         observed: hub.observed.subscribe(),
+        environment: hub.environment.subscribe(),
         outbox: hub.outbox.subscribe(),
         dial_back,
         state: hub.link.clone(),

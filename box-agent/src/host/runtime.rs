@@ -91,6 +91,7 @@ impl RuntimeDir {
             share(path, account, 0o750)?;
         }
         runtime.give(&runtime.terminal(), account)?;
+        runtime.give(&runtime.secrets(), account)?;
         Ok(runtime)
     }
 
@@ -121,6 +122,13 @@ impl RuntimeDir {
     #[must_use]
     pub fn terminal(&self) -> PathBuf {
         self.path.join("terminal")
+    }
+
+    /// What belongs to the user of terminals: variables and secret files of the environment. In memory, where the
+    /// runtime directory is.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.path.join("secrets")
     }
 
     /// ttyd's socket.

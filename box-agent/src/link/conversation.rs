@@ -159,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let mut n = 0;
         let mut last_heard = Instant::now();
         link.observed.mark_changed();
+        link.environment.mark_changed();
         link.outbox.mark_changed();
         link.store.mark_changed();
         loop {
@@ -181,6 +182,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     let observed = link.observed.borrow_and_update().clone();
                     if let Some(observed) = observed {
                         self.wire.send(&FromAgent::Observed(observed)).await?;
+                    }
+                }
+                Ok(()) = link.environment.changed() => {
+                    let report = link.environment.borrow_and_update().clone();
+                    if let Some(report) = report {
+                        self.wire.send(&FromAgent::Environment(report)).await?;
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,

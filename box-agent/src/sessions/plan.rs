@@ -101,6 +101,7 @@ mod tests {
             version: DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 },
             sessions: sessions.iter().map(session).collect(),
             tombstones: tombstones.iter().map(|id| (*id).clone()).collect(),
+            environment: None,
         }
     }
 

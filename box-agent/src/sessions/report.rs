@@ -78,6 +78,7 @@ mod tests {
         let desired = DesiredSnapshot {
             version: DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 },
             sessions: vec![wanted],
+            environment: None,
             tombstones: vec![],
         };
         let observed = |id: &SessionId, state, message: Option<&str>| ObservedSession {

@@ -44,6 +44,9 @@ fn link_messages_are_read() {
     messages_survive(include_str!("../data/v1/from_agent_out_of_memory.json"), &FromAgent::Unknown);
     let dial_back = include_str!("../data/v1/from_gateway_dial_back.json");
     messages_survive(dial_back, &FromGateway::Unknown);
+    let environment = include_str!("../data/v1/from_gateway_environment.json");
+    messages_survive(environment, &FromGateway::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_environment.json"), &FromAgent::Unknown);
 }
 
 #[test]

@@ -49,6 +49,7 @@ pub fn desired_of(
         version: DesiredVersion { incarnation: incarnation.clone(), generation },
         sessions: sessions.iter().map(session).collect(),
         tombstones: vec![],
+        environment: None,
     }
 }
 
