@@ -9,10 +9,13 @@
 //!
 //! The machine need not run a systemd itself. The system is made by `scripts/boot-test`; booting one needs root.
 
+mod disk;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+pub use disk::Disk;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -29,12 +32,12 @@ pub struct Machine {
     directory: TempDir,
 }
 
-/// Runs a test with a gateway and a machine that is not booted yet, on this thread, which is put into a network
-/// namespace of its own for good: every machine has the same ports. Without root it is skipped; not by CI.
+/// Runs a test with a gateway, on this thread, which is put into a network namespace of its own for good: every machine
+/// has the same ports. Without root it is skipped; not by CI.
 ///
 /// # Panics
 /// When it can't be set up, or the test fails.
-pub fn test(test: impl AsyncFnOnce(Stack, Machine)) {
+pub fn test(test: impl AsyncFnOnce(Stack)) {
     if !nix::unistd::Uid::effective().is_root() {
         assert!(std::env::var_os("CI").is_none(), "CI must run this test, which needs root");
         eprintln!("skipped: booting a system needs root");
@@ -42,25 +45,34 @@ pub fn test(test: impl AsyncFnOnce(Stack, Machine)) {
     }
     Namespace::new().enter();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let stack = Stack::start_gateway().await;
-        let machine = Machine::new(&[]);
-        // The start's steps are in the journal then.
-        machine.drop_in(
-            "box-agent.service",
-            "[Service]\nEnvironment=BOX_AGENT__LOG__LEVEL=info,box_agent=debug\n",
-        );
-        test(stack, machine).await;
-    });
+    runtime.block_on(async { test(Stack::start_gateway().await).await });
 }
 
 impl Machine {
-    /// A new machine, with more options for systemd-nspawn.
+    /// A new machine, whose volume is a directory of its own.
     ///
     /// # Panics
     /// When there is no system to boot.
     #[must_use]
-    pub fn new(options: &[&str]) -> Self {
+    pub fn plain() -> Self {
+        Self::with_options(&[])
+    }
+
+    /// A new machine that has a disk, and is to have it as the volume with this id of Hetzner's. It is there once
+    /// [`Machine::attach`] says so.
+    ///
+    /// # Panics
+    /// When there is no system to boot.
+    #[must_use]
+    pub fn with_volume(disk: &Disk, id: u32) -> Self {
+        let machine = Self::with_options(&[&format!("--bind={}", disk.device())]);
+        machine.configure(&format!(
+            "[volume]\nsource = \"hcloud:{id}\"\nnew = true\n[layout]\nhome = \"/home/claude\"\n"
+        ));
+        machine
+    }
+
+    fn with_options(options: &[&str]) -> Self {
         let repository = programs::repository();
         let tree = repository.join(".tools/boot-tree");
         assert!(tree.is_dir(), "{} is not there: run scripts/boot-test, which makes it", tree.display());
@@ -75,7 +87,36 @@ impl Machine {
         arguments.extend(paths.iter().map(String::as_str).chain(options.iter().copied()));
         let unshare = programs::on_path("unshare").expect("unshare (of util-linux)");
         let container = Process::new("machine", unshare, &arguments, directory.path());
-        Self { container, directory }
+        let machine = Self { container, directory };
+        // The start's steps are in the journal then.
+        machine.drop_in(
+            "box-agent.service",
+            "[Service]\nEnvironment=BOX_AGENT__LOG__LEVEL=info,box_agent=debug\n",
+        );
+        machine
+    }
+
+    /// Adds to the agent's settings as the image has them.
+    fn configure(&self, more: &str) {
+        let image = programs::repository().join("systemd/box-agent.toml");
+        let text = std::fs::read_to_string(image).expect("the image's settings") + more;
+        self.put("etc/box-agent/config.toml", &text);
+    }
+
+    /// Puts a file into the machine, before it boots.
+    fn put(&self, place: &str, text: &str) {
+        let place = self.directory.path().join("extra").join(place);
+        std::fs::create_dir_all(place.parent().expect("a file is in a directory")).expect("a directory");
+        std::fs::write(place, text).expect("a file");
+    }
+
+    /// Lets a disk appear as udev would let it, now and at each boot from now on: under the name that Hetzner's volume
+    /// with this id has.
+    pub fn attach(&self, disk: &Disk, id: u32) {
+        let (rules, device) = ("/etc/tmpfiles.d/disk.conf", disk.device());
+        let rule = format!("L /dev/disk/by-id/scsi-0HC_Volume_{id} - - - - {device}");
+        let _ = stdout(&self.run_with(&["tee", rules], &rule));
+        let _ = self.says(&["systemd-tmpfiles", "--create", rules]);
     }
 
     /// Boots it and waits until everything that is to start has started.
@@ -164,21 +205,20 @@ impl Machine {
         self.says(&["systemctl", "show", "--value", "--property", name, unit])
     }
 
-    /// Makes it a box of the stack's workspace, and starts the agent.
-    pub async fn enroll(&self, stack: &Stack) {
-        let token = stack.token("main");
+    /// Makes it a box of a workspace of the stack's. The agent is not started.
+    pub fn enroll(&self, stack: &Stack, workspace: &str) {
+        let token = stack.token(workspace);
         let _ = stdout(&self.run_with(&["box-agent", "enroll", "--token-file", "-"], &token));
+    }
+
+    /// Starts the agent and waits until it is ready.
+    pub fn start_agent(&self) {
         let _ = self.says(&["systemctl", "start", "box-agent.service"]);
     }
 
     /// Adds to a unit's settings, from the next boot on.
-    ///
-    /// # Panics
-    /// When that can't be written.
     pub fn drop_in(&self, unit: &str, text: &str) {
-        let place = self.directory.path().join("extra/etc/systemd/system").join(format!("{unit}.d"));
-        std::fs::create_dir_all(&place).expect("a directory");
-        std::fs::write(place.join("test.conf"), text).expect("a file");
+        self.put(&format!("etc/systemd/system/{unit}.d/{}.conf", text.len()), text);
     }
 
     /// Reboots it and waits until it is up again.
@@ -198,6 +238,16 @@ impl Machine {
         self.boot().await;
     }
 
+    /// Shuts it down for good.
+    ///
+    /// # Panics
+    /// When it does not go down cleanly.
+    pub async fn power_off(mut self) {
+        let _ = self.run(&["systemctl", "poweroff"]);
+        let status = self.container.ended().await;
+        assert!(status.success(), "{status}: {}", self.container.log());
+    }
+
     /// Drives its tmux server, as the user of the terminals.
     #[must_use]
     pub fn tmux(&self, command: &[&str]) -> Output {
@@ -209,6 +259,13 @@ impl Machine {
     pub fn pane_pids(&self, session: &str) -> Vec<String> {
         let listed = self.tmux(&["list-panes", "-t", &format!("={session}:"), "-F", "#{pane_pid}"]);
         String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Prints how long each step of the agent's last start took.
+    pub fn prints_phases(&self) {
+        for (name, time) in self.start_phases() {
+            println!("    {name:<10} {time:?}");
+        }
     }
 
     /// How long each step of the agent's last start took.
