@@ -6,38 +6,32 @@ use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::link::DoorAddresses;
-use nix::unistd::Uid;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{Hub, Progress};
+use super::hub::Hub;
 use super::ports::Ports;
+use super::stay::Ground;
+use super::suspend::{SaveScreens, Warden};
 use super::{Programs, notify, status};
 use crate::control::server::Control;
 use crate::door::calls::Calls;
+use crate::door::calls::suspend::Suspensions;
 use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
 use crate::door::hall::Hall;
 use crate::door::service::Door;
-use crate::events::Events;
 use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
-use crate::layout::watch::Watched;
 use crate::link::Link;
-use crate::sessions::worker::Worker;
 use crate::settings::Settings;
-use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
-use crate::tailscale::worker::Tailscale;
 use crate::terminal::tmux::Tmux;
 use crate::terminal::ttyd;
-use crate::volume::Volume;
-use crate::volume::error::VolumeError;
-use crate::volume::open::Opening;
-use crate::{control, door, layout, link, supervise, telemetry};
+use crate::{control, door, link, supervise};
 
 /// How long ttyd may take for its first answer.
 const TTYD_DEADLINE: Duration = Duration::from_secs(15);
@@ -65,7 +59,7 @@ pub(super) struct Foundation {
 
 /// Starts everything, as parts that run until `stop`.
 pub(super) async fn start(
-    this: &Foundation,
+    this: &Arc<Foundation>,
     ports: Ports,
     hub: &Arc<Hub>,
     parts: &mut JoinSet<()>,
@@ -79,10 +73,12 @@ pub(super) async fn start(
     parts.spawn(status::announce(hub.clone(), stop.clone()));
     parts.spawn(notify::watchdog(stop.clone()));
     parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
+    let (suspension, orders) = crate::suspend::channel();
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
         user: this.account.uid,
+        suspension: suspension.clone(),
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
@@ -92,22 +88,8 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let volume = hub.step("volume", open_volume(this, hub)).await.map_err(Fatal::with(Exit::State))?;
-    let volume = hub.volume.get_or_init(|| volume);
-    let tree = Watched {
-        root: volume.path().to_owned(),
-        owners: layout::owners(&this.account),
-        home: layout::home_of(&this.settings, Uid::effective().is_root()),
-        troubles: hub.troubles.clone(),
-    };
-    hub.step("layout", async { tree.begin() }).await.map_err(Fatal::with(Exit::State))?;
-    let pause = Duration::from_secs(this.settings.layout.check_secs);
-    parts.spawn(tree.run(pause, stop.clone()));
-    if this.settings.tailscale.enabled {
-        let (settings, troubles) = (this.settings.tailscale.clone(), hub.troubles.clone());
-        parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
-    }
-    let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
+    let ground = Ground { this: this.clone(), hub: hub.clone(), tmux: tmux.clone(), stop: stop.clone() };
+    let mut stay = ground.enter().await?;
     hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await
@@ -116,6 +98,7 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
+        suspension: Suspensions::new(suspension.clone()),
         calls: Calls::new(tmux.clone(), this.account.clone(), env, this.programs.agent.clone()),
         ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
@@ -130,26 +113,13 @@ pub(super) async fn start(
         .await
         .map_err(Fatal::with(Exit::State))?;
 
-    let worker = Worker {
-        tmux,
-        templates: this.settings.templates.clone(),
-        directory: this.account.home.join("projects"),
-        desired: hub.desired.subscribe(),
-        presence: hub.attachments.presence(),
-        observed: hub.observed.clone(),
-    };
-    let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
-    parts.spawn(worker.run(stop.clone()));
-
-    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
-    let sources = telemetry::Sources {
-        volume: volume.path().to_owned(),
-        start_phases: hub.phases(),
-        ttyd: hub.ttyd.subscribe(),
-    };
-    parts.spawn(telemetry::run(events, sources, stop.clone()));
+    // Before anybody is told that the agent is ready; an order waits for the warden.
+    suspension.open();
+    ground.inhabit(&mut stay).await?;
     addresses.publish(&this.runtime)?;
-    hub.progress.send_replace(Progress::Ready);
+    // Nothing is kept yet: this is where the screens of all panes are to be written to the volume.
+    let save_screens: SaveScreens = Box::new(|| Box::pin(async { Ok(()) }));
+    parts.spawn(Warden { ground, stay: Some(stay), handle: suspension, orders, save_screens }.run());
     hub.metrics.ready_after(hub.began.elapsed());
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
@@ -219,25 +189,6 @@ fn start_link(
     };
     parts.spawn(link::client::run(link, tls, stop.clone()));
     Ok(())
-}
-
-async fn open_volume(this: &Foundation, hub: &Hub) -> Result<Volume, VolumeError> {
-    let opening = Opening {
-        settings: &this.settings.volume,
-        workspace: &this.identity.facts.workspace,
-        state_dir: &this.settings.state_dir,
-        tell: &|detail| hub.tell(detail),
-    };
-    opening.open().await
-}
-
-/// Opens the database and lets everybody know what was desired last.
-async fn open_store(volume: &Volume, hub: &Hub) -> Result<Store, crate::store::StoreError> {
-    let store = Store::open(&volume.state_dir().join("agent.db"))?;
-    // First the state, then the database: whoever sees the second may rely on the first.
-    hub.desired.send_replace(store.load_desired().await?);
-    hub.store.send_replace(Some(store.clone()));
-    Ok(store)
 }
 
 async fn start_ttyd(

@@ -10,6 +10,7 @@ mod layout;
 mod logs;
 mod run;
 mod status;
+mod suspend;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +61,10 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// End the sessions and let the volume go, so that the machine can be switched off
+    Suspend(suspend::Suspend),
+    /// Take the volume back after a suspension
+    Resume(suspend::Resume),
     /// Compare the tree on the volume with what it should be, or mend it
     Layout(layout::Layout),
     /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
@@ -91,6 +96,8 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Suspend(verb) => verb.run(options),
+            Verb::Resume(verb) => verb.run(options),
             Verb::Layout(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),
             Verb::Logs(verb) => verb.run(),

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
+use berth_protocol::suspend::Suspension;
 use serde::{Deserialize, Serialize};
 
 /// The longest line either side reads.
@@ -25,6 +26,12 @@ pub enum Request {
     Attach(AttachmentId),
     /// How is the agent?
     Status,
+    /// Let the volume go. Only for those who may change the machine.
+    Suspend,
+    /// Take it back. Only for those who may change the machine.
+    Resume,
+    /// How is the suspension?
+    Suspension,
 }
 
 /// What is answered.
@@ -35,6 +42,8 @@ pub enum Answer {
     Attach(Vec<String>),
     /// This is how it is.
     Status(Box<StatusReport>),
+    /// This is how the suspension is.
+    Suspension(Suspension),
     /// That can't be done, and why.
     Refused(String),
 }

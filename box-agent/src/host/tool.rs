@@ -2,9 +2,8 @@
 //! when the agent is told to stop. Its exit code is an answer, not a failure.
 
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
-
-use tokio::process::Command;
 
 use super::command::Invocation;
 
@@ -24,13 +23,11 @@ pub struct Said {
 /// # Errors
 /// When it can't be started.
 pub async fn run(invocation: &Invocation) -> io::Result<Said> {
-    let output = Command::new(&invocation.program)
-        .args(&invocation.args)
-        .env_clear()
-        .envs(invocation.env.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
+    let output = invocation
+        .command(Path::new("/"))
         .stdin(Stdio::null())
         .process_group(0)
+        .kill_on_drop(false)
         .output()
         .await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

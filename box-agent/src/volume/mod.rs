@@ -14,12 +14,14 @@
 //! | [`marker`], [`memory`] | what the volume and the box remember of each other |
 //! | [`plan`] | what is to be done, or why nothing is |
 //! | [`open`], [`tools`] | does it |
+//! | [`health`] | how it is while it is used |
 //! | [`error`] | what can be wrong, and what to do about it |
 
 pub mod blank;
 pub mod device;
 pub mod error;
 mod find;
+pub mod health;
 pub mod marker;
 pub mod memory;
 pub mod open;
@@ -111,8 +113,14 @@ impl Volume {
     /// What the agent keeps on it.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.path.join(STATE_DIR)
+        state_dir(&self.path)
     }
+}
+
+/// What the agent keeps on the volume at `path`.
+#[must_use]
+pub fn state_dir(path: &Path) -> PathBuf {
+    path.join(STATE_DIR)
 }
 
 /// The home directory of terminals on the volume at `path`.

@@ -12,6 +12,7 @@ use nix::unistd::Uid;
 
 use super::device::Device;
 use super::error::VolumeError;
+use super::health::GROWTH;
 use super::marker::{Marker, Seen, look};
 use super::place::{Place, place};
 use super::plan::{Found, Step, Wanted, plan};
@@ -20,9 +21,6 @@ use super::tools::Tools;
 use super::{Volume, blank, find, memory, superblock};
 use crate::host::mount;
 use crate::settings::VolumeSettings;
-
-/// A device that is larger than its file system by less than this is full of it already, bytes.
-const GROWTH: u64 = 1 << 20;
 
 /// What opening needs.
 pub struct Opening<'a> {

@@ -14,6 +14,7 @@ mod link;
 mod sessions;
 mod support;
 mod survival;
+mod suspend;
 mod tailscale;
 mod upload;
 mod volume;
