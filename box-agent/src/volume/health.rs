@@ -97,11 +97,12 @@ impl Watched {
         };
         let Ok(facts) = facts else { return };
         tell(&self.troubles, VOLUME, volume(&facts, &self.path));
-        tell(&self.troubles, DISK, disk(&facts));
-        if let Some(device) = self.device.as_ref().filter(|_| facts.unreadable.is_none() && !facts.read_only)
-        {
-            grow(device).await;
-        }
+        let well = !facts.unmounted && facts.unreadable.is_none() && !facts.read_only;
+        let small = match self.device.as_ref().filter(|_| well) {
+            Some(device) => grow(device).await,
+            None => None,
+        };
+        tell(&self.troubles, DISK, disk(&facts).or(small));
     }
 
     fn look(&self) -> Facts {
@@ -220,23 +221,30 @@ fn write(root: &Path) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Lets the file system fill a device that has become larger.
-async fn grow(device: &Device) {
+/// Lets the file system fill a device that has become larger. What is returned is to be told.
+async fn grow(device: &Device) -> Option<String> {
     let look = || -> io::Result<(u64, u64)> {
         let file = File::open(&device.node)?;
         Ok((mount::size(&file)?, superblock::read(&file)?.map_or(u64::MAX, |superblock| superblock.size)))
     };
-    let Ok((device_size, size)) = look() else { return };
+    let (device_size, size) = look().ok()?;
     if size.saturating_add(GROWTH) > device_size {
-        return;
+        return None;
     }
     let grown = match Tools::find() {
         Ok(tools) => tools.grow(&device.node).await,
         Err(error) => Err(error),
     };
     match grown {
-        Ok(()) => tracing::info!(from = size, to = device_size, "the file system fills its device again"),
-        Err(error) => tracing::warn!(error = chain(&error), "the file system did not grow"),
+        Ok(()) => {
+            tracing::info!(from = size, to = device_size, "the file system fills its device again");
+            None
+        }
+        Err(error) => Some(format!(
+            "the volume's device has grown, and its file system could not while it is used ({}): `box-agent suspend` \
+             and `box-agent resume` grow it",
+            chain(&error)
+        )),
     }
 }
 

@@ -14,10 +14,13 @@
 //! | [`marker`], [`memory`] | what the volume and the box remember of each other |
 //! | [`plan`] | what is to be done, or why nothing is |
 //! | [`open`], [`tools`] | does it |
+//! | `adopt`, `describe` | for operators |
 //! | [`health`] | how it is while it is used |
 //! | [`error`] | what can be wrong, and what to do about it |
 
+mod adopt;
 pub mod blank;
+mod describe;
 pub mod device;
 pub mod error;
 mod find;
@@ -60,9 +63,11 @@ impl Volume {
     /// # Errors
     /// [`VolumeError`].
     pub fn open_directory(path: &Path, workspace: &WorkspaceId) -> Result<Self, VolumeError> {
-        private_dir(path)?;
         let mounts = crate::host::mount::mounts()
             .map_err(|source| VolumeError::Device { path: path.to_owned(), source })?;
+        // By its name first: whoever touches what is behind a server that does not answer hangs.
+        refuse_remote(&mounts, path)?;
+        private_dir(path)?;
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         refuse_remote(&mounts, &real)?;
         match marker::look(path)? {
