@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::Hub;
+use super::hub::{Hub, Progress};
 use super::ports::Ports;
 use super::stay::Ground;
 use super::suspend::{SaveScreens, Warden};
@@ -117,6 +117,7 @@ pub(super) async fn start(
     suspension.open();
     ground.inhabit(&mut stay).await?;
     addresses.publish(&this.runtime)?;
+    hub.progress.send_replace(Progress::Ready);
     // Nothing is kept yet: this is where the screens of all panes are to be written to the volume.
     let save_screens: SaveScreens = Box::new(|| Box::pin(async { Ok(()) }));
     parts.spawn(Warden { ground, stay: Some(stay), handle: suspension, orders, save_screens }.run());

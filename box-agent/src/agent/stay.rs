@@ -9,7 +9,7 @@ use nix::unistd::Uid;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{Hub, Progress};
+use super::hub::Hub;
 use super::notify;
 use super::start::Foundation;
 use crate::events::Events;
@@ -99,7 +99,6 @@ impl Ground {
             ttyd: hub.ttyd.subscribe(),
         };
         parts.spawn(telemetry::run(events, sources, stop.clone()));
-        hub.progress.send_replace(Progress::Ready);
         Ok(())
     }
 

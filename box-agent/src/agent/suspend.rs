@@ -117,6 +117,7 @@ impl Warden {
     async fn enter(&self) -> Result<Stay, Fatal> {
         let mut stay = self.ground.enter().await?;
         self.ground.inhabit(&mut stay).await?;
+        self.ground.hub.progress.send_replace(Progress::Ready);
         Ok(stay)
     }
 

@@ -44,4 +44,29 @@ mod tests {
         assert_eq!(said, Said { code: Some(4), output: "a\n".into(), complaint: "b\n".into() });
         assert!(run(&Invocation::new("/nowhere/x", ["a"])).await.is_err());
     }
+
+    #[tokio::test]
+    async fn a_tool_that_nobody_waits_for_any_more_ends_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let (begun, done) = (dir.path().join("begun"), dir.path().join("done"));
+        let script = format!(
+            "touch {0}; while [ -e {0} ]; do sleep 0.02; done; touch {1}",
+            begun.display(),
+            done.display()
+        );
+        let tool =
+            Invocation::new("/bin/sh", ["-c", &script]).with_env([("PATH".into(), "/usr/bin:/bin".into())]);
+        let until = async |there: &Path| {
+            while !there.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            _ = run(&tool) => panic!("it waits for the file to go"),
+            () = until(&begun) => {}
+        }
+        std::fs::remove_file(&begun).unwrap();
+        let limit = std::time::Duration::from_secs(30);
+        tokio::time::timeout(limit, until(&done)).await.expect("it was not killed");
+    }
 }

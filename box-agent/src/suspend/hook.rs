@@ -55,25 +55,25 @@ pub async fn run(settings: &SuspendSettings, volume: &Path) -> Result<(), HookEr
     let invocation = Invocation::new(program, args).with_env(env);
     let failed = |source| HookError::Start(program.clone(), source);
     let (mut group, mut pipes) = Group::start(&invocation, Path::new("/"), false).map_err(failed)?;
-    let mut tail = Vec::new();
+    let (mut said, mut complaint) = (Vec::new(), Vec::new());
     let work = async {
         let (mut out, mut err) = ([0; 1024], [0; 1024]);
         let mut ended = None;
         while ended.is_none() {
             tokio::select! {
                 // Cancel-safe, all: pipes that are read again, and a process that is waited for again.
-                Ok(count @ 1..) = pipes.stdout.read(&mut out) => keep(&mut tail, &out[..count]),
-                Ok(count @ 1..) = pipes.stderr.read(&mut err) => keep(&mut tail, &err[..count]),
+                Ok(count @ 1..) = pipes.stdout.read(&mut out) => keep(&mut said, &out[..count]),
+                Ok(count @ 1..) = pipes.stderr.read(&mut err) => keep(&mut complaint, &err[..count]),
                 outcome = group.ended() => ended = Some(outcome),
             }
         }
         // What was said last may still be on its way; nobody else writes any more, so it has an end.
-        for bytes in [drain(&mut pipes.stdout).await, drain(&mut pipes.stderr).await] {
-            keep(&mut tail, &bytes);
-        }
+        keep(&mut said, &drain(&mut pipes.stdout).await);
+        keep(&mut complaint, &drain(&mut pipes.stderr).await);
         ended
     };
     let ended = tokio::time::timeout(deadline, work).await;
+    let tail = if complaint.is_empty() { said } else { complaint };
     let words = String::from_utf8_lossy(&tail).split_whitespace().collect::<Vec<_>>().join(" ");
     let program = program.clone();
     match ended {

@@ -64,6 +64,9 @@ struct Facts {
     full: u64,
     /// How many of its files are used up, percent.
     files: u64,
+    /// Whether the space is that of a whole machine, of which the volume is only a directory: how much of it is used is
+    /// not the workspace's affair, until there is none.
+    shared: bool,
 }
 
 impl Watched {
@@ -118,6 +121,7 @@ impl Watched {
                 Some("the device is gone".into())
             };
         } else {
+            facts.shared = true;
             facts.read_only =
                 mounts.holding(&self.path).is_some_and(|mount| mount.read_only || mount.read_only_fs);
         }
@@ -192,7 +196,7 @@ fn disk(facts: &Facts) -> Option<String> {
                  the volume larger"
             ));
         }
-        if let Some(level) = LEVELS.iter().find(|level| used >= **level) {
+        if let Some(level) = LEVELS.iter().find(|level| used >= **level && !facts.shared) {
             return Some(format!("more than {level} % of the volume's {what} is used"));
         }
     }
@@ -278,6 +282,8 @@ mod tests {
             assert!(said(full, 0).contains(level), "{full}");
         }
         assert!(said(100, 0).contains("all of its space is used"));
+        let machine = |full| disk(&Facts { full, shared: true, ..Facts::default() });
+        assert!(machine(99).is_none() && machine(100).is_some(), "a directory has the machine's space");
         assert!(said(0, 91).contains("90 % of the volume's number of files"));
         let full = Facts { full: 100, unwritable: Some("ENOSPC".into()), ..Facts::default() };
         assert_eq!(volume(&full, Path::new("/")), None, "one trouble is told once");

@@ -57,7 +57,9 @@ async fn another_workspaces_volume_is_not_touched_and_brings_nothing_of_it_when_
     let (mut theirs, disk) = Box::started(64, "").await;
     theirs.stop();
     let session = SessionId::random();
-    Store::open(&theirs.agent.database()).unwrap().save_desired(&desired(500, &[&session])).await.unwrap();
+    let store = Store::open(&theirs.agent.database()).unwrap();
+    store.save_desired(&desired(500, &[&session])).await.unwrap();
+    store.close().await;
     std::fs::write(theirs.point().join("user/home/work"), "years").unwrap();
     run("umount", &[theirs.point().to_str().unwrap()]);
     let content = disk.bytes();

@@ -5,9 +5,14 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use berth_protocol::ids::SessionId;
+use berth_protocol::link::{FromAgent, FromGateway};
 use nix::mount::{MsFlags, mount};
 
+use crate::support::agent::{Agent, desired_of};
+use crate::support::ca::Ca;
 use crate::support::disk::{Box, Disk, expect, root, run};
+use crate::support::gateway::Gateway;
 use crate::support::wait::until;
 
 /// Waits until the agent, which goes on, tells of trouble with these words.
@@ -115,17 +120,46 @@ async fn a_full_disk_is_told_and_the_agent_goes_on() {
     if !root() {
         return;
     }
-    let (this, _disk) = Box::started(64, "check_secs = 1").await;
-    let mut file = File::create(this.point().join("user/home/large")).unwrap();
-    // Root may use what is kept back for it, too: not a block is left.
-    let error =
-        (0..).find_map(|_| file.write_all(&[7; 1 << 16]).and_then(|()| file.sync_data()).err()).unwrap();
-    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    told(&this, "the volume is full: all of its space is used").await;
+    let ca = Ca::new();
+    let gateway = Gateway::of(&ca).await;
+    let mut this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
+    let disk = Disk::blank(&this.file("disk"), 64);
+    this.source("/nowhere", &disk.device);
+    this.agent.start().await;
+    let mut link = gateway.welcome().await;
+    let large = this.point().join("user/home/large");
+    let fill = {
+        let large = large.clone();
+        move || {
+            let mut file = File::create(large).unwrap();
+            // Root may use what is kept back for it, too: not a block is left.
+            let error = (0..).find_map(|_| file.write_all(&[7; 1 << 12]).err()).unwrap();
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+            file.sync_all().unwrap();
+        }
+    };
+    let filled = async {
+        tokio::task::spawn_blocking(fill).await.unwrap();
+        told(&this, "the volume is full: all of its space is used").await;
+    };
+    tokio::select! {
+        () = filled => {}
+        // Answers heartbeats meanwhile.
+        () = link.find("the end of the link", |_| None) => {}
+    }
     expect(&this.agent.verb(&["layout", "check"]), 0, &[]);
-    drop(file);
-    std::fs::remove_file(this.point().join("user/home/large")).unwrap();
+
+    // More than the database has room for. It is not acted on, and asked for again, over the same link.
+    let session = SessionId::random();
+    let mut snapshot = desired_of(&gateway.incarnation, 1, &[&session]);
+    snapshot.tombstones = (0..10_000).map(|_| SessionId::random()).collect();
+    link.send(&FromGateway::Snapshot(snapshot.clone())).await;
+    let again = |message| matches!(message, FromAgent::WantSnapshot).then_some(());
+    link.find("a request for what could not be kept", again).await;
+    std::fs::remove_file(large).unwrap();
+    link.send(&FromGateway::Snapshot(snapshot)).await;
     until("the end of the trouble", async || (!this.status().contains("trouble")).then_some(())).await;
+    until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
 }
 
 #[tokio::test]
@@ -216,4 +250,25 @@ async fn what_is_behind_a_process_is_no_volume_and_is_told_below_one() {
     this.fails(&["is on a fuse.s3fs file system", "use a block device"]);
     run("umount", &["-l", this.point().to_str().unwrap()]);
     drop(device);
+}
+
+#[tokio::test]
+async fn a_look_that_was_cut_short_is_begun_anew() {
+    if !root() {
+        return;
+    }
+    let (mut this, disk) = Box::started(64, "").await;
+    this.stop_and_unmount();
+    // As an agent leaves it that is killed while it looks at the marker.
+    run("mount", &["-o", "ro,noload", &disk.device, this.point().to_str().unwrap()]);
+    this.agent.start().await;
+    assert_eq!(disk.places(), [this.point()]);
+    std::fs::write(this.point().join("user/home/work"), "years").unwrap();
+
+    // The same, but somebody is in there.
+    this.stop_and_unmount();
+    run("mount", &["-o", "ro,noload", &disk.device, this.point().to_str().unwrap()]);
+    let inside = File::open(this.point().join("user/home/work")).unwrap();
+    this.fails(&["is mounted read-only", "fuser -vm", "restart the machine"]);
+    drop(inside);
 }

@@ -16,7 +16,9 @@ async fn with_session(more: &str) -> (Box, Disk, SessionId) {
     let (mut this, disk) = Box::started(64, more).await;
     this.stop();
     let session = SessionId::random();
-    Store::open(&this.agent.database()).unwrap().save_desired(&desired(1, &[&session])).await.unwrap();
+    let store = Store::open(&this.agent.database()).unwrap();
+    store.save_desired(&desired(1, &[&session])).await.unwrap();
+    store.close().await;
     this.agent.start().await;
     assert_eq!(this.agent.sessions(), [session.to_string()]);
     (this, disk, session)
@@ -177,4 +179,21 @@ async fn a_container_that_keeps_the_mount_is_named() {
     assert_eq!(disk.places(), [this.point()]);
     drop(squatter);
     expect(&this.agent.verb(&["suspend"]), 0, &["suspended"]);
+}
+
+#[tokio::test]
+async fn a_volume_that_does_not_come_back_is_told_and_asked_for_again() {
+    if !root() {
+        return;
+    }
+    let (this, disk, session) = with_session("deadline_secs = 1").await;
+    expect(&this.agent.verb(&["suspend"]), 0, &["suspended"]);
+    disk.detach();
+    let missing = ["could not be taken back", "did not appear within 1 s"];
+    expect(&this.agent.verb(&["resume"]), 1, &missing);
+    expect(&this.agent.verb(&["status"]), 1, &["suspended: ", "trouble with suspend"]);
+    disk.attach_again();
+    expect(&this.agent.verb(&["resume"]), 0, &["serving"]);
+    assert_eq!(this.agent.sessions(), [session.to_string()]);
+    assert!(!this.status().contains("trouble"), "{}", this.status());
 }

@@ -72,6 +72,16 @@ impl Disk {
         Self { device: run("losetup", &args).trim().to_owned(), file }
     }
 
+    /// Takes the device away.
+    pub fn detach(&self) {
+        run("losetup", &["-d", &self.device]);
+    }
+
+    /// Gives it back.
+    pub fn attach_again(&self) {
+        run("losetup", &[&self.device, self.file.to_str().unwrap()]);
+    }
+
     /// What is on the file, with what the kernel has not written yet.
     pub fn bytes(&self) -> Vec<u8> {
         run("sync", &[&self.device]);
@@ -123,7 +133,12 @@ pub struct Box {
 impl Box {
     /// One whose settings name `source`, with more lines for the section of the volume.
     pub fn new(source: &str, more: &str) -> Self {
-        let this = Self { agent: Agent::enrolled(Ca::new(), NO_GATEWAY) };
+        Self::of(Agent::enrolled(Ca::new(), NO_GATEWAY), source, more)
+    }
+
+    /// The same for this agent.
+    pub fn of(agent: Agent, source: &str, more: &str) -> Self {
+        let this = Self { agent };
         this.agent.amend("[volume]\n", &format!("[volume]\nsource = \"{source}\"\n{more}\n"));
         this
     }
