@@ -26,6 +26,7 @@
 //! | [`link`] | the connection to the gateway |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
+//! | [`suspend`] | lets the volume go, and takes it back |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
 //! | [`tailscale`] | the box's place in a tailnet |
@@ -56,6 +57,7 @@ pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod supervise;
+pub mod suspend;
 pub mod tailscale;
 pub mod telemetry;
 pub mod terminal;

@@ -1,7 +1,7 @@
 //! What the parts of the agent tell each other, and what each step of the start took.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use berth_protocol::desired::DesiredSnapshot;
@@ -30,6 +30,8 @@ pub(super) enum Progress {
     Starting(&'static str),
     /// All are done.
     Ready,
+    /// The volume was let go, and nothing runs on it.
+    Suspended,
 }
 
 /// The meeting point: one writer for each channel, any number of readers.
@@ -37,8 +39,8 @@ pub(super) struct Hub {
     pub(super) progress: watch::Sender<Progress>,
     /// More of what is being done, where it takes long.
     pub(super) detail: watch::Sender<Option<String>>,
-    /// Held for as long as anything of the agent runs.
-    pub(super) volume: OnceLock<Volume>,
+    /// Held for as long as anything runs on it.
+    pub(super) volume: Mutex<Option<Volume>>,
     pub(super) store: watch::Sender<Option<Store>>,
     pub(super) desired: watch::Sender<Option<DesiredSnapshot>>,
     pub(super) settled: watch::Sender<Option<DesiredSnapshot>>,
@@ -63,7 +65,7 @@ impl Hub {
         Self {
             progress: watch::Sender::new(Progress::Starting("configuration")),
             detail: watch::Sender::new(None),
-            volume: OnceLock::new(),
+            volume: Mutex::default(),
             store: watch::Sender::new(None),
             desired: watch::Sender::new(None),
             settled: watch::Sender::new(None),
@@ -95,10 +97,11 @@ impl Hub {
         self.metrics.phase_took(name, elapsed);
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(step = name, millis, "start step done");
-        self.phases
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(StartPhase { name: name.to_owned(), millis });
+        let mut phases = self.phases.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A resume does some of them again.
+        phases.retain(|phase| phase.name != name);
+        phases.push(StartPhase { name: name.to_owned(), millis });
+        drop(phases);
         fault::after(name);
         outcome
     }

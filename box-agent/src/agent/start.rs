@@ -1,13 +1,11 @@
 //! The steps of the start, in order.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::link::DoorAddresses;
-use nix::unistd::Uid;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -15,39 +13,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::{Hub, Progress};
 use super::ports::Ports;
+use super::stay::Ground;
+use super::suspend::Warden;
 use super::{Programs, notify, status};
 use crate::control::server::Control;
 use crate::door::calls::Calls;
+use crate::door::calls::suspend::Suspensions;
 use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
 use crate::door::hall::Hall;
 use crate::door::service::Door;
-use crate::environment::board::{Board, Places};
-use crate::environment::settle::Settling;
-use crate::environment::toil;
-use crate::events::Events;
 use crate::host::account::Account;
-use crate::host::machine::boot_id;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
-use crate::layout::watch::Watched;
 use crate::link::Link;
-use crate::sessions::keeper::Keeper;
-use crate::sessions::mishaps::Mishaps;
-use crate::sessions::oom::KERNEL_LOG;
-use crate::sessions::scopes::Scopes;
-use crate::sessions::screens::Shelf;
-use crate::sessions::worker::Worker;
 use crate::settings::Settings;
-use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
-use crate::tailscale::worker::Tailscale;
 use crate::terminal::tmux::{Tmux, TmuxError};
 use crate::terminal::ttyd;
-use crate::volume::Volume;
-use crate::volume::error::VolumeError;
-use crate::volume::open::Opening;
-use crate::{control, door, layout, link, supervise, telemetry};
+use crate::{control, door, link, supervise};
 
 /// How long ttyd may take for its first answer.
 const TTYD_DEADLINE: Duration = Duration::from_secs(15);
@@ -75,7 +59,7 @@ pub(super) struct Foundation {
 
 /// Starts everything, as parts that run until `stop`.
 pub(super) async fn start(
-    this: &Foundation,
+    this: &Arc<Foundation>,
     ports: Ports,
     hub: &Arc<Hub>,
     parts: &mut JoinSet<()>,
@@ -89,10 +73,12 @@ pub(super) async fn start(
     parts.spawn(status::announce(hub.clone(), stop.clone()));
     parts.spawn(notify::watchdog(hub.pulses.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
+    let (suspension, orders) = crate::suspend::channel();
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
         user: this.account.uid,
+        suspension: suspension.clone(),
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
@@ -106,22 +92,8 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let volume = hub.step("volume", open_volume(this, hub)).await.map_err(Fatal::with(Exit::State))?;
-    let volume = hub.volume.get_or_init(|| volume);
-    let tree = Watched {
-        root: volume.path().to_owned(),
-        owners: layout::owners(&this.account),
-        home: layout::home_of(&this.settings, Uid::effective().is_root()),
-        troubles: hub.troubles.clone(),
-    };
-    hub.step("layout", async { tree.begin() }).await.map_err(Fatal::with(Exit::State))?;
-    let pause = Duration::from_secs(this.settings.layout.check_secs);
-    parts.spawn(tree.run(pause, stop.clone()));
-    if this.settings.tailscale.enabled {
-        let (settings, troubles) = (this.settings.tailscale.clone(), hub.troubles.clone());
-        parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
-    }
-    let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
+    let ground = Ground { this: this.clone(), hub: hub.clone(), tmux: tmux.clone(), stop: stop.clone() };
+    let mut stay = ground.enter().await?;
     hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await
@@ -130,6 +102,7 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
+        suspension: Suspensions::new(suspension.clone()),
         calls: Calls::new(
             tmux.clone(),
             &this.runtime,
@@ -150,31 +123,12 @@ pub(super) async fn start(
         .await
         .map_err(Fatal::with(Exit::State))?;
 
-    start_environment(this, volume, env.clone(), hub, parts, stop).await;
-    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
-    let worker = Worker {
-        tmux,
-        templates: this.settings.templates.clone(),
-        keeper: Keeper::open(&volume.state_dir(), Shelf::new(this.runtime.screens(), this.account.clone())),
-        desired: hub.settled.subscribe(),
-        presence: hub.attachments.presence(),
-        observed: hub.observed.clone(),
-        survey: hub.survey.clone(),
-        scopes: Scopes::find(this.account.uid),
-        mishaps: Mishaps::watch(Path::new(KERNEL_LOG), events.clone()),
-        troubles: hub.troubles.clone(),
-    };
-    let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
-    parts.spawn(hub.pulses.join("sessions").beside(worker.run(stop.clone())));
-
-    let sources = telemetry::Sources {
-        volume: volume.path().to_owned(),
-        start_phases: hub.phases(),
-        ttyd: hub.ttyd.subscribe(),
-    };
-    parts.spawn(telemetry::run(events, sources, stop.clone()));
+    // Before anybody is told that the agent is ready; an order waits for the warden.
+    suspension.open();
+    ground.inhabit(&mut stay).await?;
     addresses.publish(&this.runtime)?;
     hub.progress.send_replace(Progress::Ready);
+    parts.spawn(Warden { ground, stay: Some(stay), handle: suspension, orders }.run());
     hub.metrics.ready_after(hub.began.elapsed());
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
@@ -182,30 +136,6 @@ pub(super) async fn start(
 }
 
 /// Puts variables and files in place before sessions begin; the rest takes its time beside them.
-async fn start_environment(
-    this: &Foundation,
-    volume: &Volume,
-    env: Vec<(OsString, OsString)>,
-    hub: &Arc<Hub>,
-    parts: &mut JoinSet<()>,
-    stop: &CancellationToken,
-) {
-    let places = Places {
-        agent: this.programs.agent.clone(),
-        account: this.account.clone(),
-        env,
-        user: volume.path().join("user"),
-        secrets: this.runtime.secrets(),
-        record: volume.state_dir().join("environment.json"),
-        boot: format!("{}/{}", this.identity.facts.instance, boot_id()),
-    };
-    let board = Arc::new(Board::new(places, hub.environment.clone(), hub.troubles.clone()));
-    let (desired, settled) = (hub.desired.subscribe(), hub.settled.clone());
-    let settling = Settling { board: board.clone(), desired, settled };
-    let settled = hub.step("environment", settling.first_pass()).await;
-    parts.spawn(toil::run(board, settled.wishes(), stop.clone()));
-    parts.spawn(settled.run(stop.clone()));
-}
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
     stop.run_until_cancelled(work).await;
@@ -273,25 +203,6 @@ fn start_link(
     };
     parts.spawn(link::client::run(link, tls, stop.clone()));
     Ok(())
-}
-
-async fn open_volume(this: &Foundation, hub: &Hub) -> Result<Volume, VolumeError> {
-    let opening = Opening {
-        settings: &this.settings.volume,
-        workspace: &this.identity.facts.workspace,
-        state_dir: &this.settings.state_dir,
-        tell: &|detail| hub.tell(detail),
-    };
-    opening.open().await
-}
-
-/// Opens the database and lets everybody know what was desired last.
-async fn open_store(volume: &Volume, hub: &Hub) -> Result<Store, crate::store::StoreError> {
-    let store = Store::open(&volume.state_dir().join("agent.db"))?;
-    // First the state, then the database: whoever sees the second may rely on the first.
-    hub.desired.send_replace(store.load_desired().await?);
-    hub.store.send_replace(Some(store.clone()));
-    Ok(store)
 }
 
 /// Makes tmux ready, and waits for a server that somebody else starts.

@@ -32,6 +32,10 @@ impl Hub {
         *self.progress.borrow() == Progress::Ready
     }
 
+    fn has_door(&self) -> bool {
+        matches!(*self.progress.borrow(), Progress::Ready | Progress::Suspended)
+    }
+
     /// The line that `systemctl status` shows.
     pub(super) fn line(&self) -> String {
         let (sessions, terminals) = (self.sessions(), self.terminals());
@@ -65,7 +69,7 @@ impl Hub {
             link: self.link.borrow().to_string(),
             instance: facts.instance.clone(),
             workspace: facts.workspace.clone(),
-            door: (self.is_ready() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
+            door: (self.has_door() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
             troubles: self.troubles.now().into_iter().map(|(part, text)| (part.to_owned(), text)).collect(),
             tailnet: *self.tailnet.borrow(),
             phases: self.phases(),
@@ -96,6 +100,7 @@ fn line(
 ) -> String {
     let mut line = match progress {
         Progress::Starting(step) => format!("starting: {step}; {link}"),
+        Progress::Suspended => format!("suspended: `box-agent resume` takes the volume back; {link}"),
         Progress::Ready => {
             let plural = |count: u64| if count == 1 { "" } else { "s" };
             format!(

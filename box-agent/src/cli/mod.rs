@@ -11,6 +11,8 @@ mod logs;
 mod run;
 mod sessions;
 mod status;
+mod suspend;
+mod volume;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -61,6 +63,12 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// Look at the workspace volume, or decide what only a person can
+    Volume(volume::Volume),
+    /// End the sessions and let the volume go, so that the machine can be switched off
+    Suspend(suspend::Suspend),
+    /// Take the volume back after a suspension
+    Resume(suspend::Resume),
     /// Compare the tree on the volume with what it should be, or mend it
     Layout(layout::Layout),
     /// List the sessions of the running agent
@@ -94,6 +102,9 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Volume(verb) => verb.run(options),
+            Verb::Suspend(verb) => verb.run(options),
+            Verb::Resume(verb) => verb.run(options),
             Verb::Layout(verb) => verb.run(options),
             Verb::Sessions(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),

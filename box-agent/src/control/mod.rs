@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
+use berth_protocol::suspend::Suspension;
 use serde::{Deserialize, Serialize};
 
 use crate::sessions::report::SessionReport;
@@ -29,6 +30,12 @@ pub enum Request {
     Status,
     /// Which sessions are there?
     Sessions,
+    /// Let the volume go. Only for those who may change the machine.
+    Suspend,
+    /// Take it back. Only for those who may change the machine.
+    Resume,
+    /// How is the suspension?
+    Suspension,
 }
 
 /// What is answered.
@@ -41,6 +48,8 @@ pub enum Answer {
     Status(Box<StatusReport>),
     /// These are there.
     Sessions(Vec<SessionReport>),
+    /// This is how the suspension is.
+    Suspension(Suspension),
     /// That can't be done, and why.
     Refused(String),
 }

@@ -14,6 +14,7 @@
 //! | [`runtime`] | the directory of sockets |
 //! | [`machine`] | boot id, load, memory, disk |
 //! | [`mount`], [`mounts`] | mounts, unmounts, and what is mounted |
+//! | [`holders`] | who uses a file system |
 //! | [`tool`] | runs a tool that must be let finish |
 
 #![expect(clippy::disallowed_methods, reason = "programs are started here and nowhere else")]
@@ -23,6 +24,7 @@ pub mod cgroup;
 pub mod child;
 pub mod command;
 pub mod group;
+pub mod holders;
 pub mod machine;
 pub mod mount;
 pub mod mounts;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::libc::O_EXCL;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::unistd::{Whence, lseek, sync};
+use nix::unistd::{Whence, lseek};
 
 use super::mounts::Mounts;
 
@@ -73,9 +73,4 @@ pub fn exclusive(device: &Path) -> io::Result<File> {
 /// When it does not say.
 pub fn size(device: &File) -> io::Result<u64> {
     Ok(u64::try_from(lseek(device, 0, Whence::SeekEnd)?).unwrap_or(0))
-}
-
-/// Writes back everything that is only in memory.
-pub fn flush() {
-    sync();
 }

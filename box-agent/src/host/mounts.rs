@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::{major, minor};
+
 /// File systems behind a network or a process: a lock, a rename or a flush there is not what a database and Git rely
 /// on, and a server that does not answer hangs whoever asks.
 const REMOTE: [&str; 17] = [
@@ -32,6 +34,13 @@ const NOT_WRITABLE: [&[u8]; 3] = [b"ro", b"emergency_ro", b"shutdown"];
 /// A device's number, major and minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number(pub u32, pub u32);
+
+/// A device number as `stat` has it.
+#[must_use]
+pub fn number(device: u64) -> Number {
+    let part = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    Number(part(major(device)), part(minor(device)))
+}
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,7 +61,10 @@ mod tests {
         store.save_desired(&snapshot(1)).await.unwrap();
         let last = snapshot(2);
         store.save_desired(&last).await.unwrap();
-        drop(store);
+        let other = store.clone();
+        store.close().await;
+        assert!(matches!(other.load_desired().await, Err(StoreError::Closed)));
+        other.close().await;
         assert_eq!(Store::open(&path).unwrap().load_desired().await.unwrap(), Some(last));
     }
 }

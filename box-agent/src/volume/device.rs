@@ -4,10 +4,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{major, minor};
-
 use super::source::Source;
-use crate::host::mounts::Number;
+use crate::host::mounts::{Number, number};
 
 /// Where the kernel describes devices by number.
 const SYSFS: &str = "/sys/dev/block";
@@ -75,13 +73,6 @@ impl Device {
     pub fn is_there(&self) -> bool {
         read(self.number, "size").is_some_and(|size| size != "0")
     }
-}
-
-/// A device number as `stat` has it.
-#[must_use]
-pub fn number(rdev: u64) -> Number {
-    let part = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    Number(part(major(rdev)), part(minor(rdev)))
 }
 
 fn read(Number(major, minor): Number, name: &str) -> Option<String> {

@@ -16,9 +16,9 @@ use super::source::Source;
 pub enum VolumeError {
     /// It is another workspace's.
     #[error(
-        "the volume {path} belongs to the workspace {found}, but this box is enrolled for {wanted}: set the volume in \
-         the settings right, enrol this box for that workspace, or make the volume this workspace's with \
-         `box-agent volume adopt`"
+        "the volume {path} belongs to the workspace {found}, but this box is enrolled for {wanted}: set \
+         volume.path to the right volume, enrol this box for that workspace, or make the volume this workspace's \
+         with `box-agent volume adopt`"
     )]
     OtherWorkspace {
         /// The volume.

@@ -14,12 +14,17 @@
 //! | [`marker`], [`memory`] | what the volume and the box remember of each other |
 //! | [`plan`] | what is to be done, or why nothing is |
 //! | [`open`], [`tools`] | does it |
+//! | `adopt`, `describe` | for operators |
+//! | [`health`] | how it is while it is used |
 //! | [`error`] | what can be wrong, and what to do about it |
 
+mod adopt;
 pub mod blank;
+mod describe;
 pub mod device;
 pub mod error;
 mod find;
+pub mod health;
 pub mod marker;
 pub mod memory;
 pub mod open;
@@ -58,9 +63,11 @@ impl Volume {
     /// # Errors
     /// [`VolumeError`].
     pub fn open_directory(path: &Path, workspace: &WorkspaceId) -> Result<Self, VolumeError> {
-        private_dir(path)?;
         let mounts = crate::host::mount::mounts()
             .map_err(|source| VolumeError::Device { path: path.to_owned(), source })?;
+        // By its name first: whoever touches what is behind a server that does not answer hangs.
+        refuse_remote(&mounts, path)?;
+        private_dir(path)?;
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         refuse_remote(&mounts, &real)?;
         match marker::look(path)? {
@@ -111,8 +118,14 @@ impl Volume {
     /// What the agent keeps on it.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.path.join(STATE_DIR)
+        state_dir(&self.path)
     }
+}
+
+/// What the agent keeps on the volume at `path`.
+#[must_use]
+pub fn state_dir(path: &Path) -> PathBuf {
+    path.join(STATE_DIR)
 }
 
 /// The home directory of terminals on the volume at `path`.

@@ -12,6 +12,7 @@ use nix::unistd::Uid;
 
 use super::device::Device;
 use super::error::VolumeError;
+use super::health::GROWTH;
 use super::marker::{Marker, Seen, look};
 use super::place::{Place, place};
 use super::plan::{Found, Step, Wanted, plan};
@@ -20,9 +21,6 @@ use super::tools::Tools;
 use super::{Volume, blank, find, memory, superblock};
 use crate::host::mount;
 use crate::settings::VolumeSettings;
-
-/// A device that is larger than its file system by less than this is full of it already, bytes.
-const GROWTH: u64 = 1 << 20;
 
 /// What opening needs.
 pub struct Opening<'a> {
@@ -147,7 +145,7 @@ impl Opening<'_> {
         }
     }
 
-    fn refuse_place(&self, looked: &Looked) -> Result<(), VolumeError> {
+    pub(super) fn refuse_place(&self, looked: &Looked) -> Result<(), VolumeError> {
         let point = self.settings.path.clone();
         match &looked.place {
             Place::Free | Place::Ours { .. } => Ok(()),
@@ -159,7 +157,7 @@ impl Opening<'_> {
         }
     }
 
-    fn decide(&self, looked: &Looked) -> Result<Vec<Step>, VolumeError> {
+    pub(super) fn decide(&self, looked: &Looked) -> Result<Vec<Step>, VolumeError> {
         let wanted = Wanted {
             workspace: self.workspace.clone(),
             new: self.settings.new,
@@ -186,16 +184,25 @@ impl Opening<'_> {
             Step::Mount => self.mount(node, tools).await?,
             Step::Grow if looked.size + GROWTH <= looked.device.size => {
                 (self.tell)(format!("growing the file system on {}", node.display()));
-                // The volume is as good as before: nobody has to wait for more room.
-                match tools.grow(node).await {
-                    Ok(()) => {
-                        tracing::info!(device = %node.display(), "the file system fills its device again")
-                    }
-                    Err(error) => tracing::warn!(error = chain(&error), "the file system did not grow"),
-                }
+                self.grow(node, tools).await?;
             }
             // Said once the journal has been written back: see `settle`.
             Step::Grow | Step::Mark | Step::Name => {}
+        }
+        Ok(())
+    }
+
+    /// Lets the file system fill its device. That it does not is no reason to do without the volume.
+    async fn grow(&self, node: &Path, tools: &Tools) -> Result<(), VolumeError> {
+        let mut grown = tools.grow(node).await;
+        // The kernel may lack the right (CAP_SYS_RESOURCE) or the way; nobody uses the volume yet, so there is another.
+        if grown.is_err() && mount::unmount(&self.settings.path).is_ok() {
+            grown = tools.grow_unmounted(node).await;
+            self.mount(node, tools).await?;
+        }
+        match grown {
+            Ok(()) => tracing::info!(device = %node.display(), "the file system fills its device again"),
+            Err(error) => tracing::warn!(error = chain(&error), "the file system did not grow"),
         }
         Ok(())
     }

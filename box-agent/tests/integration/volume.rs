@@ -1,9 +1,8 @@
 //! The volume on real block devices: what is refused and left as it was, what is mended, and what is taken.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
-use crate::support::disk::{Box, Disk, root, run};
+use crate::support::disk::{Box, Disk, mountinfo, root, run};
 use crate::support::wait::until;
 
 #[tokio::test]
@@ -16,7 +15,7 @@ async fn a_new_blank_device_is_formatted_mounted_and_found_again_after_a_restart
     this.source("/nowhere", &disk.device);
     this.agent.start().await;
     assert_eq!(disk.places(), [this.point()]);
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = mountinfo();
     let line = mounts.lines().find(|line| line.contains(this.point().to_str().unwrap())).unwrap();
     assert!(line.contains("nosuid,nodev") && line.contains("errors=remount-ro"), "{line}");
     let marker = std::fs::read_to_string(this.point().join("system/state/volume.json")).unwrap();
@@ -151,6 +150,3 @@ fn an_empty_file_system_that_nobody_called_new_is_not_marked() {
     this.fails(&["is empty and is no Berth volume"]);
     assert!(disk.bytes() == content);
 }
-
-#[allow(dead_code)]
-fn unused(_: &Path) {}

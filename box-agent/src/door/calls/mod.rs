@@ -5,10 +5,12 @@
 //! |---|---|
 //! | [`once`] | a request that is made again does not act again |
 //! | [`exec`] | runs a command and streams what it says |
+//! | [`suspend`] | lets the volume go |
 //! | [`upload`] | passes a file on to the worker that writes it |
 
 pub mod exec;
 pub mod once;
+pub mod suspend;
 pub mod upload;
 
 use std::ffi::OsString;

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 
 use super::agent::{Agent, NO_GATEWAY};
@@ -13,14 +15,25 @@ use super::ca::Ca;
 
 const MIB: u64 = 1 << 20;
 
-/// Whether there is root, without which nothing is mounted. CI has it.
+/// Puts this test's thread into a mount namespace of its own, so that no test sees or holds the mounts of another, and
+/// none is left behind. Says whether there is root, without which nothing is mounted; CI has it.
 pub fn root() -> bool {
     let root = nix::unistd::Uid::effective().is_root();
     if !root {
         assert!(std::env::var_os("CI").is_none(), "CI must run this test, which needs root");
         eprintln!("skipped: loop devices and mounts need root");
+        return false;
     }
-    root
+    // What this thread starts is in there, too; the process as a whole is not.
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+    true
+}
+
+/// What is mounted for this test.
+pub fn mountinfo() -> String {
+    std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap()
 }
 
 /// Runs a program that must succeed.
@@ -59,6 +72,16 @@ impl Disk {
         Self { device: run("losetup", &args).trim().to_owned(), file }
     }
 
+    /// Takes the device away.
+    pub fn detach(&self) {
+        run("losetup", &["-d", &self.device]);
+    }
+
+    /// Gives it back.
+    pub fn attach_again(&self) {
+        run("losetup", &[&self.device, self.file.to_str().unwrap()]);
+    }
+
     /// What is on the file, with what the kernel has not written yet.
     pub fn bytes(&self) -> Vec<u8> {
         run("sync", &[&self.device]);
@@ -78,7 +101,7 @@ impl Disk {
     /// Where it is mounted.
     pub fn places(&self) -> Vec<PathBuf> {
         let number = run("lsblk", &["-dno", "MAJ:MIN", &self.device]);
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = mountinfo();
         let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         fields.filter(|fields| fields[2] == number.trim()).map(|fields| fields[4].into()).collect()
     }
@@ -110,12 +133,37 @@ pub struct Box {
 impl Box {
     /// One whose settings name `source`, with more lines for the section of the volume.
     pub fn new(source: &str, more: &str) -> Self {
-        let this = Self { agent: Agent::enrolled(Ca::new(), NO_GATEWAY) };
+        Self::of(Agent::enrolled(Ca::new(), NO_GATEWAY), source, more)
+    }
+
+    /// The same for this agent.
+    pub fn of(agent: Agent, source: &str, more: &str) -> Self {
+        let this = Self { agent };
         this.agent.amend("[volume]\n", &format!("[volume]\nsource = \"{source}\"\n{more}\n"));
         this
     }
 
-    /// A second enrolment-free copy of nothing: another agent's files live below this path.
+    /// One that has its volume on a new disk of so many MiB, and is ready.
+    pub async fn started(mib: u64, more: &str) -> (Self, Disk) {
+        let mut this = Self::new("/nowhere", &format!("new = true\n{more}"));
+        let disk = Disk::blank(&this.file("disk"), mib);
+        this.source("/nowhere", &disk.device);
+        this.agent.start().await;
+        (this, disk)
+    }
+
+    /// Ends the agent and leaves everything else as it is.
+    pub fn stop(&mut self) {
+        self.agent.end(Signal::SIGTERM);
+    }
+
+    /// The same, and unmounts the volume.
+    pub fn stop_and_unmount(&mut self) {
+        self.stop();
+        run("umount", &[self.point().to_str().unwrap()]);
+    }
+
+    /// A file or directory of the test's own.
     pub fn file(&self, name: &str) -> PathBuf {
         self.agent.root().join(name)
     }
@@ -157,7 +205,7 @@ impl Drop for Box {
         self.agent.end(Signal::SIGTERM);
         self.agent.tmux(&["kill-server"]);
         // Deepest first; what is not mounted is no loss.
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = mountinfo();
         let root = self.agent.root().to_str().unwrap().to_owned();
         let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
         for point in points.filter(|point| point.starts_with(&root)).collect::<Vec<_>>().iter().rev() {
