@@ -30,6 +30,8 @@ struct Kept {
     /// As it is on the volume.
     picture: Picture,
     written_at: Option<Instant>,
+    /// The server that has it, if this agent has seen it: a picture may still be of the one before.
+    seen_in: Option<Process>,
 }
 
 impl Album {
@@ -43,7 +45,7 @@ impl Album {
             let id = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse::<SessionId>().ok());
             let Some(id) = id else { continue };
             match read(&entry.path()) {
-                Some(picture) => drop(kept.insert(id, Kept { picture, written_at: None })),
+                Some(picture) => drop(kept.insert(id, Kept { picture, written_at: None, seen_in: None })),
                 None => tracing::warn!(session = %id, "the picture of a session is not understood"),
             }
         }
@@ -58,7 +60,11 @@ impl Album {
 
     /// The sessions that there are pictures of, and that are gone with their server if they are gone.
     pub fn lost(&self, server: Option<&Process>) -> impl Iterator<Item = &SessionId> {
-        self.kept.iter().filter(move |(_, kept)| kept.picture.is_lost(server)).map(|(id, _)| id)
+        let is_lost = move |kept: &Kept| match &kept.seen_in {
+            Some(seen_in) => server != Some(seen_in),
+            None => kept.picture.is_lost(server),
+        };
+        self.kept.iter().filter(move |(_, kept)| is_lost(kept)).map(|(id, _)| id)
     }
 
     /// Takes new pictures of what was seen and writes those that are due, or all that have changed.
@@ -75,6 +81,9 @@ impl Album {
         let mut outcome = Ok(());
         for (id, session) in survey {
             let picture = Picture::of(session, server);
+            if let Some(kept) = self.kept.get_mut(id) {
+                kept.seen_in = Some(server.clone());
+            }
             let due = match self.kept.get(id) {
                 None => true,
                 Some(kept) => is_due(&kept.picture, &picture, kept.written_at.map(|at| now - at), all),
@@ -83,7 +92,10 @@ impl Album {
                 continue;
             }
             match self.write(id, &picture) {
-                Ok(()) => drop(self.kept.insert(id.clone(), Kept { picture, written_at: Some(now) })),
+                Ok(()) => drop(self.kept.insert(
+                    id.clone(),
+                    Kept { picture, written_at: Some(now), seen_in: Some(server.clone()) },
+                )),
                 Err(error) => outcome = Err(error),
             }
         }
@@ -178,6 +190,18 @@ mod tests {
         fs::remove_file(album.file(&id)).unwrap();
         album.refresh(&survey(&id, "a", 1), &server, begin + Duration::from_hours(24), true).unwrap();
         assert!(!album.file(&id).exists());
+    }
+
+    #[test]
+    fn a_session_that_was_just_rebuilt_is_of_the_new_server_before_its_picture_is() {
+        let (dir, id, [old, new]) = (tempfile::tempdir().unwrap(), SessionId::random(), servers());
+        let (mut album, begin) = (Album::open(dir.path()), Instant::now());
+        album.refresh(&survey(&id, "a", 2), &old, begin, false).unwrap();
+        album.hold(&id, begin);
+        album.refresh(&survey(&id, "a", 1), &new, begin, false).unwrap();
+        assert_eq!(album.get(&id).unwrap().windows[0].panes.len(), 2, "its panes were not all there yet");
+        assert_eq!((album.lost(Some(&new)).count(), album.lost(Some(&old)).count()), (0, 1));
+        assert_eq!(album.lost(None).count(), 1);
     }
 
     #[test]

@@ -265,3 +265,30 @@ async fn a_hostile_name_in_the_desired_state_is_only_a_name() {
     lost_and_rebuilt(&agent, &session).await;
     assert_eq!(agent.tmux(&["list-sessions", "-F", "#{session_name}"]).trim(), session.as_str());
 }
+
+#[tokio::test]
+async fn the_agent_lists_its_sessions() {
+    let (session, other) = (SessionId::random(), SessionId::random());
+    let mut agent = Agent::enrolled(Ca::new(), NO_GATEWAY);
+    let mut state = desired(1, &[&session, &other]);
+    state.sessions[0].name = "wo\u{1b}[31mrk".into();
+    state.sessions[1].template = "nowhere".into();
+    agent.remember(&state).await;
+    agent.start().await;
+    let _terminal = Terminal::open(&agent, &session, "editor").await;
+    let listed = until("the terminal in the list", async || {
+        let output = agent.verb(&["sessions", "--json"]);
+        let sessions: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        (sessions[0]["attachments"] == 1 || sessions[1]["attachments"] == 1).then_some(sessions)
+    })
+    .await;
+    let find = |id: &SessionId| listed.iter().find(|one| one["id"] == id.as_str()).unwrap();
+    assert_eq!((&find(&session)["state"], &find(&session)["panes"]), (&"running".into(), &3.into()));
+    assert!(find(&session)["idle_secs"].as_u64().unwrap() < 30);
+    assert_eq!(find(&other)["state"], "failed");
+    assert!(find(&other)["message"].as_str().unwrap().contains("no template \"nowhere\""));
+    let text = String::from_utf8(agent.verb(&["sessions"]).stdout).unwrap();
+    assert!(text.contains("wo\u{fffd}[31mrk") && !text.contains('\u{1b}'), "{text}");
+    agent.end(Signal::SIGTERM);
+    assert_eq!(agent.verb(&["sessions"]).status.code(), Some(1));
+}
