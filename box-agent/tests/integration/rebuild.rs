@@ -153,6 +153,39 @@ async fn after_a_reboot_a_session_shows_where_it_was_and_goes_on() {
 }
 
 #[tokio::test]
+async fn the_session_of_another_user_than_root_comes_back_in_the_same_way() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root runs terminals as another user");
+        return;
+    }
+    let session = SessionId::random();
+    let mut agent = Agent::enrolled(Ca::new(), NO_GATEWAY);
+    agent.amend("[terminal]\n", "[terminal]\nuser = \"nobody\"\n");
+    agent.set_templates(
+        "[templates.default]\npanes = [{ name = \"agent\", command = [\"id\", \"-un\"], \
+         resume = [\"echo\", \"taken-up-again\"] }]\n",
+    );
+    agent.remember(&desired(1, &[&session])).await;
+    for open in [agent.root().to_owned(), agent.root().join("volume")] {
+        std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    agent.start().await;
+    see(&agent, &session, ".0", "nobody").await;
+    let old = server(&agent);
+    assert_eq!(agent.end(Signal::SIGTERM), Some(0));
+    kill(old, Signal::SIGKILL).unwrap();
+    std::fs::remove_dir_all(agent.root().join("run")).unwrap();
+    agent.start().await;
+    let text = see(&agent, &session, ".0", "taken-up-again").await;
+    assert!(text.contains("nobody") && text.contains("── shown until 20"), "{text}");
+    let shelf = agent.root().join("run/screens").join(session.as_str());
+    until("the hand-over to be read", async || {
+        (std::fs::read_dir(&shelf).unwrap().count() == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_kept_of_a_screen_is_private_and_ends_with_the_session() {
     let (session, other) = (SessionId::random(), SessionId::random());
     let mut agent = agent_with(&session).await;
