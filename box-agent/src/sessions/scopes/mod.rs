@@ -218,6 +218,8 @@ fn start(session: &SessionId, pids: &[i32], with_oom_policy: bool) -> Vec<String
         vec!["Description".into(), "s".into(), format!("Berth session {session}")],
         [words("PIDs au"), processes(pids)].concat(),
         words(&format!("Slice s {SLICE}")),
+        // Later processes can be put only into what is delegated.
+        words("Delegate b true"),
         words("CollectMode s inactive-or-failed"),
         // Shells end at a hangup, and at nothing else.
         words("SendSIGHUP b true"),
@@ -257,9 +259,9 @@ mod tests {
     fn a_scope_is_asked_for_with_its_processes() {
         let call = start(&session(), &[7, 8], true).join(" ");
         let expected = "StartTransientUnit ssa(sv)a(sa(sv)) \
-             berth-session-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa.scope fail 8 Description s \
+             berth-session-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa.scope fail 9 Description s \
              Berth session ses-aaaaaaaaaaaaaaaaaaaaaaaaaa PIDs au 2 7 8 Slice s berth-user.slice \
-             CollectMode s inactive-or-failed SendSIGHUP b true TimeoutStopUSec t 10000000 \
+             Delegate b true CollectMode s inactive-or-failed SendSIGHUP b true TimeoutStopUSec t 10000000 \
              Before as 1 box-agent.service OOMPolicy s continue 0";
         assert_eq!(call, expected);
         let older = start(&session(), &[7], false);
