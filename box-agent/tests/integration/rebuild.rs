@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use berth_protocol::control::{Input, PaneAddress};
 use berth_protocol::ids::SessionId;
+use box_agent::sessions::screens::save;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -207,6 +208,25 @@ async fn what_is_kept_of_a_screen_is_private_and_ends_with_the_session() {
         (!screens.exists() && !picture.exists() && agent.sessions() == [other.to_string()]).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn before_a_suspend_everything_is_kept_at_once() {
+    let session = SessionId::random();
+    let agent = agent_with(&session).await;
+    see(&agent, &session, ".0", "first-start").await;
+    type_line(&agent, &session, ".1", "cd /usr/share && echo $((6*7))-words; echo '#{x}'");
+    see(&agent, &session, ".1", "42-words").await;
+    // Not the agent's own, which keeps at its pace: a suspend comes from elsewhere.
+    save(&agent.tmux_of_another_agent(), &kept(&agent, "")).await.unwrap();
+    let picture = std::fs::read_to_string(kept(&agent, &format!("sessions/{session}.json"))).unwrap();
+    assert!(picture.contains("/usr/share"), "{picture}");
+    let files = std::fs::read_dir(kept(&agent, "screens").join(session.as_str())).unwrap().flatten();
+    let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+    assert_eq!(texts.len(), 2);
+    for words in ["first-start", "42-words\n#{x}"] {
+        assert!(texts.iter().any(|text| text.contains(words)), "{texts:?}");
+    }
 }
 
 #[tokio::test]
