@@ -80,7 +80,7 @@ impl Album {
     ) -> Result<(), StateError> {
         let mut outcome = Ok(());
         for (id, session) in survey {
-            let picture = Picture::of(session, server);
+            let mut picture = Picture::of(session, server);
             if let Some(kept) = self.kept.get_mut(id) {
                 kept.seen_in = Some(server.clone());
             }
@@ -91,6 +91,9 @@ impl Album {
             if !due || picture.windows.is_empty() {
                 continue;
             }
+            // A suspension that goes on beside this must not lose what it has noted.
+            let known = self.kept.get(id).is_some_and(|kept| kept.picture.set_aside);
+            picture.set_aside = !known && read(&self.file(id)).is_some_and(|written| written.set_aside);
             match self.write(id, &picture) {
                 Ok(()) => drop(self.kept.insert(
                     id.clone(),
@@ -98,6 +101,19 @@ impl Album {
                 )),
                 Err(error) => outcome = Err(error),
             }
+        }
+        outcome
+    }
+
+    /// Notes of all sessions that they are ended for a suspension.
+    ///
+    /// # Errors
+    /// [`StateError`] of the last picture that can't be written; the others are.
+    pub fn set_aside(&self) -> Result<(), StateError> {
+        let mut outcome = Ok(());
+        for (id, kept) in &self.kept {
+            let picture = Picture { set_aside: true, ..kept.picture.clone() };
+            outcome = outcome.and(self.write(id, &picture));
         }
         outcome
     }
@@ -202,6 +218,22 @@ mod tests {
         assert_eq!(album.get(&id).unwrap().windows[0].panes.len(), 2, "its panes were not all there yet");
         assert_eq!((album.lost(Some(&new)).count(), album.lost(Some(&old)).count()), (0, 1));
         assert_eq!(album.lost(None).count(), 1);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_lost_with_a_living_server_until_it_runs_again() {
+        let (dir, id, [server, _]) = (tempfile::tempdir().unwrap(), SessionId::random(), servers());
+        let (mut album, begin) = (Album::open(dir.path()), Instant::now());
+        let lost = || Album::open(dir.path()).lost(Some(&server)).count();
+        album.refresh(&survey(&id, "a", 1), &server, begin, false).unwrap();
+        Album::open(dir.path()).set_aside().unwrap();
+        assert_eq!(lost(), 1);
+        // The agent's own album has not ended yet, and writes once more.
+        album.refresh(&survey(&id, "b", 1), &server, begin, true).unwrap();
+        assert_eq!(lost(), 1, "the note was lost");
+        let mut next = Album::open(dir.path());
+        next.refresh(&survey(&id, "b", 1), &server, begin, false).unwrap();
+        assert_eq!((lost(), next.lost(Some(&server)).count()), (0, 0));
     }
 
     #[test]

@@ -211,9 +211,9 @@ async fn what_is_kept_of_a_screen_is_private_and_ends_with_the_session() {
 }
 
 #[tokio::test]
-async fn before_a_suspend_everything_is_kept_at_once() {
+async fn what_a_suspend_has_kept_comes_back_also_in_a_server_that_lived_on() {
     let session = SessionId::random();
-    let agent = agent_with(&session).await;
+    let mut agent = agent_with(&session).await;
     see(&agent, &session, ".0", "first-start").await;
     type_line(&agent, &session, ".1", "cd /usr/share && echo $((6*7))-words; echo '#{x}'");
     see(&agent, &session, ".1", "42-words").await;
@@ -227,6 +227,13 @@ async fn before_a_suspend_everything_is_kept_at_once() {
     for words in ["first-start", "42-words\n#{x}"] {
         assert!(texts.iter().any(|text| text.contains(words)), "{texts:?}");
     }
+    // The agent leaves, the sessions end, and their server lives on when the agent comes back.
+    agent.tmux(&["new-session", "-d", "-s", "by-hand"]);
+    agent.end(Signal::SIGTERM);
+    agent.tmux(&["kill-session", "-t", &target(&agent, &session)]);
+    agent.start().await;
+    see(&agent, &session, ".0", "taken-up-again").await;
+    see(&agent, &session, ".1", "42-words").await;
 }
 
 #[tokio::test]
