@@ -30,6 +30,8 @@ struct Kept {
     /// As it is on the volume.
     picture: Picture,
     written_at: Option<Instant>,
+    /// The server that has it, if this agent has seen it: a picture may still be of the one before.
+    seen_in: Option<Process>,
 }
 
 impl Album {
@@ -43,7 +45,7 @@ impl Album {
             let id = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse::<SessionId>().ok());
             let Some(id) = id else { continue };
             match read(&entry.path()) {
-                Some(picture) => drop(kept.insert(id, Kept { picture, written_at: None })),
+                Some(picture) => drop(kept.insert(id, Kept { picture, written_at: None, seen_in: None })),
                 None => tracing::warn!(session = %id, "the picture of a session is not understood"),
             }
         }
@@ -58,7 +60,11 @@ impl Album {
 
     /// The sessions that there are pictures of, and that are gone with their server if they are gone.
     pub fn lost(&self, server: Option<&Process>) -> impl Iterator<Item = &SessionId> {
-        self.kept.iter().filter(move |(_, kept)| kept.picture.is_lost(server)).map(|(id, _)| id)
+        let is_lost = move |kept: &Kept| match &kept.seen_in {
+            Some(seen_in) => server != Some(seen_in),
+            None => kept.picture.is_lost(server),
+        };
+        self.kept.iter().filter(move |(_, kept)| is_lost(kept)).map(|(id, _)| id)
     }
 
     /// Takes new pictures of what was seen and writes those that are due, or all that have changed.
@@ -74,7 +80,10 @@ impl Album {
     ) -> Result<(), StateError> {
         let mut outcome = Ok(());
         for (id, session) in survey {
-            let picture = Picture::of(session, server);
+            let mut picture = Picture::of(session, server);
+            if let Some(kept) = self.kept.get_mut(id) {
+                kept.seen_in = Some(server.clone());
+            }
             let due = match self.kept.get(id) {
                 None => true,
                 Some(kept) => is_due(&kept.picture, &picture, kept.written_at.map(|at| now - at), all),
@@ -82,10 +91,29 @@ impl Album {
             if !due || picture.windows.is_empty() {
                 continue;
             }
+            // A suspension that goes on beside this must not lose what it has noted.
+            let known = self.kept.get(id).is_some_and(|kept| kept.picture.set_aside);
+            picture.set_aside = !known && read(&self.file(id)).is_some_and(|written| written.set_aside);
             match self.write(id, &picture) {
-                Ok(()) => drop(self.kept.insert(id.clone(), Kept { picture, written_at: Some(now) })),
+                Ok(()) => drop(self.kept.insert(
+                    id.clone(),
+                    Kept { picture, written_at: Some(now), seen_in: Some(server.clone()) },
+                )),
                 Err(error) => outcome = Err(error),
             }
+        }
+        outcome
+    }
+
+    /// Notes of all sessions that they are ended for a suspension.
+    ///
+    /// # Errors
+    /// [`StateError`] of the last picture that can't be written; the others are.
+    pub fn set_aside(&self) -> Result<(), StateError> {
+        let mut outcome = Ok(());
+        for (id, kept) in &self.kept {
+            let picture = Picture { set_aside: true, ..kept.picture.clone() };
+            outcome = outcome.and(self.write(id, &picture));
         }
         outcome
     }
@@ -178,6 +206,34 @@ mod tests {
         fs::remove_file(album.file(&id)).unwrap();
         album.refresh(&survey(&id, "a", 1), &server, begin + Duration::from_hours(24), true).unwrap();
         assert!(!album.file(&id).exists());
+    }
+
+    #[test]
+    fn a_session_that_was_just_rebuilt_is_of_the_new_server_before_its_picture_is() {
+        let (dir, id, [old, new]) = (tempfile::tempdir().unwrap(), SessionId::random(), servers());
+        let (mut album, begin) = (Album::open(dir.path()), Instant::now());
+        album.refresh(&survey(&id, "a", 2), &old, begin, false).unwrap();
+        album.hold(&id, begin);
+        album.refresh(&survey(&id, "a", 1), &new, begin, false).unwrap();
+        assert_eq!(album.get(&id).unwrap().windows[0].panes.len(), 2, "its panes were not all there yet");
+        assert_eq!((album.lost(Some(&new)).count(), album.lost(Some(&old)).count()), (0, 1));
+        assert_eq!(album.lost(None).count(), 1);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_lost_with_a_living_server_until_it_runs_again() {
+        let (dir, id, [server, _]) = (tempfile::tempdir().unwrap(), SessionId::random(), servers());
+        let (mut album, begin) = (Album::open(dir.path()), Instant::now());
+        let lost = || Album::open(dir.path()).lost(Some(&server)).count();
+        album.refresh(&survey(&id, "a", 1), &server, begin, false).unwrap();
+        Album::open(dir.path()).set_aside().unwrap();
+        assert_eq!(lost(), 1);
+        // The agent's own album has not ended yet, and writes once more.
+        album.refresh(&survey(&id, "b", 1), &server, begin, true).unwrap();
+        assert_eq!(lost(), 1, "the note was lost");
+        let mut next = Album::open(dir.path());
+        next.refresh(&survey(&id, "b", 1), &server, begin, false).unwrap();
+        assert_eq!((lost(), next.lost(Some(&server)).count()), (0, 0));
     }
 
     #[test]

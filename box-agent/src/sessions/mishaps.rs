@@ -88,7 +88,14 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
+    use berth_protocol::ids::InstanceId;
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::metrics::Metrics;
+    use crate::sessions::scopes::plan::scope_of;
+    use crate::store::Store;
+    use crate::store::outbox::Item;
 
     #[test]
     fn a_mishap_is_said_of_its_session_for_a_while() {
@@ -100,5 +107,33 @@ mod tests {
         let message = "node (process 7) was ended: memory ran out".to_owned();
         assert_eq!(said.now(begin), BTreeMap::from([(id, message)]));
         assert!(said.now(begin + SAID_FOR).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_logs_becomes_an_event_and_a_message() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("agent.db")).unwrap();
+        let events =
+            Events::new(store.clone(), InstanceId::random(), watch::Sender::new(0), Metrics::default());
+        let (file, id) = (dir.path().join("kmsg"), SessionId::random());
+        std::fs::write(&file, "").unwrap();
+        let mut mishaps = Mishaps::watch(&file, events);
+        let lines = format!(
+            "6,1,2,-;oom-kill:constraint=CONSTRAINT_MEMCG,task_memcg=/berth.slice/{},task=node,pid=7,uid=1000\n\
+             3,2,3,-;Memory cgroup out of memory: Killed process 7 (node) total-vm:1kB\n",
+            scope_of(&id)
+        );
+        std::fs::write(&file, lines).unwrap();
+        mishaps.look().await;
+        mishaps.look().await;
+        assert_eq!(mishaps.messages().keys().collect::<Vec<_>>(), [&id]);
+        let entries = store.entries_after(0, 10).await.unwrap();
+        let [Item::Event(event)] = &entries.iter().map(|entry| entry.item.clone()).collect::<Vec<_>>()[..]
+        else {
+            panic!("not one event: {entries:?}");
+        };
+        let told = OutOfMemory { session: Some(id), process: "node".into(), pid: 7 };
+        assert_eq!(event.kind, OutOfMemory::KIND);
+        assert_eq!(event.payload, serde_json::to_value(told).unwrap());
     }
 }

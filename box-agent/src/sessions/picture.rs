@@ -1,7 +1,8 @@
 //! The picture of a session: what it takes to rebuild it when it is lost, kept on the volume.
 //!
 //! A session is lost when the tmux server in which it was seen last is gone: it died, the machine was started
-//! again, or the volume came to another one. One that is missing while its server lives was closed by its user.
+//! again, or the volume came to another one. One that is missing while its server lives was closed by its user, unless
+//! it was set aside for a suspension.
 
 use std::path::PathBuf;
 
@@ -33,6 +34,9 @@ pub struct Picture {
     pub name: String,
     /// Where its new windows began.
     pub directory: PathBuf,
+    /// Whether it was then ended for a suspension: it is to be rebuilt, although its server may live on.
+    #[serde(default)]
+    pub set_aside: bool,
     /// Its windows.
     pub windows: Vec<WindowPicture>,
 }
@@ -77,6 +81,7 @@ impl Picture {
             server: server.clone(),
             name: short(&session.name),
             directory: path(&session.directory).unwrap_or_default(),
+            set_aside: false,
             windows,
         }
     }
@@ -84,7 +89,7 @@ impl Picture {
     /// Whether the session, which is not there, was lost rather than closed; `server` is the one that lives now.
     #[must_use]
     pub fn is_lost(&self, server: Option<&Process>) -> bool {
-        server != Some(&self.server)
+        self.set_aside || server != Some(&self.server)
     }
 
     /// The same without what may change all the time, such as a title in which a program counts.

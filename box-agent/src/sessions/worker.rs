@@ -113,11 +113,18 @@ impl RunningWorker {
                 self.worker.troubles.set(PART, sentence);
             }
         }
-        let farewell = self.worker.keeper.farewell(&self.worker.tmux);
-        match tokio::time::timeout(FAREWELL_LIMIT, farewell).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to keep the last screens"),
-            Err(_) => tracing::warn!("the last screens were not kept in time"),
+        if tokio::time::timeout(FAREWELL_LIMIT, self.farewell()).await.is_err() {
+            tracing::warn!("the last screens were not kept in time");
+        }
+    }
+
+    /// Keeps everything. There is no later look that would make up for a failure, so there are two attempts.
+    async fn farewell(&mut self) {
+        for _ in 0..2 {
+            match self.worker.keeper.farewell(&self.worker.tmux).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(error = chain(&error), "failed to keep the last screens"),
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use berth_daemon::state::write_private;
 
 use super::blueprint::Surroundings;
-use super::tmux::{ANSWER_PAUSE, Tmux, TmuxError};
+use super::tmux::{Tmux, TmuxError};
 use crate::host::runtime::share;
 
 /// The configuration that the server starts with.
@@ -21,6 +21,9 @@ pub(super) const OLDEST: (u32, u32) = (3, 2);
 
 /// How long a server that somebody else starts may take to come.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Pause between looks for it.
+const ARRIVAL_PAUSE: Duration = Duration::from_millis(100);
 
 impl Tmux {
     /// Checks the version and writes configuration and script. A server that runs already keeps its own.
@@ -64,7 +67,7 @@ impl Tmux {
             if begun.elapsed() > ARRIVAL_LIMIT {
                 return Err(TmuxError::Away(self.socket.clone()));
             }
-            tokio::time::sleep(ANSWER_PAUSE).await;
+            tokio::time::sleep(ARRIVAL_PAUSE).await;
         }
         Ok(())
     }

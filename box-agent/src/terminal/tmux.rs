@@ -31,8 +31,8 @@ pub const PANE_OPTION: &str = "@berth_pane";
 /// How long a living server has to answer again, or to end.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
-/// Pause between attempts within a limit.
-pub(super) const ANSWER_PAUSE: Duration = Duration::from_millis(20);
+/// Pause between attempts within [`ANSWER_LIMIT`].
+const ANSWER_PAUSE: Duration = Duration::from_millis(20);
 
 /// tmux's own address of a session, such as `$3`.
 #[derive(Debug, Clone, PartialEq, Eq)]

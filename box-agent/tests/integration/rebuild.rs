@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use berth_protocol::control::{Input, PaneAddress};
 use berth_protocol::ids::SessionId;
+use box_agent::sessions::screens::save;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -153,6 +154,39 @@ async fn after_a_reboot_a_session_shows_where_it_was_and_goes_on() {
 }
 
 #[tokio::test]
+async fn the_session_of_another_user_than_root_comes_back_in_the_same_way() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root runs terminals as another user");
+        return;
+    }
+    let session = SessionId::random();
+    let mut agent = Agent::enrolled(Ca::new(), NO_GATEWAY);
+    agent.amend("[terminal]\n", "[terminal]\nuser = \"nobody\"\n");
+    agent.set_templates(
+        "[templates.default]\npanes = [{ name = \"agent\", command = [\"id\", \"-un\"], \
+         resume = [\"echo\", \"taken-up-again\"] }]\n",
+    );
+    agent.remember(&desired(1, &[&session])).await;
+    for open in [agent.root().to_owned(), agent.root().join("volume")] {
+        std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    agent.start().await;
+    see(&agent, &session, ".0", "nobody").await;
+    let old = server(&agent);
+    assert_eq!(agent.end(Signal::SIGTERM), Some(0));
+    kill(old, Signal::SIGKILL).unwrap();
+    std::fs::remove_dir_all(agent.root().join("run")).unwrap();
+    agent.start().await;
+    let text = see(&agent, &session, ".0", "taken-up-again").await;
+    assert!(text.contains("nobody") && text.contains("── shown until 20"), "{text}");
+    let shelf = agent.root().join("run/screens").join(session.as_str());
+    until("the hand-over to be read", async || {
+        (std::fs::read_dir(&shelf).unwrap().count() == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_kept_of_a_screen_is_private_and_ends_with_the_session() {
     let (session, other) = (SessionId::random(), SessionId::random());
     let mut agent = agent_with(&session).await;
@@ -174,6 +208,32 @@ async fn what_is_kept_of_a_screen_is_private_and_ends_with_the_session() {
         (!screens.exists() && !picture.exists() && agent.sessions() == [other.to_string()]).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_suspend_has_kept_comes_back_also_in_a_server_that_lived_on() {
+    let session = SessionId::random();
+    let mut agent = agent_with(&session).await;
+    see(&agent, &session, ".0", "first-start").await;
+    type_line(&agent, &session, ".1", "cd /usr/share && echo $((6*7))-words; echo '#{x}'");
+    see(&agent, &session, ".1", "42-words").await;
+    // Not the agent's own, which keeps at its pace: a suspend comes from elsewhere.
+    save(&agent.tmux_of_another_agent(), &kept(&agent, "")).await.unwrap();
+    let picture = std::fs::read_to_string(kept(&agent, &format!("sessions/{session}.json"))).unwrap();
+    assert!(picture.contains("/usr/share"), "{picture}");
+    let files = std::fs::read_dir(kept(&agent, "screens").join(session.as_str())).unwrap().flatten();
+    let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect();
+    assert_eq!(texts.len(), 2);
+    for words in ["first-start", "42-words\n#{x}"] {
+        assert!(texts.iter().any(|text| text.contains(words)), "{texts:?}");
+    }
+    // The agent leaves, the sessions end, and their server lives on when the agent comes back.
+    agent.tmux(&["new-session", "-d", "-s", "by-hand"]);
+    agent.end(Signal::SIGTERM);
+    agent.tmux(&["kill-session", "-t", &target(&agent, &session)]);
+    agent.start().await;
+    see(&agent, &session, ".0", "taken-up-again").await;
+    see(&agent, &session, ".1", "42-words").await;
 }
 
 #[tokio::test]
@@ -264,4 +324,31 @@ async fn a_hostile_name_in_the_desired_state_is_only_a_name() {
     assert_eq!(agent.sessions(), [session.to_string()]);
     lost_and_rebuilt(&agent, &session).await;
     assert_eq!(agent.tmux(&["list-sessions", "-F", "#{session_name}"]).trim(), session.as_str());
+}
+
+#[tokio::test]
+async fn the_agent_lists_its_sessions() {
+    let (session, other) = (SessionId::random(), SessionId::random());
+    let mut agent = Agent::enrolled(Ca::new(), NO_GATEWAY);
+    let mut state = desired(1, &[&session, &other]);
+    state.sessions[0].name = "wo\u{1b}[31mrk".into();
+    state.sessions[1].template = "nowhere".into();
+    agent.remember(&state).await;
+    agent.start().await;
+    let _terminal = Terminal::open(&agent, &session, "editor").await;
+    let listed = until("the terminal in the list", async || {
+        let output = agent.verb(&["sessions", "--json"]);
+        let sessions: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        (sessions[0]["attachments"] == 1 || sessions[1]["attachments"] == 1).then_some(sessions)
+    })
+    .await;
+    let find = |id: &SessionId| listed.iter().find(|one| one["id"] == id.as_str()).unwrap();
+    assert_eq!((&find(&session)["state"], &find(&session)["panes"]), (&"running".into(), &3.into()));
+    assert!(find(&session)["idle_secs"].as_u64().unwrap() < 30);
+    assert_eq!(find(&other)["state"], "failed");
+    assert!(find(&other)["message"].as_str().unwrap().contains("no template \"nowhere\""));
+    let text = String::from_utf8(agent.verb(&["sessions"]).stdout).unwrap();
+    assert!(text.contains("wo\u{fffd}[31mrk") && !text.contains('\u{1b}'), "{text}");
+    agent.end(Signal::SIGTERM);
+    assert_eq!(agent.verb(&["sessions"]).status.code(), Some(1));
 }

@@ -19,7 +19,7 @@ use crate::host::cgroup::{Kinship, is_in_unit};
 use crate::host::command::{CommandError, Invocation};
 use crate::host::programs::find;
 use crate::terminal::survey::Survey;
-use plan::{Move, misplaced, plan, scope_of};
+use plan::{misplaced, scope_of, stragglers};
 
 /// Where scopes are, and where the memory of all of them is bounded.
 const SLICE: &str = "berth-user.slice";
@@ -30,6 +30,12 @@ const SYSTEMD: &str = "/run/systemd/system";
 /// How long systemd may take, seconds.
 const TIMEOUT: &str = "--timeout=5";
 
+/// Attempts at a call while processes come and go.
+const ATTEMPTS: u32 = 3;
+
+/// Looks after a pane was moved in which what it started is moved too.
+const LOOKS: u8 = 3;
+
 /// A way to put processes into scopes.
 pub struct Scopes {
     busctl: PathBuf,
@@ -37,6 +43,8 @@ pub struct Scopes {
     /// Whether this systemd knows what a scope does when memory runs out; older ones do nothing, which is right.
     knows_oom_policy: bool,
     trouble: Option<Trouble>,
+    /// Sessions whose panes have just been moved: in so many more looks what they had started is moved too.
+    unsettled: BTreeMap<SessionId, u8>,
 }
 
 struct Trouble {
@@ -64,7 +72,7 @@ impl Scopes {
     /// The same by this program.
     #[must_use]
     pub fn by(busctl: PathBuf, user: Uid) -> Self {
-        Self { busctl, user, knows_oom_policy: true, trouble: None }
+        Self { busctl, user, knows_oom_policy: true, trouble: None, unsettled: BTreeMap::new() }
     }
 
     /// The scope that panes of a new session should wait for: none while scopes are not to be had.
@@ -82,19 +90,24 @@ impl Scopes {
             .iter()
             .map(|(id, session)| (id.clone(), session.panes().map(|pane| pane.pid).collect()))
             .collect();
-        let misplaced = misplaced(&panes, is_in_unit);
-        if misplaced.is_empty() {
-            self.trouble = None;
-            return Ok(());
-        }
+        let outcome = self.place_first(misplaced(&panes, is_in_unit)).await;
+        self.place_others(&panes).await;
+        outcome
+    }
+
+    /// Puts the panes' first processes where they belong.
+    async fn place_first(&mut self, misplaced: BTreeMap<SessionId, (bool, Vec<i32>)>) -> Result<(), String> {
         if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.retry_at > Instant::now()) {
-            return Err(trouble.sentence.clone());
+            return if misplaced.is_empty() { Ok(()) } else { Err(trouble.sentence.clone()) };
         }
         let mut outcome = Ok(());
-        for wanted in plan(&misplaced, &Kinship::all(), self.user) {
-            if let Err(error) = self.put(&wanted).await {
-                outcome =
-                    Err(format!("the session {} has no scope of its own: {}", wanted.session, chain(&error)));
+        for (session, (exists, pids)) in misplaced {
+            match self.put(&session, exists, &pids).await {
+                Ok(()) => drop(self.unsettled.insert(session, LOOKS)),
+                Err(error) => {
+                    outcome =
+                        Err(format!("the session {session} has no scope of its own: {}", chain(&error)));
+                }
             }
         }
         match &outcome {
@@ -111,21 +124,72 @@ impl Scopes {
         outcome
     }
 
-    async fn put(&mut self, wanted: &Move) -> Result<(), CommandError> {
-        if wanted.exists {
-            return self.call(&attach(wanted)).await;
+    /// Lets what panes had started before follow them, for some looks.
+    async fn place_others(&mut self, panes: &BTreeMap<SessionId, Vec<i32>>) {
+        if self.unsettled.is_empty() {
+            return;
         }
-        let started = match self.call(&start(wanted, self.knows_oom_policy)).await {
+        let processes = Kinship::all();
+        for (session, looks) in std::mem::take(&mut self.unsettled) {
+            let scope = scope_of(&session);
+            // Only of panes that were put there, and so were the user's.
+            let first = panes.get(&session).into_iter().flatten().copied();
+            let first: Vec<i32> = first.filter(|pid| is_in_unit(*pid, &scope)).collect();
+            let pids = stragglers(&first, &processes, self.user, |pid| is_in_unit(pid, &scope));
+            if !pids.is_empty()
+                && let Err(error) = self.call(&attach(&session, &pids)).await
+            {
+                // One of them has ended meanwhile, most likely.
+                tracing::debug!(%session, error = chain(&error), "not everything that runs followed its pane");
+            }
+            if looks > 1 {
+                self.unsettled.insert(session, looks - 1);
+            }
+        }
+    }
+
+    /// Puts processes into the scope of a session, which is made if need be.
+    async fn put(&mut self, session: &SessionId, exists: bool, claimed: &[i32]) -> Result<(), CommandError> {
+        let mut attempt = 1;
+        loop {
+            // Which process is a pane's is tmux's claim, and tmux is the user's.
+            let own = |pid: &i32| Kinship::of(*pid).is_some_and(|process| process.user == self.user);
+            let pids: Vec<i32> = claimed.iter().copied().filter(own).collect();
+            if pids.is_empty() {
+                return Ok(());
+            }
+            match self.try_to_put(session, exists, &pids).await {
+                // A pane has ended just now; the others have not.
+                Err(CommandError::Failed { stderr, .. })
+                    if stderr.contains("No such process") && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_put(
+        &mut self,
+        session: &SessionId,
+        exists: bool,
+        pids: &[i32],
+    ) -> Result<(), CommandError> {
+        if exists {
+            return self.call(&attach(session, pids)).await;
+        }
+        let started = match self.call(&start(session, pids, self.knows_oom_policy)).await {
             Err(CommandError::Failed { stderr, .. }) if stderr.contains("OOMPolicy") => {
                 self.knows_oom_policy = false;
-                self.call(&start(wanted, false)).await
+                self.call(&start(session, pids, false)).await
             }
             other => other,
         };
         match started {
-            // What was in it has moved on, or ends just now.
+            // It is there, with nobody of the panes in it.
             Err(CommandError::Failed { stderr, .. }) if stderr.contains("already") => {
-                self.call(&attach(wanted)).await
+                self.call(&attach(session, pids)).await
             }
             other => other,
         }
@@ -146,14 +210,16 @@ impl Scopes {
 }
 
 /// The call that makes a scope with these processes.
-fn start(wanted: &Move, with_oom_policy: bool) -> Vec<String> {
+fn start(session: &SessionId, pids: &[i32], with_oom_policy: bool) -> Vec<String> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let mut call = words("StartTransientUnit ssa(sv)a(sa(sv))");
-    call.extend([scope_of(&wanted.session), "fail".into()]);
+    call.extend([scope_of(session), "fail".into()]);
     let mut properties = vec![
-        vec!["Description".into(), "s".into(), format!("Berth session {}", wanted.session)],
-        [words("PIDs au"), processes(&wanted.pids)].concat(),
+        vec!["Description".into(), "s".into(), format!("Berth session {session}")],
+        [words("PIDs au"), processes(pids)].concat(),
         words(&format!("Slice s {SLICE}")),
+        // Later processes can be put only into what is delegated.
+        words("Delegate b true"),
         words("CollectMode s inactive-or-failed"),
         // Shells end at a hangup, and at nothing else.
         words("SendSIGHUP b true"),
@@ -171,9 +237,9 @@ fn start(wanted: &Move, with_oom_policy: bool) -> Vec<String> {
 }
 
 /// The call that puts these processes into a scope that is there.
-fn attach(wanted: &Move) -> Vec<String> {
-    let fixed = ["AttachProcessesToUnit", "ssau", &scope_of(&wanted.session), ""].map(str::to_owned);
-    [fixed.to_vec(), processes(&wanted.pids)].concat()
+fn attach(session: &SessionId, pids: &[i32]) -> Vec<String> {
+    let fixed = ["AttachProcessesToUnit", "ssau", &scope_of(session), ""].map(str::to_owned);
+    [fixed.to_vec(), processes(pids)].concat()
 }
 
 /// An array as `busctl` reads it: how many, then each.
@@ -185,35 +251,26 @@ fn processes(pids: &[i32]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn wanted() -> Move {
-        let session = "ses-aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().unwrap();
-        Move { session, exists: false, pids: vec![7, 8] }
+    fn session() -> SessionId {
+        "ses-aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().unwrap()
     }
 
     #[test]
     fn a_scope_is_asked_for_with_its_processes() {
-        let call = start(&wanted(), true).join(" ");
+        let call = start(&session(), &[7, 8], true).join(" ");
         let expected = "StartTransientUnit ssa(sv)a(sa(sv)) \
-             berth-session-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa.scope fail 8 Description s \
+             berth-session-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa.scope fail 9 Description s \
              Berth session ses-aaaaaaaaaaaaaaaaaaaaaaaaaa PIDs au 2 7 8 Slice s berth-user.slice \
-             CollectMode s inactive-or-failed SendSIGHUP b true TimeoutStopUSec t 10000000 \
+             Delegate b true CollectMode s inactive-or-failed SendSIGHUP b true TimeoutStopUSec t 10000000 \
              Before as 1 box-agent.service OOMPolicy s continue 0";
         assert_eq!(call, expected);
-        assert!(start(&wanted(), false).contains(&"7".to_owned()));
-        assert!(!start(&wanted(), false).join(" ").contains("OOMPolicy"));
+        let older = start(&session(), &[7], false);
+        assert!(older.contains(&"7".to_owned()) && !older.contains(&"OOMPolicy".to_owned()));
     }
 
     #[test]
     fn later_processes_go_into_the_scope_that_is_there() {
-        let expected = [
-            "AttachProcessesToUnit",
-            "ssau",
-            "berth-session-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa.scope",
-            "",
-            "2",
-            "7",
-            "8",
-        ];
-        assert_eq!(attach(&wanted()), expected);
+        let scope = "berth-session-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa.scope";
+        assert_eq!(attach(&session(), &[7, 8]), ["AttachProcessesToUnit", "ssau", scope, "", "2", "7", "8"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Decides which processes go into which session's scope.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use berth_protocol::ids::SessionId;
 use nix::unistd::Uid;
@@ -9,17 +9,6 @@ use crate::host::cgroup::Kinship;
 
 /// Processes of one move: a pane that has more keeps the rest where they are.
 const MAX_PROCESSES: usize = 256;
-
-/// The processes that go into the scope of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Move {
-    /// The session.
-    pub session: SessionId,
-    /// Whether the scope is there already.
-    pub exists: bool,
-    /// The processes.
-    pub pids: Vec<i32>,
-}
 
 /// The name of a session's scope.
 #[must_use]
@@ -51,37 +40,32 @@ pub fn misplaced(
     sessions
 }
 
-/// The moves: what is misplaced with all that it has started. Only processes of `user` are moved, because tmux is
-/// that user's and could name any.
+/// What the first processes of a session's panes have started and what is not where they are. A process that lives
+/// for a moment may be gone before it can be moved, so these are moved after the first ones and for themselves.
+/// Only processes of `user` are moved, because tmux is that user's and could name any.
 #[must_use]
-pub fn plan(
-    misplaced: &BTreeMap<SessionId, (bool, Vec<i32>)>,
+pub fn stragglers(
+    first: &[i32],
     processes: &[Kinship],
     user: Uid,
-) -> Vec<Move> {
+    is_in_scope: impl Fn(i32) -> bool,
+) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    let mut own = BTreeSet::new();
     for process in processes.iter().filter(|process| process.user == user) {
         children.entry(process.parent).or_default().push(process.pid);
-        own.insert(process.pid);
     }
-    let family = |roots: &[i32]| {
-        let mut pids: Vec<i32> = Vec::new();
-        let mut open: Vec<i32> = roots.iter().copied().filter(|pid| own.contains(pid)).rev().collect();
-        while let Some(pid) = open.pop() {
-            if pids.len() < MAX_PROCESSES && !pids.contains(&pid) {
-                pids.push(pid);
-                open.extend(children.get(&pid).into_iter().flatten());
-            }
+    let mut family = Vec::new();
+    let mut open: Vec<i32> = first.to_vec();
+    while let Some(pid) = open.pop() {
+        // What the first ones started, and not they themselves; nobody is counted twice.
+        for child in children.remove(&pid).into_iter().flatten() {
+            family.push(child);
+            open.push(child);
         }
-        pids
-    };
-    let moves = misplaced.iter().map(|(session, (exists, pids))| Move {
-        session: session.clone(),
-        exists: *exists,
-        pids: family(pids),
-    });
-    moves.filter(|wanted| !wanted.pids.is_empty()).collect()
+    }
+    family.retain(|pid| !is_in_scope(*pid));
+    family.truncate(MAX_PROCESSES);
+    family
 }
 
 #[cfg(test)]
@@ -118,39 +102,36 @@ mod tests {
     }
 
     #[test]
-    fn a_pane_moves_with_all_that_it_has_started() {
-        let id = SessionId::random();
+    fn what_a_pane_has_started_follows_it() {
         let processes = [
             process(10, 1, USER),
             process(11, 10, USER),
             process(12, 11, USER),
             process(13, 10, USER),
             process(20, 1, USER),
+            process(21, 20, USER),
             process(30, 1, USER),
         ];
-        let moves = plan(&BTreeMap::from([(id.clone(), (false, vec![10, 20]))]), &processes, USER);
-        let mut pids = moves[0].pids.clone();
+        let mut pids = stragglers(&[10, 20], &processes, USER, |pid| pid == 13);
         pids.sort_unstable();
-        assert_eq!((moves.len(), moves[0].exists, pids), (1, false, vec![10, 11, 12, 13, 20]));
+        assert_eq!(pids, [11, 12, 21]);
     }
 
     #[test]
     fn nobody_elses_process_is_moved_whatever_tmux_claims() {
-        let id = SessionId::random();
         let root = Uid::from_raw(0);
         let processes =
             [process(1, 0, root), process(10, 1, USER), process(11, 10, root), process(12, 11, USER)];
-        let claimed = |pids| plan(&BTreeMap::from([(id.clone(), (true, pids))]), &processes, USER);
-        assert_eq!(claimed(vec![1]), []);
-        assert_eq!(claimed(vec![99]), []);
-        assert_eq!(claimed(vec![10, 11])[0].pids, [10]);
+        assert!(stragglers(&[10], &processes, USER, |_| false).is_empty());
+        assert!(stragglers(&[99], &processes, USER, |_| false).is_empty());
     }
 
     #[test]
     fn a_pane_that_forks_without_end_is_moved_in_part() {
-        let id = SessionId::random();
         let processes: Vec<_> = (2..2000).map(|pid| process(pid, pid - 1, USER)).collect();
-        let moves = plan(&BTreeMap::from([(id, (false, vec![2]))]), &processes, USER);
-        assert_eq!(moves[0].pids.len(), MAX_PROCESSES);
+        assert_eq!(stragglers(&[2], &processes, USER, |_| false).len(), MAX_PROCESSES);
+        // A circle, which there can't be, is no reason to go on for ever.
+        let circle = [process(2, 3, USER), process(3, 2, USER)];
+        assert_eq!(stragglers(&[2], &circle, USER, |_| false).len(), 2);
     }
 }

@@ -62,7 +62,8 @@ pub struct Screens {
     written: BTreeMap<(SessionId, String), u64>,
 }
 
-/// Keeps the pictures and the last screens of all sessions: what is done before the volume goes.
+/// Keeps the pictures and the last screens of all sessions, and notes that they are to be rebuilt: what is done before
+/// a suspension ends them.
 ///
 /// # Errors
 /// [`SaveError`]. What could be kept is.
@@ -72,7 +73,8 @@ pub async fn save(tmux: &Tmux, state_dir: &Path) -> Result<(), SaveError> {
     }
     let survey = tmux.survey().await?;
     let Some(server) = tmux.server() else { return Ok(()) };
-    let pictures = Album::open(state_dir).refresh(&survey, &server, Instant::now(), true);
+    let mut album = Album::open(state_dir);
+    let pictures = album.refresh(&survey, &server, Instant::now(), true).and_then(|()| album.set_aside());
     Screens::open(state_dir).save(tmux, &survey, &server).await?;
     Ok(pictures?)
 }
