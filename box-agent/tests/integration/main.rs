@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking, its helpers too")]
 
 mod attach;
+mod clone;
 mod control;
 mod dial_back;
 mod door;

@@ -250,6 +250,9 @@ impl FileMode {
     /// For its owner alone.
     pub const PRIVATE: Self = Self(0o600);
 
+    /// For its owner alone, to run too.
+    pub const OWN_PROGRAM: Self = Self(0o700);
+
     /// For all to read.
     pub const PUBLIC: Self = Self(0o644);
 
