@@ -84,13 +84,13 @@ fn prepare(root: &Path, secrets: &Path, job: &ScriptJob) -> Result<(std::fs::Fil
 
 /// Copies to the end, and writes only so much of it: a script that says too much must not wait for ever.
 fn copy(mut from: impl Read, mut log: impl Write) {
-    let mut left = MAX_LOG;
+    let (mut left, mut told) = (MAX_LOG, false);
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let kept = usize::try_from(left).unwrap_or(usize::MAX).min(count);
         // A full disk takes the rest of the log and not the script.
         let _ = log.write_all(&buffer[..kept]);
-        if left > 0 && kept < count {
+        if kept < count && !std::mem::replace(&mut told, true) {
             let _ = log.write_all(b"\n[the rest is left out]\n");
         }
         left -= kept as u64;
