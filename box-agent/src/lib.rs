@@ -25,8 +25,11 @@
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
 //! | [`control`] | the Unix socket for `attach` and `status` |
+//! | [`doctor`] | what an operator would look at |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
+//! | [`tailscale`] | the box's place in a tailnet |
+//! | [`troubles`] | what goes wrong although the agent goes on |
 //! | [`telemetry`], [`metrics`] | how the box is doing, for the gateway and for Prometheus |
 //! | [`host`], [`backoff`] | the machine, and pauses between attempts |
 //!
@@ -37,6 +40,7 @@ pub mod agent;
 pub mod backoff;
 pub mod cli;
 pub mod control;
+pub mod doctor;
 pub mod door;
 pub mod environment;
 pub mod events;
@@ -49,7 +53,9 @@ pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod supervise;
+pub mod tailscale;
 pub mod telemetry;
 pub mod terminal;
+pub mod troubles;
 pub mod volume;
 pub mod worker;

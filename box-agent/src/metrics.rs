@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -21,6 +22,7 @@ pub struct Metrics {
     /// Sessions of Berth that run.
     pub sessions: Gauge,
     ready_seconds: Gauge<f64, AtomicU64>,
+    phase_seconds: Family<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>,
     ttyd_restarts: Counter,
     link_connected: Gauge,
     link_welcomes: Counter,
@@ -36,6 +38,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("box_agent");
         let ready = "Time from start to READY, 0 before that";
         registry.register("ready_seconds", ready, self.ready_seconds.clone());
+        let phases = "Time that each step of the start took";
+        registry.register("start_phase_seconds", phases, self.phase_seconds.clone());
         let requests = "Requests read at the door, whatever was answered";
         registry.register("door_requests", requests, self.door_requests.clone());
         let dial_backs = "Connections of the door that the agent dialled because a gateway asked";
@@ -56,6 +60,11 @@ impl Metrics {
         let bytes = "Bytes of payload of those events";
         registry.register("outbox_bytes", bytes, self.outbox_bytes.clone());
         registry
+    }
+
+    /// A step of the start is done.
+    pub fn phase_took(&self, phase: &'static str, elapsed: Duration) {
+        self.phase_seconds.get_or_create(&[("phase", phase)]).set(elapsed.as_secs_f64());
     }
 
     /// The start is done.
@@ -102,11 +111,13 @@ mod tests {
         metrics.link_welcomed();
         metrics.door_requests.inc();
         metrics.outbox_fill(Fill { events: 3, bytes: 70 });
+        metrics.phase_took("volume", Duration::from_millis(500));
         metrics.ready_after(Duration::from_millis(250));
         let mut text = String::new();
         encode(&mut text, &metrics.registry()).unwrap();
         for line in [
             "box_agent_ready_seconds 0.25",
+            "box_agent_start_phase_seconds{phase=\"volume\"} 0.5",
             "box_agent_door_requests_total 1",
             "box_agent_door_dial_backs_total 0",
             "box_agent_ttyd_restarts_total 0",

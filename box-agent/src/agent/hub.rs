@@ -1,5 +1,6 @@
 //! What the parts of the agent tell each other, and what each step of the start took.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
@@ -10,12 +11,13 @@ use berth_protocol::observed::ObservedState;
 use tokio::sync::watch;
 
 use super::notify;
-use super::troubles::Troubles;
+
 use crate::link::LinkState;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::terminal::attachments::Attachments;
+use crate::troubles::Troubles;
 use crate::volume::Volume;
 
 /// How far the start is.
@@ -43,6 +45,7 @@ pub(super) struct Hub {
     pub(super) ttyd: watch::Sender<Report>,
     pub(super) attachments: Attachments,
     pub(super) troubles: Troubles,
+    pub(super) tailnet: watch::Sender<Option<IpAddr>>,
     pub(super) metrics: Metrics,
     pub(super) began: Instant,
     phases: Mutex<Vec<StartPhase>>,
@@ -64,6 +67,7 @@ impl Hub {
             ttyd: watch::Sender::new(Report::default()),
             attachments: Attachments::default(),
             troubles: Troubles::default(),
+            tailnet: watch::Sender::new(None),
             metrics: Metrics::default(),
             began: Instant::now(),
             phases: Mutex::default(),
@@ -76,7 +80,9 @@ impl Hub {
         notify::status(&format!("starting: {name}"));
         let began = Instant::now();
         let outcome = work.await;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = began.elapsed();
+        self.metrics.phase_took(name, elapsed);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(step = name, millis, "start step done");
         self.phases
             .lock()

@@ -13,7 +13,6 @@ mod notify;
 mod ports;
 mod start;
 mod status;
-pub mod troubles;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -33,6 +33,7 @@ use crate::settings::{Settings, VolumeSource};
 use crate::store::Store;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
+use crate::tailscale::worker::Tailscale;
 use crate::terminal::tmux::Tmux;
 use crate::terminal::ttyd;
 use crate::volume::Volume;
@@ -94,6 +95,10 @@ pub(super) async fn start(
     let volume = hub.step("volume", async { open_volume(this) }).await?;
     let volume = hub.volume.get_or_init(|| volume);
     hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
+    if this.settings.tailscale.enabled {
+        let (settings, troubles) = (this.settings.tailscale.clone(), hub.troubles.clone());
+        parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
+    }
     let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
     hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
@@ -227,6 +232,7 @@ fn start_link(
             tailscale_ip: settings.door.tailscale_ip,
             port: door_port,
         },
+        tailnet: hub.tailnet.subscribe(),
         store: hub.store.subscribe(),
         desired: hub.desired.clone(),
         observed: hub.observed.subscribe(),

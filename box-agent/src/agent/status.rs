@@ -60,6 +60,8 @@ impl Hub {
             workspace: facts.workspace.clone(),
             door: (self.is_ready() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
             troubles: self.troubles.now().into_iter().map(|(part, text)| (part.to_owned(), text)).collect(),
+            tailnet: *self.tailnet.borrow(),
+            phases: self.phases(),
             sessions: self.sessions(),
             attachments: self.terminals(),
             ttyd_restarts: self.ttyd.borrow().restarts,

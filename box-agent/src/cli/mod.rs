@@ -3,8 +3,10 @@
 mod attach;
 mod check_config;
 mod completions;
+mod doctor;
 mod enroll;
 mod guard;
+mod logs;
 mod run;
 mod status;
 mod worker;
@@ -15,6 +17,9 @@ use berth_daemon::config::{ConfigError, Sources};
 use berth_daemon::exit::{Exit, Fatal};
 use clap::{Args, Parser, Subcommand};
 
+use crate::control::client::{ControlError, ask};
+use crate::control::{Answer, Request};
+use crate::host::runtime::RuntimeDir;
 use crate::settings::{DEFAULT_FILE, ENV_PREFIX, Settings};
 
 /// Berth's agent: keeps a box's tmux sessions and lets the gateway in to them.
@@ -54,6 +59,10 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
+    Doctor(doctor::Doctor),
+    /// Show what the box's services wrote into the journal
+    Logs(logs::Logs),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Become the tmux client of an attachment; ttyd starts this
@@ -79,6 +88,8 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Doctor(verb) => verb.run(options),
+            Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
             Verb::Guard(verb) => verb.run(),
@@ -88,6 +99,11 @@ impl Cli {
 }
 
 impl Options {
+    /// The running agent's socket.
+    fn socket(&self) -> Result<PathBuf, Fatal> {
+        Ok(RuntimeDir::at(&self.settings()?.runtime_dir, None).agent_socket())
+    }
+
     /// The settings from all sources.
     fn settings(&self) -> Result<Settings, Fatal> {
         let default = Path::new(DEFAULT_FILE);
@@ -105,6 +121,18 @@ impl Options {
         Settings::load(&Sources { file, env_prefix: ENV_PREFIX, env, flags })
             .map_err(Fatal::with(Exit::Config))
     }
+}
+
+/// Asks the running agent.
+fn ask_agent(options: &Options, request: &Request) -> Result<Answer, Fatal> {
+    let (answer, _) = ask(&options.socket()?, request).map_err(Fatal::with(Exit::Failure))?;
+    Ok(answer)
+}
+
+/// The agent answered, but not what was asked: it is of another version.
+fn unexpected() -> Fatal {
+    let problem = std::io::Error::other("it answered another question");
+    Fatal::with(Exit::Failure)(ControlError::Unintelligible(problem))
 }
 
 fn text(path: &Path, flag: &str) -> Result<String, Fatal> {

@@ -1,31 +1,35 @@
 //! `box-agent status`: how the running agent is.
 
+use std::fmt::Write as _;
+
 use berth_daemon::exit::{Exit, Fatal};
 use clap::Args;
 
-use super::Options;
-use crate::control::client::{ControlError, ask};
+use super::{Options, ask_agent, unexpected};
 use crate::control::{Answer, Request, StatusReport};
-use crate::host::runtime::RuntimeDir;
 
 #[derive(Debug, Args)]
-pub(super) struct Status {}
+pub(super) struct Status {
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
 
 impl Status {
     pub(super) fn run(self, options: &Options) -> Result<Exit, Fatal> {
-        let socket = RuntimeDir::at(&options.settings()?.runtime_dir, None).agent_socket();
-        let (answer, _) = ask(&socket, &Request::Status).map_err(Fatal::with(Exit::Failure))?;
-        let Answer::Status(report) = answer else {
-            let problem = std::io::Error::other("it answered another question");
-            return Err(Fatal::with(Exit::Failure)(ControlError::Unintelligible(problem)));
-        };
-        print!("{}", shown(&report));
+        let Answer::Status(report) = ask_agent(options, &Request::Status)? else { return Err(unexpected()) };
+        if self.json {
+            let text = serde_json::to_string_pretty(&report).map_err(Fatal::with(Exit::Failure))?;
+            println!("{text}");
+        } else {
+            print!("{}", shown(&report));
+        }
         Ok(if report.ready { Exit::Success } else { Exit::Failure })
     }
 }
 
 fn shown(report: &StatusReport) -> String {
-    format!(
+    let mut text = format!(
         "status:        {}\n\
          link:          {}\n\
          door:          {}\n\
@@ -34,6 +38,7 @@ fn shown(report: &StatusReport) -> String {
          sessions:      {}\n\
          terminals:     {}\n\
          ttyd restarts: {}\n\
+         tailnet:       {}\n\
          version:       {}\n",
         report.status,
         report.link,
@@ -43,6 +48,17 @@ fn shown(report: &StatusReport) -> String {
         report.sessions,
         report.attachments,
         report.ttyd_restarts,
+        report.tailnet.map_or_else(|| "not in one".to_owned(), |address| address.to_string()),
         report.agent_version
-    )
+    );
+    if !report.phases.is_empty() {
+        let phases: Vec<String> =
+            report.phases.iter().map(|phase| format!("{} {} ms", phase.name, phase.millis)).collect();
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "start:         {}", phases.join(", "));
+    }
+    for (part, sentence) in &report.troubles {
+        let _ = writeln!(text, "trouble:       {part}: {sentence}");
+    }
+    text
 }

@@ -8,7 +8,9 @@ pub mod client;
 pub mod server;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ pub enum Answer {
     /// This command line.
     Attach(Vec<String>),
     /// This is how it is.
-    Status(StatusReport),
+    Status(Box<StatusReport>),
     /// That can't be done, and why.
     Refused(String),
 }
@@ -55,6 +57,12 @@ pub struct StatusReport {
     /// What goes wrong although the agent goes on, by part.
     #[serde(default)]
     pub troubles: BTreeMap<String, String>,
+    /// The address in the tailnet, if it is in one.
+    #[serde(default)]
+    pub tailnet: Option<IpAddr>,
+    /// What each step of the start took.
+    #[serde(default)]
+    pub phases: Vec<StartPhase>,
     /// Sessions that run.
     pub sessions: usize,
     /// Terminals attached to them.

@@ -88,7 +88,7 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     let mut line = String::new();
     tokio::time::timeout(DEADLINE, reader.read_line(&mut line)).await??;
     let (answer, live) = match serde_json::from_str(&line) {
-        Ok(Request::Status) => (Answer::Status((control.status)()), None),
+        Ok(Request::Status) => (Answer::Status(Box::new((control.status)())), None),
         Ok(Request::Attach(id)) => match attach(&id, control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
             Err(refusal) => (Answer::Refused(refusal), None),

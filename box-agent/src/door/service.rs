@@ -238,3 +238,19 @@ fn lines(receiver: mpsc::Receiver<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {
     });
     StreamBody::new(frames).boxed_unsync()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_of_somebody_else_is_not_spoken_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("ttyd.sock");
+        let _listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let own = Uid::effective();
+        assert!(connect_to(&socket, own).await.is_ok());
+        let error = connect_to(&socket, Uid::from_raw(own.as_raw() + 1)).await.unwrap_err();
+        assert!(error.to_string().contains("somebody else"), "{error}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Programs that are meant to stay, and the two ways in which this process becomes another program.
+//! Programs that are meant to stay, and the ways in which this process becomes another program.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -92,6 +92,14 @@ pub fn exec_guarded(parent: i32, program: &OsString, args: &[OsString]) -> io::R
     if getppid() != Pid::from_raw(parent) {
         return Err(io::Error::other("the process that asked for this one has ended"));
     }
+    Err(std::process::Command::new(program).args(args).exec())
+}
+
+/// Becomes another program, in the environment and with the streams of this one.
+///
+/// # Errors
+/// When the program can't be started. There is no other way to return.
+pub fn exec(program: &Path, args: &[String]) -> io::Result<Infallible> {
     Err(std::process::Command::new(program).args(args).exec())
 }
 

@@ -102,7 +102,8 @@ async fn attempt(link: &mut Link, tls: &Arc<ClientConfig>, stop: &CancellationTo
         Ok(dialled) => dialled,
         Err(error) => return (LinkState::Lost(chain(&error)), false),
     };
-    let addresses = addresses(&link.addresses, local);
+    let tailnet = *link.tailnet.borrow_and_update();
+    let addresses = addresses(&link.addresses, local, tailnet);
     match talk(socket, link, addresses, stop).await {
         Ok(()) => (LinkState::Connecting, false),
         Err(ConversationError::Refused { kind, message }) if kind == REFUSED_RETIRED => {
@@ -138,7 +139,11 @@ async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<(Socket, Option<I
     tokio::time::timeout(DIAL_DEADLINE, work).await.map_err(timeout)?
 }
 
-/// What the settings say, and where they are silent what the connection shows.
-fn addresses(settings: &DoorAddresses, local: Option<IpAddr>) -> DoorAddresses {
-    DoorAddresses { public_ip: settings.public_ip.or(local), ..settings.clone() }
+/// What the settings say, and where they are silent what the connection and Tailscale show.
+fn addresses(settings: &DoorAddresses, local: Option<IpAddr>, tailnet: Option<IpAddr>) -> DoorAddresses {
+    DoorAddresses {
+        public_ip: settings.public_ip.or(local),
+        tailscale_ip: settings.tailscale_ip.or(tailnet),
+        port: settings.port,
+    }
 }

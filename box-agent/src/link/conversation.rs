@@ -49,6 +49,9 @@ pub enum ConversationError {
         /// For people.
         message: String,
     },
+    /// The box has another address, which the gateway is told by a new link.
+    #[error("the box's address in the tailnet has changed")]
+    Moved,
     /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -188,6 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,
+                // The gateway learns addresses from a hello, and a hello begins a conversation.
+                Ok(()) = link.tailnet.changed() => return Err(ConversationError::Moved),
                 Ok(()) = link.store.changed() => {
                     if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
                         self.wire.send(&FromAgent::WantSnapshot).await?;

@@ -21,6 +21,7 @@ pub mod desired;
 pub mod window;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::environment::report::EnvironmentReport;
@@ -65,6 +66,8 @@ pub struct Link {
     pub address: String,
     /// Where the door can be dialled, as far as the settings say it.
     pub addresses: DoorAddresses,
+    /// The box's address in its tailnet, for when the settings don't say one.
+    pub tailnet: watch::Receiver<Option<IpAddr>>,
     /// The database, once the volume is there.
     pub store: watch::Receiver<Option<Store>>,
     /// The desired state that is held.

@@ -11,6 +11,10 @@ use berth_daemon::logging::LogSettings;
 use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
+mod tailscale;
+
+pub use tailscale::TailscaleSettings;
+
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../config.reference.toml");
 
@@ -47,6 +51,8 @@ pub struct Settings {
     pub terminal: TerminalSettings,
     /// What sessions are made of, by name.
     pub templates: BTreeMap<String, Template>,
+    /// The box's place in a tailnet.
+    pub tailscale: TailscaleSettings,
     /// Prometheus text.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -149,6 +155,7 @@ impl Default for Settings {
             link: LinkSettings::default(),
             terminal: TerminalSettings::default(),
             templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { panes })]),
+            tailscale: TailscaleSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
@@ -213,6 +220,7 @@ impl Settings {
                 self.runtime_dir.display()
             ));
         }
+        self.tailscale.check()?;
         self.templates.iter().try_for_each(|(name, template)| check_template(name, template))
     }
 }

@@ -30,8 +30,17 @@ fn switched_on(except: &[&str]) -> String {
 }
 
 /// Keys that have no default; the reference shows an example of each.
-const WITHOUT_DEFAULT: [&str; 6] =
-    ["public_ip", "tailscale_ip", "address", "shell", "user", "tmux_directory"];
+const WITHOUT_DEFAULT: [&str; 9] = [
+    "public_ip",
+    "tailscale_ip",
+    "address",
+    "shell",
+    "user",
+    "tmux_directory",
+    "auth_key_file",
+    "hostname",
+    "unit",
+];
 
 #[test]
 fn the_reference_states_exactly_the_defaults() {

@@ -88,6 +88,13 @@ impl Agent {
         std::fs::write(self.config(), text).unwrap();
     }
 
+    /// Changes the settings: `to` in the place of `from`.
+    pub fn amend(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        assert!(text.contains(from), "{from:?} is not in\n{text}");
+        std::fs::write(self.config(), text.replacen(from, to, 1)).unwrap();
+    }
+
     pub fn root(&self) -> &Path {
         self.dir.path()
     }

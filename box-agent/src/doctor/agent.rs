@@ -1,0 +1,104 @@
+//! What the running agent says of itself, and the way to the gateway.
+
+use std::time::Duration;
+
+use berth_daemon::exit::chain;
+use tokio::net::TcpStream;
+
+use super::Finding;
+use crate::control::client::ask;
+use crate::control::{Answer, Request, StatusReport};
+use crate::host::runtime::RuntimeDir;
+use crate::identity;
+use crate::settings::Settings;
+
+/// How long the gateway may take to accept a connection.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
+    let socket = RuntimeDir::at(&settings.runtime_dir, None).agent_socket();
+    let mut findings = Vec::new();
+    match identity::load(&settings.state_dir) {
+        Ok(identity) => {
+            findings.push(Finding::fine("identity", identity.facts.instance.to_string()));
+            let address = settings.link.address.clone().unwrap_or(identity.facts.link_address);
+            findings.push(reach(&address).await);
+        }
+        Err(error) => findings.push(Finding::failure("identity", chain(&error))),
+    }
+    match ask(&socket, &Request::Status) {
+        Ok((Answer::Status(report), _)) => findings.extend(judge(&report)),
+        Ok(_) => {
+            findings.push(Finding::failure("agent", "the running agent is of another version: restart it"))
+        }
+        Err(error) => findings.push(Finding::failure("agent", chain(&error))),
+    }
+    findings
+}
+
+async fn reach(address: &str) -> Finding {
+    let check = "way to the gateway";
+    let remedy = "check the network and link.address; sessions go on meanwhile";
+    match tokio::time::timeout(DEADLINE, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Finding::fine(check, format!("{address} accepts connections")),
+        Ok(Err(error)) => {
+            Finding::failure(check, format!("failed to connect to {address} ({error}): {remedy}"))
+        }
+        Err(_) => Finding::failure(
+            check,
+            format!("{address} did not accept within {} s: {remedy}", DEADLINE.as_secs()),
+        ),
+    }
+}
+
+fn judge(report: &StatusReport) -> Vec<Finding> {
+    let agent = if report.ready {
+        Finding::fine("agent", report.status.clone())
+    } else {
+        let sentence = format!("{}: it is not ready; `box-agent logs` may say why", report.status);
+        Finding::failure("agent", sentence)
+    };
+    let restarts = (report.ttyd_restarts > 0).then(|| {
+        let sentence =
+            format!("started again {} times: `box-agent logs` has its last words", report.ttyd_restarts);
+        Finding::warning("ttyd's restarts", sentence)
+    });
+    let troubles =
+        report.troubles.iter().map(|(part, sentence)| Finding::warning(part.as_str(), sentence.as_str()));
+    std::iter::once(agent).chain(restarts).chain(troubles).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use berth_protocol::ids::{InstanceId, WorkspaceId};
+
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn what_the_agent_complains_of_is_found() {
+        let mut report = StatusReport {
+            ready: true,
+            status: "ready".into(),
+            link: "connected".into(),
+            instance: InstanceId::random(),
+            workspace: WorkspaceId::random(),
+            door: None,
+            troubles: [("disk".to_owned(), "90 % full".to_owned())].into(),
+            tailnet: None,
+            phases: Vec::new(),
+            sessions: 0,
+            attachments: 0,
+            ttyd_restarts: 2,
+            agent_version: "1".into(),
+        };
+        let verdicts = |report: &StatusReport| -> Vec<(String, Verdict)> {
+            judge(report).into_iter().map(|finding| (finding.check, finding.verdict)).collect()
+        };
+        let expected =
+            [("agent", Verdict::Fine), ("ttyd's restarts", Verdict::Warning), ("disk", Verdict::Warning)];
+        assert_eq!(verdicts(&report), expected.map(|(check, verdict)| (check.to_owned(), verdict)));
+        report.ready = false;
+        assert_eq!(verdicts(&report)[0].1, Verdict::Failure);
+    }
+}
