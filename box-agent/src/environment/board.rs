@@ -13,8 +13,8 @@ use tokio::sync::{Mutex, watch};
 use super::ask::ask;
 use super::job::{FilesJob, FilesOutcome};
 use super::record::Record;
-use crate::agent::troubles::Troubles;
 use crate::host::account::Account;
+use crate::troubles::Troubles;
 use crate::worker::environment::VARIABLES_FILE;
 
 /// The part that troubles are said of.

@@ -10,6 +10,7 @@ mod dial_back;
 mod doctor;
 mod door;
 mod enrolment;
+mod environment;
 mod faults;
 mod link;
 mod sessions;
