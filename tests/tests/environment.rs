@@ -242,6 +242,45 @@ async fn serve(stream: tokio::net::TcpStream, root: PathBuf) {
     let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
 }
 
+/// The processes that work below `directory`, by their command lines.
+fn workers(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let here = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory));
+        let ours = line.contains(directory.to_str().unwrap());
+        if (here || ours)
+            && (line.contains(" worker ") || line.starts_with("git ") || line.contains("git-remote"))
+        {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            assert!(!holds(&environment, TOKEN) && !line.contains(TOKEN), "{line} tells the token");
+            found.push(line);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_clone_ends_with_its_agent_and_is_never_taken_for_a_whole_one() {
+    let mut stack = Stack::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/app.git", listener.local_addr().unwrap());
+    let client = stack.client().await;
+    client.wait_for_box("online").await;
+    let repository = json!({ "url": url, "directory": "app", "token": TOKEN });
+    client.put_environment(json!({ "repository": repository })).await;
+    // git has come, and waits for an answer for ever.
+    let _held = listener.accept().await.unwrap();
+    client.wait_for_report("the clone", |report| report["repository"]["state"] == "running").await;
+    let all = stack.path("");
+    assert!(workers(&all).iter().any(|line| line.starts_with("git ")), "{:?}", workers(&all));
+    assert!(workers(&all).iter().any(|line| line.contains(" worker clone ")), "{:?}", workers(&all));
+    stack.agent.kill();
+    wait::until("git to end", async || workers(&all).is_empty().then_some(())).await;
+    assert!(!stack.path("workspace/user/projects/app").exists());
+}
+
 const TOKEN: &str = "canary-token-0c4e";
 
 #[tokio::test]
