@@ -135,8 +135,6 @@ pub(super) async fn start(
     Ok(())
 }
 
-/// Puts variables and files in place before sessions begin; the rest takes its time beside them.
-
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
     stop.run_until_cancelled(work).await;
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use berth_protocol::environment::report::FileReport;
-use berth_protocol::environment::{DesiredFile, Destination, Secret, VariableName};
+use berth_protocol::environment::{DesiredFile, Destination, Repository, Secret, VariableName};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Mark;
@@ -37,4 +37,51 @@ pub struct FilesOutcome {
     pub reports: Vec<FileReport>,
     /// Why variables could not be set.
     pub message: Option<String>,
+}
+
+/// A repository to be cloned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CloneJob {
+    /// Which.
+    pub repository: Repository,
+    /// The path of this program, which git asks for the token.
+    pub agent: std::path::PathBuf,
+}
+
+/// What is said of a clone: how far it is, and last how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloneLine {
+    /// It goes on.
+    Progress {
+        /// With what, as git says it.
+        phase: String,
+        /// How much of that is done.
+        percent: u8,
+    },
+    /// It is there, whole.
+    Cloned,
+    /// Something has its place already.
+    There,
+    /// It is not there, and nothing of it is.
+    Failed(String),
+}
+
+/// A script to be run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScriptJob {
+    /// Its text.
+    pub script: String,
+    /// Where it begins: the first of these that is there.
+    pub directories: Vec<std::path::PathBuf>,
+}
+
+/// How a script ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScriptLine {
+    /// With success.
+    Done,
+    /// Without, and how.
+    Failed(String),
 }

@@ -79,6 +79,7 @@ fn merge(held: &DesiredSnapshot, delta: DesiredDelta) -> DesiredSnapshot {
 #[cfg(test)]
 mod tests {
     use berth_protocol::desired::{DesiredSession, DesiredVersion};
+    use berth_protocol::environment::DesiredEnvironment;
     use berth_protocol::ids::{SessionId, StoreIncarnation};
 
     use super::*;
@@ -136,6 +137,22 @@ mod tests {
         assert_eq!(try_delta(delta(&other, 5, 7)), Err(NeedSnapshot));
         assert_eq!(try_delta(delta(&inc, 7, 7)), Err(NeedSnapshot));
         assert_eq!(apply(None, Change::Delta(delta(&inc, 0, 1))), Err(NeedSnapshot));
+    }
+
+    #[test]
+    fn an_environment_stays_until_another_comes() {
+        let inc = StoreIncarnation::random();
+        let environment = |script: &str| {
+            Some(DesiredEnvironment { post_start: Some(script.into()), ..DesiredEnvironment::default() })
+        };
+        let held = DesiredSnapshot { environment: environment("one"), ..snapshot(&inc, 1, &[]) };
+        let after = |delta| match apply(Some(&held), Change::Delta(delta)) {
+            Ok(Outcome::Changed(new)) => new.environment,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(after(delta(&inc, 1, 2)), environment("one"));
+        let other = DesiredDelta { environment: environment("two"), ..delta(&inc, 1, 2) };
+        assert_eq!(after(other), environment("two"));
     }
 
     #[test]

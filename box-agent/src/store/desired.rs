@@ -41,6 +41,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use berth_protocol::desired::DesiredVersion;
+    use berth_protocol::environment::Secret;
     use berth_protocol::ids::StoreIncarnation;
 
     use super::*;
@@ -66,5 +67,28 @@ mod tests {
         assert!(matches!(other.load_desired().await, Err(StoreError::Closed)));
         other.close().await;
         assert_eq!(Store::open(&path).unwrap().load_desired().await.unwrap(), Some(last));
+    }
+
+    #[tokio::test]
+    async fn no_secret_is_ever_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("agent.db")).unwrap();
+        let environment = DesiredEnvironment {
+            variables: [("KEY".parse().unwrap(), Secret::new("canary-value"))].into(),
+            post_start: Some("make".into()),
+            ..DesiredEnvironment::default()
+        };
+        let version = DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 };
+        let (sessions, tombstones) = (vec![], vec![]);
+        let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: Some(environment) };
+        store.save_desired(&snapshot).await.unwrap();
+        let kept = store.load_desired().await.unwrap().unwrap().environment.unwrap();
+        assert!(kept.withheld && kept.variables.is_empty() && kept.post_start.as_deref() == Some("make"));
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            for word in ["canary-value", "Y2FuYXJ5LXZhbHVl"] {
+                assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+            }
+        }
     }
 }

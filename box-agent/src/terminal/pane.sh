@@ -1,26 +1,28 @@
 # The first process of a pane: "$1" is the pane's name, "$2" where it begins, "$3" a file with what it showed last
 # or nothing, the rest is its command. Without one, or after it, there is a shell.
-name=$1
-directory=$2
-screen=$3
+#
+# Names begin with berth_, which no variable of a workspace's environment may.
+berth_name=$1
+berth_directory=$2
+berth_screen=$3
 shift 3
 
 # The agent puts this process into its session's scope, and what it starts is then in it too. A place that does
 # not come is not worth a pane.
 if [ -n "${BERTH_SCOPE:-}" ]; then
-    tries=0
-    until grep -q "/$BERTH_SCOPE\$" "/proc/$$/cgroup" 2>/dev/null || [ "$tries" -ge 40 ]; do
+    berth_tries=0
+    until grep -q "/$BERTH_SCOPE\$" "/proc/$$/cgroup" 2>/dev/null || [ "$berth_tries" -ge 40 ]; do
         sleep 0.05
-        tries=$((tries + 1))
+        berth_tries=$((berth_tries + 1))
     done
-    unset BERTH_SCOPE tries
+    unset BERTH_SCOPE berth_tries
 fi
 
 # Where it begins may be gone since: then the nearest place above it that is left.
-while [ -n "$directory" ] && ! cd -- "$directory" 2>/dev/null; do
-    case $directory in
-        */*) directory=${directory%/*} ;;
-        *) directory= ;;
+while [ -n "$berth_directory" ] && ! cd -- "$berth_directory" 2>/dev/null; do
+    case $berth_directory in
+        */*) berth_directory=${berth_directory%/*} ;;
+        *) berth_directory= ;;
     esac
 done
 
@@ -29,9 +31,9 @@ if [ -r "${BERTH_ENVIRONMENT:-}" ] && (. "$BERTH_ENVIRONMENT") >/dev/null 2>&1; 
     . "$BERTH_ENVIRONMENT"
 fi
 
-if [ -n "$screen" ]; then
-    cat -- "$screen" 2>/dev/null
-    rm -f -- "$screen"
+if [ -n "$berth_screen" ]; then
+    cat -- "$berth_screen" 2>/dev/null
+    rm -f -- "$berth_screen"
 fi
 
 if [ $# -gt 0 ]; then
@@ -41,10 +43,10 @@ if [ $# -gt 0 ]; then
         trap : INT QUIT
         trap '' TSTP
         "$@"
-        status=$?
+        berth_status=$?
         trap - INT QUIT TSTP
         # Short lines: a phone shows forty columns.
-        printf '\n%s has ended (status %s).\nThis is a shell; "%s" starts it again.\n' "$name" "$status" "$1"
+        printf '\n%s has ended (status %s).\nThis is a shell; "%s" starts it again.\n' "$berth_name" "$berth_status" "$1"
     else
         printf '%s is not installed on this box.\nThis is a shell.\n' "$1"
     fi

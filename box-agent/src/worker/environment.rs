@@ -191,9 +191,7 @@ impl Worker {
     }
 
     fn write_secret(&self, path: &str, content: &[u8], mode: FileMode) -> Result<(), Lost> {
-        let place = self.secrets.place(path, Some(Mode::S_IRWXU))?;
-        write(&place, content, mode, true)?;
-        Ok(())
+        put_with(&self.secrets, path, content, mode)
     }
 
     /// Removes secret files that are not wanted any more.
@@ -203,9 +201,7 @@ impl Worker {
         };
         let stale: Vec<Destination> = self.written.keys().filter(|path| !kept(path)).cloned().collect();
         for destination in stale {
-            let place = self.secrets.place(&format!("{FILES}/{destination}"), None);
-            // One that is gone already is as it should be.
-            let _ = place.map(|place| unlink(&place));
+            remove(&self.secrets, &format!("{FILES}/{destination}"));
             self.written.remove(&destination);
         }
         // What could not be noted is written once more, which does no harm.
@@ -230,7 +226,24 @@ fn below_home(destination: &Destination) -> String {
     format!("{HOME}/{destination}")
 }
 
-fn unlink(place: &Place) -> nix::Result<()> {
+/// Writes a file in memory, for the user alone.
+pub(super) fn put(memory: &Tree, path: &str, content: &[u8]) -> Result<(), Lost> {
+    put_with(memory, path, content, FileMode::PRIVATE)
+}
+
+/// The same with other permissions.
+pub(super) fn put_with(memory: &Tree, path: &str, content: &[u8], mode: FileMode) -> Result<(), Lost> {
+    let place = memory.place(path, Some(Mode::S_IRWXU))?;
+    Ok(write(&place, content, mode, true)?)
+}
+
+/// Removes a file in memory.
+pub(super) fn remove(memory: &Tree, path: &str) {
+    // One that is gone already is as it should be.
+    let _ = memory.place(path, None).map(|place| unlink(&place));
+}
+
+pub(super) fn unlink(place: &Place) -> nix::Result<()> {
     match unlinkat(place.directory.handle(), place.name.as_str(), UnlinkatFlags::NoRemoveDir) {
         Err(Errno::ENOENT) => Ok(()),
         outcome => outcome,

@@ -5,15 +5,17 @@
 
 mod adopt;
 mod attach;
+mod clone;
 mod control;
 mod dial_back;
 mod disk_faults;
 mod doctor;
 mod door;
 mod enrolment;
+mod environment;
 mod faults;
-mod layout;
 mod foreign;
+mod layout;
 mod link;
 mod rebuild;
 mod scopes;

@@ -114,6 +114,17 @@ fn old_reports_of_memory_that_ran_out_are_read() {
 }
 
 #[test]
+fn an_environment_that_is_not_understood_takes_no_session_along() {
+    let snapshot = include_str!("../data/v1/from_gateway_environment.json").replace("API_KEY", "LD_PRELOAD");
+    let messages: Vec<FromGateway> = serde_json::from_str(&snapshot).unwrap();
+    let [FromGateway::Snapshot(snapshot), FromGateway::Delta(delta)] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+    assert_eq!(snapshot.environment, None);
+    assert!(delta.environment.is_some(), "the other is understood");
+}
+
+#[test]
 fn what_a_newer_version_adds_is_tolerated() {
     let message: FromGateway = serde_json::from_str(r#"{"type": "from_the_future", "x": 1}"#).unwrap();
     assert_eq!(message, FromGateway::Unknown);

@@ -7,6 +7,7 @@ use berth_protocol::observed::{ObservedSession, ObservedState, SessionState};
 use super::*;
 
 mod access;
+mod environments;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -117,7 +117,9 @@ fn variable(name: &str) -> Result<(), String> {
     {
         return Err(format!("use 1 to {MAX_NAME} of A-Z, a-z, 0-9 and _, the first of them no digit"));
     }
-    if GIVEN.contains(&name) || name.starts_with("BERTH_") || name.starts_with("TMUX") {
+    // In small letters they are those of the script that begins a pane.
+    let ours = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("berth_"));
+    if GIVEN.contains(&name) || ours || name.starts_with("TMUX") {
         return Err("Berth sets it itself; a terminal's own is changed in ~/.profile".into());
     }
     if SHELLS.contains(&name) || name.starts_with("BASH") {
@@ -249,6 +251,9 @@ pub struct FileMode(u16);
 impl FileMode {
     /// For its owner alone.
     pub const PRIVATE: Self = Self(0o600);
+
+    /// For its owner alone, to run too.
+    pub const OWN_PROGRAM: Self = Self(0o700);
 
     /// For all to read.
     pub const PUBLIC: Self = Self(0o644);

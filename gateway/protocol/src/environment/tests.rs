@@ -39,7 +39,8 @@ fn a_variable_is_a_plain_name_that_nobody_else_sets() {
     for name in ["", "1A", "A=B", "A B", "Ü", "A\0", "A\n", "$(x)", "-x", &"X".repeat(129)] {
         assert!(refused::<VariableName>(name).contains("use 1 to 128"), "{name:?}");
     }
-    for name in ["HOME", "USER", "SHELL", "PATH", "BERTH_SESSION", "TMUX", "TMUX_PANE", "TERM"] {
+    for name in ["HOME", "USER", "SHELL", "PATH", "BERTH_SESSION", "berth_name", "TMUX", "TMUX_PANE", "TERM"]
+    {
         assert!(refused::<VariableName>(name).contains("Berth sets it itself"), "{name}");
     }
     assert!(refused::<VariableName>("LD_PRELOAD").contains("keep every program from starting"));

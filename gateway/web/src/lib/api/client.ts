@@ -8,12 +8,13 @@ import {
   decodeShares,
   decodeTicket,
 } from './decode';
+import { type Environment, type NewEnvironment, decodeEnvironment } from './environment';
 import { errorFromResponse, toApiError } from './errors';
 import type { CreatedShare, Me, OpenedShare, Session, Share, Ticket, TicketWish } from './types';
 
 const TIMEOUT_MS = 15_000;
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 async function request(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -106,6 +107,18 @@ export async function endShare(sessionId: string, id: string): Promise<void> {
 /** Exchanges the code in a share's link for a cookie. It works once. */
 export async function openShare(code: string): Promise<OpenedShare> {
   return decoded(decodeOpenedShare, await request('POST', '/api/v1/shares/open', { code }));
+}
+
+const environmentPath = (workspaceId: string) =>
+  `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/environment`;
+
+export async function getEnvironment(workspaceId: string): Promise<Environment> {
+  return decoded(decodeEnvironment, await request('GET', environmentPath(workspaceId)));
+}
+
+/** Replaces the whole environment; what is named without a value keeps the one that it has. */
+export async function putEnvironment(workspaceId: string, wanted: NewEnvironment): Promise<Environment> {
+  return decoded(decodeEnvironment, await request('PUT', environmentPath(workspaceId), wanted));
 }
 
 /** Where a session's terminal is connected to, with the page's own scheme and host. */
