@@ -21,10 +21,12 @@
 //! | [`store`], [`events`] | the database on the volume, and where events come from |
 //! | [`terminal`] | tmux, ttyd, templates, attachments, panes |
 //! | [`sessions`] | desired against observed |
+//! | [`environment`] | variables, files, repository and script that terminals find |
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
+//! | [`suspend`] | lets the volume go, and takes it back |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
 //! | [`tailscale`] | the box's place in a tailnet |
@@ -42,6 +44,7 @@ pub mod cli;
 pub mod control;
 pub mod doctor;
 pub mod door;
+pub mod environment;
 pub mod events;
 pub mod fault;
 pub mod host;
@@ -54,6 +57,7 @@ pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod supervise;
+pub mod suspend;
 pub mod tailscale;
 pub mod telemetry;
 pub mod terminal;

@@ -30,15 +30,23 @@ impl Question {
 
 /// A loop's end: it is to answer whenever it is asked.
 #[derive(Debug)]
-pub struct Pulse(mpsc::Receiver<Question>);
+pub struct Pulse {
+    asked: mpsc::Receiver<Question>,
+    /// How the others know it, to be forgotten by them.
+    questions: mpsc::Sender<Question>,
+    all: Pulses,
+}
 
 impl Pulses {
     /// Adds a loop, which is asked from now on.
     #[must_use]
     pub fn join(&self, name: &'static str) -> Pulse {
         let (questions, asked) = mpsc::channel(1);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Asked { name, questions });
-        Pulse(asked)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Asked { name, questions: questions.clone() });
+        Pulse { asked, questions, all: self.clone() }
     }
 
     /// Asks every loop, and names those that do not answer within `limit`.
@@ -71,23 +79,32 @@ fn ask(questions: &mpsc::Sender<Question>) -> Option<oneshot::Receiver<()>> {
 impl Pulse {
     /// The next question. Cancel-safe: one that was not taken stays.
     pub async fn asked(&mut self) -> Question {
-        match self.0.recv().await {
+        match self.asked.recv().await {
             Some(question) => question,
             None => std::future::pending().await,
         }
     }
 
     /// Does `work` and answers beside it: silent is then only a task that is stuck within one of its steps, and not
-    /// one that waits for something.
+    /// one that waits for something. Once the work is done, nobody is asked any more; one that is broken off stays
+    /// silent.
     pub async fn beside<T>(mut self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
             tokio::select! {
                 // Cancel-safe, both: the work goes on where it was.
-                outcome = &mut work => return outcome,
+                outcome = &mut work => {
+                    self.leave();
+                    return outcome;
+                }
                 question = self.asked() => question.answer(),
             }
         }
+    }
+
+    fn leave(&self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|asked| !asked.questions.same_channel(&self.questions));
     }
 }
 
@@ -111,6 +128,8 @@ mod tests {
             }
         });
         assert!(pulses.silent(LIMIT).await.is_empty());
+        pulses.join("done").beside(async {}).await;
+        assert!(pulses.silent(LIMIT).await.is_empty(), "what is done is not asked");
         let _stuck = pulses.join("stuck");
         for _ in 0..3 {
             assert_eq!(pulses.silent(LIMIT).await, ["stuck"]);

@@ -11,6 +11,7 @@
 //! | [`browser`], [`devtools`] | a real Chromium, and what its driver alone can't do |
 //! | [`checkout`] | `scripts/start`, as a user runs it |
 //! | [`client`] | the API as a browser uses it |
+//! | [`environment`] | a workspace's environment through the API |
 //! | [`exec`] | commands through the API |
 //! | [`ports`] | ports that stay a test's own |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
@@ -30,6 +31,7 @@ pub mod browser;
 pub mod checkout;
 pub mod client;
 pub mod devtools;
+pub mod environment;
 pub mod exec;
 pub mod machine;
 pub mod metrics;

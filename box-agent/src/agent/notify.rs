@@ -1,5 +1,7 @@
 //! What systemd is told. Without systemd nobody listens, which is fine.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,12 @@ fn tell(states: &[NotifyState<'_>]) {
 /// The line that `systemctl status` shows.
 pub(super) fn status(line: &str) {
     tell(&[NotifyState::Status(line)]);
+}
+
+/// The start takes longer than usual, and goes on: it is not to be ended for that.
+pub(super) fn extend(by: Duration) {
+    let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
 /// The start is done.

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use super::calls::Calls;
+use super::calls::suspend::Suspensions;
 use super::hall::Admission;
 use super::request::{Asked, Refusal, file_name, read, request_id};
 use super::splice::splice;
@@ -47,6 +48,8 @@ pub struct Door {
     pub attachments: Attachments,
     /// Commands that want an answer.
     pub calls: Calls,
+    /// The suspension.
+    pub suspension: Suspensions,
     /// ttyd's socket, and whose it is.
     pub ttyd: (PathBuf, Uid),
     /// Ports of the agent itself, which no stream leads to.
@@ -77,10 +80,19 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
         let calls = &door.calls;
         let upgrade = hyper::upgrade::on(&mut request);
         let asked = read(request.method(), request.uri(), request.headers());
+        let asked = asked.and_then(|asked| door.suspension.admit(&asked).map(|()| asked));
         // Probes come every few seconds, and from every gateway.
-        let told = asked.as_ref().ok().filter(|asked| !matches!(asked, Asked::Status)).map(Asked::as_str);
+        let told = asked
+            .as_ref()
+            .ok()
+            .filter(|asked| !matches!(asked, Asked::Status | Asked::Suspension))
+            .map(Asked::as_str);
         let outcome = match asked {
             Ok(Asked::Status) => Ok(json(StatusCode::OK, &(admission.door.status)())),
+            Ok(Asked::Suspension) => Ok(json(StatusCode::OK, &door.suspension.now())),
+            Ok(asked @ (Asked::Suspend | Asked::Resume)) => {
+                Ok(json(StatusCode::ACCEPTED, &door.suspension.act(&id, &asked)))
+            }
             Ok(Asked::Terminal(grant)) => terminal(admission, grant, upgrade).await,
             Ok(Asked::Port(port)) => loopback(admission, port, upgrade).await,
             Ok(Asked::Screen(session, address)) => {

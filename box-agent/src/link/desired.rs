@@ -13,6 +13,7 @@ pub enum Change {
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Outcome {
     /// Nothing: the message is older than what is held.
     Stale,
@@ -71,7 +72,8 @@ fn merge(held: &DesiredSnapshot, delta: DesiredDelta) -> DesiredSnapshot {
     }
     // Identifiers are never used again, so the end of a session is final.
     sessions.retain(|session| !tombstones.contains(&session.id));
-    DesiredSnapshot { version: delta.to, sessions, tombstones }
+    let environment = delta.environment.or_else(|| held.environment.clone());
+    DesiredSnapshot { version: delta.to, sessions, tombstones, environment }
 }
 
 #[cfg(test)]
@@ -94,11 +96,18 @@ mod tests {
             version: version(incarnation, generation),
             sessions: ids.iter().map(|id| session(id, "s")).collect(),
             tombstones: vec![],
+            environment: None,
         }
     }
 
     fn delta(incarnation: &StoreIncarnation, from: u64, to: u64) -> DesiredDelta {
-        DesiredDelta { from, to: version(incarnation, to), sessions: vec![], tombstones: vec![] }
+        DesiredDelta {
+            from,
+            to: version(incarnation, to),
+            sessions: vec![],
+            tombstones: vec![],
+            environment: None,
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The last desired state, kept so that a box without network starts its sessions.
 
 use berth_protocol::desired::DesiredSnapshot;
+use berth_protocol::environment::DesiredEnvironment;
 use rusqlite::OptionalExtension;
 
 use super::{Store, StoreError};
@@ -22,12 +23,14 @@ impl Store {
         }))
     }
 
-    /// Keeps a desired state in the place of the last one.
+    /// Keeps a desired state in the place of the last one, without its secrets: they are never on the volume.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn save_desired(&self, snapshot: &DesiredSnapshot) -> Result<(), StoreError> {
-        let text = serde_json::to_string(snapshot).unwrap_or_default();
+        let environment = snapshot.environment.as_ref().map(DesiredEnvironment::without_secrets);
+        let text =
+            serde_json::to_string(&DesiredSnapshot { environment, ..snapshot.clone() }).unwrap_or_default();
         self.call(move |tx| {
             tx.execute("INSERT OR REPLACE INTO desired (only, snapshot) VALUES (1, ?1)", [text]).map(drop)
         })
@@ -51,13 +54,17 @@ mod tests {
             version: version(generation),
             sessions: vec![],
             tombstones: vec![],
+            environment: None,
         };
         let store = Store::open(&path).unwrap();
         assert_eq!(store.load_desired().await.unwrap(), None);
         store.save_desired(&snapshot(1)).await.unwrap();
         let last = snapshot(2);
         store.save_desired(&last).await.unwrap();
-        drop(store);
+        let other = store.clone();
+        store.close().await;
+        assert!(matches!(other.load_desired().await, Err(StoreError::Closed)));
+        other.close().await;
         assert_eq!(Store::open(&path).unwrap().load_desired().await.unwrap(), Some(last));
     }
 }

@@ -5,7 +5,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`upload`] | writes one file that nothing may be overwritten by |
+//! | [`environment`] | puts variables and files of the environment in place |
+//! | [`tree`] | paths in the user's tree, which never lead out of it |
 //! | [`fresh`] | a file that is not there until it is whole |
 
+pub mod environment;
 pub mod fresh;
+pub mod tree;
 pub mod upload;

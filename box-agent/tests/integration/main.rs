@@ -3,18 +3,26 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the agent and look at tmux themselves")]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking, its helpers too")]
 
+mod adopt;
 mod attach;
 mod control;
 mod dial_back;
+mod disk_faults;
 mod doctor;
 mod door;
 mod enrolment;
 mod faults;
+mod layout;
+mod foreign;
 mod link;
+mod rebuild;
+mod scopes;
 mod sessions;
 mod steps;
 mod support;
 mod survival;
+mod suspend;
 mod tailscale;
 mod upload;
+mod volume;
 mod watchdog;

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::DesiredEnvironment;
 use crate::ids::{SessionId, StoreIncarnation};
 
 /// A point in the history of a workspace's desired state.
@@ -37,6 +38,9 @@ pub struct DesiredSnapshot {
     pub sessions: Vec<DesiredSession>,
     /// Sessions that must not run any more.
     pub tombstones: Vec<SessionId>,
+    /// What terminals find on the box. Absent: nothing was ever said of it, and nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<DesiredEnvironment>,
 }
 
 /// What changed between two generations of one incarnation.
@@ -50,4 +54,7 @@ pub struct DesiredDelta {
     pub sessions: Vec<DesiredSession>,
     /// Sessions that must not run any more.
     pub tombstones: Vec<SessionId>,
+    /// The environment as a whole, if it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<DesiredEnvironment>,
 }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{DesiredDelta, DesiredSnapshot, DesiredVersion};
+use crate::environment::report::EnvironmentReport;
 use crate::event::{Dropped, Event};
 use crate::ids::{StoreIncarnation, StreamId};
 use crate::observed::ObservedState;
@@ -117,6 +118,8 @@ pub enum FromAgent {
     },
     /// What the box has now.
     Observed(ObservedState),
+    /// What has become of the environment.
+    Environment(EnvironmentReport),
     /// Something happened.
     Event(Event),
     /// Events that will never come.

@@ -5,7 +5,9 @@ use utoipa::OpenApi;
 use utoipa::openapi;
 
 use super::views::{DeletedSession, Snapshot};
-use super::{account, audit, events, exec, input, screen, sessions, shares, terminal, upload, workspaces};
+use super::{
+    account, audit, environment, events, exec, input, screen, sessions, shares, terminal, upload, workspaces,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +24,8 @@ use super::{account, audit, events, exec, input, screen, sessions, shares, termi
         events::stream,
         workspaces::list,
         workspaces::show,
+        environment::show,
+        environment::replace,
         sessions::list,
         sessions::create,
         sessions::show,

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod control;
+pub mod environment;
 
 use berth_protocol::event::Telemetry;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, sql: include_str!("migrations/0001_initial.sqlite.sql") },
     Migration { number: 2, sql: include_str!("migrations/0002_audit.sqlite.sql") },
     Migration { number: 3, sql: include_str!("migrations/0003_shares.sqlite.sql") },
+    Migration { number: 4, sql: include_str!("migrations/0004_environments.sqlite.sql") },
 ];
 
 /// The schema version that this build writes.

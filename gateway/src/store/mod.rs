@@ -11,6 +11,7 @@
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `desired` | sessions |
+//! | `environments` | workspace_environments |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
 //! | `events` | events, event_streams |
@@ -20,6 +21,7 @@
 mod audit;
 mod change_seq;
 mod desired;
+mod environments;
 mod events;
 mod installation;
 mod instances;
@@ -44,6 +46,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 pub use audit::{AuditEntry, AuditNote};
+pub use desired::{SealedDelta, SealedSnapshot};
+pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
 pub use instances::{EnrollOutcome, HelloOutcome};
 pub use records::{
@@ -92,6 +96,9 @@ pub enum StoreError {
     /// The session has as many shares as a session may have.
     #[error("the session is shared {0} times, and that is as many as it may be: end one first")]
     TooManyShares(u64),
+    /// Somebody else has changed it meanwhile.
+    #[error("the environment was changed meanwhile: load it again, and make the change there")]
+    EnvironmentChanged,
     /// A number does not fit.
     #[error("{0} is too large to store")]
     TooLarge(u64),
