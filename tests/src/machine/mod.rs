@@ -69,9 +69,7 @@ impl Machine {
     #[must_use]
     pub fn with_volume(disk: &Disk, id: u32) -> Self {
         let machine = Self::with_options(&[&format!("--bind={}", disk.device())]);
-        machine.configure(&format!(
-            "[volume]\nsource = \"hcloud:{id}\"\nnew = true\n[layout]\nhome = \"/home/claude\"\n"
-        ));
+        machine.configure(&format!("[volume]\nsource = \"hcloud:{id}\"\nnew = true\n"));
         machine
     }
 
