@@ -87,7 +87,7 @@ fn each_part_runs_as_its_user_and_is_reached_by_whom_it_is_for() {
             ("/run/box-tmux", "claude claude 700"),
             ("/var/lib/box-agent", "root root 700"),
             ("/var/lib/box-agent/identity", "root root 700"),
-            ("/home/claude", "claude claude 700"),
+            ("/home/claude", "claude claude 755"),
         ] {
             assert_eq!(machine.says(&["stat", "-c", "%U %G %a", path]), rights, "{path}");
         }

@@ -23,6 +23,9 @@ use crate::network::Namespace;
 use crate::process::{Process, descendant, run, stdout};
 use crate::{Stack, programs, wait};
 
+/// How long a boot may take on a busy machine.
+const BOOT: Duration = Duration::from_mins(2);
+
 /// How systemd-nspawn ends when the container reboots: whoever started it is to start it again.
 const RESTART: i32 = 133;
 
@@ -66,9 +69,7 @@ impl Machine {
     #[must_use]
     pub fn with_volume(disk: &Disk, id: u32) -> Self {
         let machine = Self::with_options(&[&format!("--bind={}", disk.device())]);
-        machine.configure(&format!(
-            "[volume]\nsource = \"hcloud:{id}\"\nnew = true\n[layout]\nhome = \"/home/claude\"\n"
-        ));
+        machine.configure(&format!("[volume]\nsource = \"hcloud:{id}\"\nnew = true\n"));
         machine
     }
 
@@ -133,7 +134,7 @@ impl Machine {
     /// # Panics
     /// When it does not come up.
     pub async fn wait_for_boot(&mut self) {
-        wait::until("the machine to be up", async || {
+        wait::within(BOOT, "the machine to be up", async || {
             assert!(self.container.is_running(), "the machine ended: {}", self.container.log());
             let state = self.try_run(&["systemctl", "is-system-running"])?;
             // A unit that failed is the test's to judge.
