@@ -21,16 +21,19 @@
 //! | [`store`], [`events`] | the database on the volume, and where events come from |
 //! | [`terminal`] | tmux, ttyd, templates, attachments, panes |
 //! | [`sessions`] | desired against observed |
+//! | [`environment`] | variables, files, repository and script that terminals find |
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
 //! | [`listeners`] | what listens on the box, for previews |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
+//! | [`suspend`] | lets the volume go, and takes it back |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
 //! | [`tailscale`] | the box's place in a tailnet |
 //! | [`troubles`] | what goes wrong although the agent goes on |
 //! | [`telemetry`], [`metrics`] | how the box is doing, for the gateway and for Prometheus |
+//! | [`pulse`], [`fault`] | whether the agent's loops turn, and faults on purpose, for tests |
 //! | [`host`], [`backoff`] | the machine, and pauses between attempts |
 //!
 //! What decides is pure and apart from what acts: `plan`, `state`, `window`, `desired` and `template` touch
@@ -42,17 +45,21 @@ pub mod cli;
 pub mod control;
 pub mod doctor;
 pub mod door;
+pub mod environment;
 pub mod events;
+pub mod fault;
 pub mod host;
 pub mod identity;
 pub mod layout;
 pub mod link;
 pub mod listeners;
 pub mod metrics;
+pub mod pulse;
 pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod supervise;
+pub mod suspend;
 pub mod tailscale;
 pub mod telemetry;
 pub mod terminal;

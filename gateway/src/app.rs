@@ -12,6 +12,7 @@ use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
 use crate::metrics::Metrics;
 use crate::previews::Previews;
+use crate::sealing::Sealer;
 use crate::store::{Installation, Store};
 use crate::terminals::Terminals;
 
@@ -26,6 +27,8 @@ pub struct App {
     pub gateway: GatewayId,
     /// Everything that is remembered.
     pub store: Store,
+    /// Seals what is remembered and secret.
+    pub sealer: Sealer,
     /// Signs boxes.
     pub ca: CertificateAuthority,
     /// The origin that browsers use.

@@ -42,6 +42,8 @@ pub struct Opened {
     pub store: Store,
     /// Its identity.
     pub installation: Installation,
+    /// Its sealing key, ready for use.
+    pub sealer: Sealer,
     /// Its CA, ready to sign.
     pub ca: CertificateAuthority,
 }
@@ -74,7 +76,7 @@ pub async fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let key = sealer.unseal(&purpose(&authority.fingerprint), &authority.key_sealed)?;
     let key = String::from_utf8(key).map_err(|error| CaError::Damaged(error.into()))?;
     let ca = CertificateAuthority::load(&authority.certificate_pem, &key)?;
-    Ok(Opened { store, installation, ca })
+    Ok(Opened { store, installation, sealer, ca })
 }
 
 fn purpose(fingerprint: &str) -> String {

@@ -21,6 +21,7 @@
 //! | [`relay`] | moves a terminal's bytes between two WebSockets; knows nothing else |
 //! | [`boxes`] | dials doors, keeps connections warm, knows who answers |
 //! | [`links`] | listener for boxes: enrolment, reports, desired state |
+//! | [`environments`] | sealed for the store, opened for boxes |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
 //! | [`ca`], [`sealing`], [`installation`] | certificates, sealed secrets, and opening both |
@@ -34,6 +35,7 @@ pub mod boxes;
 pub mod ca;
 pub mod changes;
 pub mod cli;
+pub mod environments;
 pub mod front;
 pub mod installation;
 pub mod jobs;

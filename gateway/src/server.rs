@@ -118,7 +118,7 @@ impl Server {
     pub async fn start(settings: &Settings) -> Result<Self, ServeError> {
         let state = &settings.state_dir;
         let lock = StateLock::acquire(state, "serve.lock")?;
-        let Opened { store, installation, ca } = open(settings).await?;
+        let Opened { store, installation, sealer, ca } = open(settings).await?;
         let tls = front::load_tls(&settings.front)?;
 
         let (front_listener, front_address) = listen(settings.front.listen, "front.listen").await?;
@@ -145,6 +145,7 @@ impl Server {
             installation,
             gateway,
             store,
+            sealer,
             ca,
             origin,
             changes,

@@ -15,6 +15,7 @@ package_present() {
     gcc) type -P cc >/dev/null ;;
     iproute2) type -P ip >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
+    systemd-container) type -P systemd-nspawn >/dev/null ;;
     systemd) [[ -x /lib/systemd/systemd-journald ]] && type -P journalctl >/dev/null ;;
     *) type -P "$1" >/dev/null ;;
     esac

@@ -11,11 +11,13 @@
 //! | [`browser`], [`devtools`] | a real Chromium, and what its driver alone can't do |
 //! | [`checkout`] | `scripts/start`, as a user runs it |
 //! | [`client`] | the API as a browser uses it |
+//! | [`environment`] | a workspace's environment through the API |
 //! | [`exec`] | commands through the API |
 //! | [`ports`] | ports that stay a test's own |
 //! | [`preview`], [`upstream`] | a preview as a browser uses it, and a dev server made for tests |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
+//! | [`machine`] | a Debian system with the units, booted by a real systemd |
 //! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`screen`] | what a terminal's bytes look like |
@@ -30,7 +32,9 @@ pub mod browser;
 pub mod checkout;
 pub mod client;
 pub mod devtools;
+pub mod environment;
 pub mod exec;
+pub mod machine;
 pub mod metrics;
 pub mod network;
 pub mod ports;

@@ -27,6 +27,14 @@ async fn answers_fit_their_description() {
     let (screen, input) = (format!("{of_session}/screen"), format!("{of_session}/input"));
     let (exec, audit) = (format!("{in_workspace}/exec"), format!("{in_workspace}/audit"));
     let previews = format!("{in_workspace}/previews");
+    let environment = format!("{in_workspace}/environment");
+    let wish = json!({
+        "version": 0,
+        "variables": [{ "name": "A", "value": "b" }],
+        "files": [{ "destination": "a", "content": "" }],
+        "repository": { "url": "git@127.0.0.1:a", "directory": "a" },
+        "post_start": "true",
+    });
     let name = Some(json!({"name": "second"}));
     let calls = [
         (Method::GET, "/me", "/me", None, 200),
@@ -42,6 +50,9 @@ async fn answers_fit_their_description() {
         (Method::GET, "/sessions/{session}/screen", &screen, None, 200),
         (Method::POST, "/sessions/{session}/input", &input, Some(json!({"keys": ["x"]})), 422),
         (Method::POST, "/workspaces/{workspace}/exec", &exec, Some(json!({"argv": ["nothing"]})), 422),
+        (Method::GET, "/workspaces/{workspace}/environment", &environment, None, 200),
+        (Method::PUT, "/workspaces/{workspace}/environment", &environment, Some(wish), 200),
+        (Method::PUT, "/workspaces/{workspace}/environment", &environment, Some(json!({"version": 99})), 409),
         (Method::GET, "/workspaces/{workspace}/audit", &audit, None, 200),
         (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 3000})), 201),
         (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 80})), 422),

@@ -2,17 +2,22 @@
 //!
 //! ```text
 //!   lock ─ identity ─ ports ─┬─ link (reports from here on)
-//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ sessions ─ READY
+//!                            └─ volume ─ layout ─ database ─ tmux ─ ttyd ─ door ─ environment ─ sessions ─ READY
 //! ```
 //!
 //! Each step can be done again without harm, is timed, and fails with its own words and exit code. Nothing
 //! waits for the network: the last desired state is in the database.
+//!
+//! What runs on the volume (volume, layout, database, sessions) is a [`stay`], which a suspension ends and a resume
+//! begins anew; everything else runs for as long as the agent does.
 
 mod hub;
 mod notify;
 mod ports;
 mod start;
 mod status;
+mod stay;
+mod suspend;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 use crate::host::account::Account;
 use crate::host::programs::find;
 use crate::host::runtime::RuntimeDir;
+use crate::identity;
 use crate::settings::Settings;
-use crate::{identity, volume};
 use hub::Hub;
 use ports::Ports;
 
@@ -60,7 +65,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
             if matches!(error, identity::IdentityError::NotEnrolled) { Exit::Config } else { Exit::State };
         Fatal::with(exit)(error)
     })?;
-    let home = volume::home(&settings.volume.path);
+    let home = settings.home();
     let (user, shell) = (settings.terminal.user.as_deref(), settings.terminal.shell.as_deref());
     let account = Account::find(user, home, shell).map_err(Fatal::with(Exit::Config))?;
     let tmux = settings.terminal.tmux_directory.as_deref();
@@ -73,7 +78,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     let mut parts = JoinSet::new();
     // A token of its own: a part that ends before this one is cancelled has ended by itself.
     let parts_stop = CancellationToken::new();
-    let foundation = start::Foundation { settings, identity, runtime, account, programs };
+    let foundation = Arc::new(start::Foundation { settings, identity, runtime, account, programs });
     let started = tokio::select! {
         started = start::start(&foundation, ports, &hub, &mut parts, &parts_stop) => started,
         // Cancel-safe: every step can be done again, and the parts are stopped below.

@@ -13,28 +13,26 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::{Hub, Progress};
 use super::ports::Ports;
+use super::stay::Ground;
+use super::suspend::Warden;
 use super::{Programs, notify, status};
 use crate::control::server::Control;
 use crate::door::calls::Calls;
+use crate::door::calls::suspend::Suspensions;
 use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
 use crate::door::hall::Hall;
 use crate::door::service::Door;
-use crate::events::Events;
 use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::listeners::worker::Lookout;
-use crate::sessions::worker::Worker;
-use crate::settings::{Settings, VolumeSource};
-use crate::store::Store;
+use crate::settings::Settings;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
-use crate::tailscale::worker::Tailscale;
-use crate::terminal::tmux::Tmux;
+use crate::terminal::tmux::{Tmux, TmuxError};
 use crate::terminal::ttyd;
-use crate::volume::Volume;
-use crate::{control, door, layout, link, supervise, telemetry};
+use crate::{control, door, link, supervise};
 
 /// How long ttyd may take for its first answer.
 const TTYD_DEADLINE: Duration = Duration::from_secs(15);
@@ -62,7 +60,7 @@ pub(super) struct Foundation {
 
 /// Starts everything, as parts that run until `stop`.
 pub(super) async fn start(
-    this: &Foundation,
+    this: &Arc<Foundation>,
     ports: Ports,
     hub: &Arc<Hub>,
     parts: &mut JoinSet<()>,
@@ -74,30 +72,30 @@ pub(super) async fn start(
     let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, this.account.clone(), env.clone());
 
     parts.spawn(status::announce(hub.clone(), stop.clone()));
-    parts.spawn(notify::watchdog(stop.clone()));
+    parts.spawn(notify::watchdog(hub.pulses.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
+    let (suspension, orders) = crate::suspend::channel();
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
         user: this.account.uid,
+        suspension: suspension.clone(),
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
+        },
+        sessions: {
+            let hub = hub.clone();
+            Box::new(move || hub.session_reports())
         },
     };
     parts.spawn(control::server::serve(ports.control, Arc::new(control), stop.clone()));
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let volume = hub.step("volume", async { open_volume(this) }).await?;
-    let volume = hub.volume.get_or_init(|| volume);
-    hub.step("layout", async { layout::ensure(volume.path()) }).await.map_err(Fatal::with(Exit::State))?;
-    if this.settings.tailscale.enabled {
-        let (settings, troubles) = (this.settings.tailscale.clone(), hub.troubles.clone());
-        parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
-    }
-    let store = hub.step("database", open_store(volume, hub)).await.map_err(Fatal::with(Exit::State))?;
-    hub.step("tmux", tmux.prepare()).await.map_err(Fatal::with(Exit::Unavailable))?;
+    let ground = Ground { this: this.clone(), hub: hub.clone(), tmux: tmux.clone(), stop: stop.clone() };
+    let mut stay = ground.enter().await?;
+    hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await
         .map_err(Fatal::with(Exit::Unavailable))?;
@@ -105,7 +103,14 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
-        calls: Calls::new(tmux.clone(), this.account.clone(), env, this.programs.agent.clone()),
+        suspension: Suspensions::new(suspension.clone()),
+        calls: Calls::new(
+            tmux.clone(),
+            &this.runtime,
+            this.account.clone(),
+            env.clone(),
+            this.programs.agent.clone(),
+        ),
         ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         status: {
@@ -125,26 +130,12 @@ pub(super) async fn start(
         found: hub.listeners.clone(),
     };
     parts.spawn(lookout.run(stop.clone()));
-    let worker = Worker {
-        tmux,
-        templates: this.settings.templates.clone(),
-        directory: volume.home().join("projects"),
-        desired: hub.desired.subscribe(),
-        presence: hub.attachments.presence(),
-        observed: hub.observed.clone(),
-    };
-    let worker = hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
-    parts.spawn(worker.run(stop.clone()));
-
-    let events = Events::new(store, facts.instance.clone(), hub.outbox.clone(), hub.metrics.clone());
-    let sources = telemetry::Sources {
-        volume: volume.path().to_owned(),
-        start_phases: hub.phases(),
-        ttyd: hub.ttyd.subscribe(),
-    };
-    parts.spawn(telemetry::run(events, sources, stop.clone()));
+    // Before anybody is told that the agent is ready; an order waits for the warden.
+    suspension.open();
+    ground.inhabit(&mut stay).await?;
     addresses.publish(&this.runtime)?;
     hub.progress.send_replace(Progress::Ready);
+    parts.spawn(Warden { ground, stay: Some(stay), handle: suspension, orders }.run());
     hub.metrics.ready_after(hub.began.elapsed());
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
@@ -175,7 +166,9 @@ fn open_door(
         retired: hub.retired.subscribe(),
     };
     parts.spawn(door::dial_back::run(dial_backs, stop.clone()));
-    parts.spawn(door::server::serve(listener, acceptor, hall, hub.retired.subscribe(), stop.clone()));
+    let pulse = hub.pulses.join("door");
+    let retired = hub.retired.subscribe();
+    parts.spawn(door::server::serve(listener, acceptor, hall, retired, pulse, stop.clone()));
     Ok(())
 }
 
@@ -207,6 +200,7 @@ fn start_link(
         desired: hub.desired.clone(),
         observed: hub.observed.subscribe(),
         listeners: hub.listeners.subscribe(),
+        environment: hub.environment.subscribe(),
         outbox: hub.outbox.subscribe(),
         dial_back,
         state: hub.link.clone(),
@@ -217,21 +211,15 @@ fn start_link(
     Ok(())
 }
 
-fn open_volume(this: &Foundation) -> Result<Volume, Fatal> {
-    let volume = &this.settings.volume;
-    match volume.source {
-        VolumeSource::Directory => Volume::open_directory(&volume.path, &this.identity.facts.workspace)
-            .map_err(Fatal::with(Exit::State)),
+/// Makes tmux ready, and waits for a server that somebody else starts.
+async fn tmux_there(tmux: &Tmux, hub: &Hub) -> Result<(), TmuxError> {
+    tmux.prepare().await?;
+    if !tmux.is_there().await? {
+        hub.troubles.set("sessions", format!("waiting for the tmux server at {}", tmux.socket().display()));
+        tmux.arrival().await?;
+        hub.troubles.clear("sessions");
     }
-}
-
-/// Opens the database and lets everybody know what was desired last.
-async fn open_store(volume: &Volume, hub: &Hub) -> Result<Store, crate::store::StoreError> {
-    let store = Store::open(&volume.state_dir().join("agent.db"))?;
-    // First the state, then the database: whoever sees the second may rely on the first.
-    hub.desired.send_replace(store.load_desired().await?);
-    hub.store.send_replace(Some(store.clone()));
-    Ok(store)
+    Ok(())
 }
 
 async fn start_ttyd(

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use berth_protocol::door::Status;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use crate::control::StatusReport;
 use crate::host::machine::boot_id;
 use crate::identity::Facts;
 use crate::link::LinkState;
+use crate::sessions::report::{SessionReport, report};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -30,10 +32,19 @@ impl Hub {
         *self.progress.borrow() == Progress::Ready
     }
 
+    fn has_door(&self) -> bool {
+        matches!(*self.progress.borrow(), Progress::Ready | Progress::Suspended)
+    }
+
     /// The line that `systemctl status` shows.
     pub(super) fn line(&self) -> String {
         let (sessions, terminals) = (self.sessions(), self.terminals());
-        line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals, &self.troubles.now())
+        let mut line =
+            line(*self.progress.borrow(), &self.link.borrow(), sessions, terminals, &self.troubles.now());
+        if let Some(detail) = self.detail.borrow().as_ref() {
+            line = format!("{detail}; {line}");
+        }
+        line
     }
 
     /// The answer at the door.
@@ -58,7 +69,7 @@ impl Hub {
             link: self.link.borrow().to_string(),
             instance: facts.instance.clone(),
             workspace: facts.workspace.clone(),
-            door: (self.is_ready() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
+            door: (self.has_door() && !*self.retired.borrow()).then(|| addresses.door.to_string()),
             troubles: self.troubles.now().into_iter().map(|(part, text)| (part.to_owned(), text)).collect(),
             tailnet: *self.tailnet.borrow(),
             phases: self.phases(),
@@ -67,6 +78,16 @@ impl Hub {
             ttyd_restarts: self.ttyd.borrow().restarts,
             agent_version: VERSION.to_owned(),
         }
+    }
+}
+
+impl Hub {
+    /// The sessions, for people at the machine.
+    pub(super) fn session_reports(&self) -> Vec<SessionReport> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let (desired, observed) = (self.desired.borrow().clone(), self.observed.borrow().clone());
+        report(desired.as_ref(), observed.as_ref(), &self.survey.borrow(), now)
     }
 }
 
@@ -79,6 +100,7 @@ fn line(
 ) -> String {
     let mut line = match progress {
         Progress::Starting(step) => format!("starting: {step}; {link}"),
+        Progress::Suspended => format!("suspended: `box-agent resume` takes the volume back; {link}"),
         Progress::Ready => {
             let plural = |count: u64| if count == 1 { "" } else { "s" };
             format!(
@@ -101,19 +123,23 @@ pub(super) async fn announce(hub: Arc<Hub>, stop: CancellationToken) {
     let (mut observed, mut link) = (hub.observed.subscribe(), hub.link.subscribe());
     let (mut presence, mut ttyd) = (hub.attachments.presence(), hub.ttyd.subscribe());
     let (mut progress, mut troubles) = (hub.progress.subscribe(), hub.troubles.subscribe());
+    let mut pulse = hub.pulses.join("agent");
+    let mut detail = hub.detail.subscribe();
     loop {
         notify::status(&hub.line());
         hub.metrics.sessions.set(i64::try_from(hub.sessions()).unwrap_or(i64::MAX));
         hub.metrics.attachments.set(hub.terminals().into());
         hub.metrics.ttyd_restarted(hub.ttyd.borrow().restarts);
         tokio::select! {
-            // Cancel-safe, all: watch channels and a token.
+            // Cancel-safe, all: watch channels, a question and a token.
             Ok(()) = observed.changed() => {}
             Ok(()) = link.changed() => {}
             Ok(()) = presence.changed() => {}
             Ok(()) = ttyd.changed() => {}
             Ok(()) = progress.changed() => {}
             Ok(()) = troubles.changed() => {}
+            question = pulse.asked() => question.answer(),
+            Ok(()) = detail.changed() => {}
             () = stop.cancelled() => return,
         }
     }

@@ -6,9 +6,13 @@ mod completions;
 mod doctor;
 mod enroll;
 mod guard;
+mod layout;
 mod logs;
 mod run;
+mod sessions;
 mod status;
+mod suspend;
+mod volume;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -59,6 +63,16 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
     Status(status::Status),
+    /// Look at the workspace volume, or decide what only a person can
+    Volume(volume::Volume),
+    /// End the sessions and let the volume go, so that the machine can be switched off
+    Suspend(suspend::Suspend),
+    /// Take the volume back after a suspension
+    Resume(suspend::Resume),
+    /// Compare the tree on the volume with what it should be, or mend it
+    Layout(layout::Layout),
+    /// List the sessions of the running agent
+    Sessions(sessions::Sessions),
     /// Look at all that the agent needs, and say what to do about what is wrong; exit 1 when something fails
     Doctor(doctor::Doctor),
     /// Show what the box's services wrote into the journal
@@ -88,6 +102,11 @@ impl Cli {
             Verb::Enroll(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
+            Verb::Volume(verb) => verb.run(options),
+            Verb::Suspend(verb) => verb.run(options),
+            Verb::Resume(verb) => verb.run(options),
+            Verb::Layout(verb) => verb.run(options),
+            Verb::Sessions(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),
             Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

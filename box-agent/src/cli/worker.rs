@@ -1,12 +1,18 @@
 //! `box-agent worker`: what the agent starts for work in the user's own files.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 
 use berth_daemon::exit::Exit;
 use berth_protocol::control::files::{FileName, MAX_UPLOAD};
 use clap::{Args, Subcommand};
 
+use crate::environment::job::MAX_JOB;
+use crate::host::child::kill_own_group;
+use crate::worker::clone::clone;
+use crate::worker::credential::answer;
+use crate::worker::environment::settle;
+use crate::worker::post_start;
 use crate::worker::upload::{Outcome, store};
 
 #[derive(Debug, Args)]
@@ -29,20 +35,91 @@ enum Work {
         #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(..=MAX_UPLOAD))]
         length: u64,
     },
+    /// Put variables and files in place as the job on standard input says
+    Environment(Places),
+    /// Clone the repository of the job on standard input, for as long as that stays open
+    Clone(Places),
+    /// Run the script of the job on standard input, for as long as that stays open
+    PostStart(Places),
+    /// Tell git a token for one server
+    Credential {
+        /// https or http
+        #[arg(long)]
+        scheme: String,
+        /// The server, with its port if that is named
+        #[arg(long)]
+        authority: String,
+        /// Where the token is
+        #[arg(long, value_name = "FILE")]
+        token_file: PathBuf,
+        /// What git wants done
+        operation: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Places {
+    /// The user's tree
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+    /// The user's directory in memory
+    #[arg(long, value_name = "DIR")]
+    secrets: PathBuf,
 }
 
 impl Worker {
     pub(super) fn run(self) -> Exit {
-        let Work::Upload { directory, name, length } = self.work;
-        let outcome = match store(&directory, &name, length, io::stdin().lock()) {
-            Ok(name) => Outcome::Stored(name),
-            Err(failure) => Outcome::Failed(failure),
+        let done = match self.work {
+            Work::Upload { directory, name, length } => {
+                let outcome = match store(&directory, &name, length, io::stdin().lock()) {
+                    Ok(name) => Outcome::Stored(name),
+                    Err(failure) => Outcome::Failed(failure),
+                };
+                say(&outcome)
+            }
+            Work::Environment(Places { root, secrets }) => {
+                job().and_then(|job| say(&settle(&root, &secrets, job)))
+            }
+            Work::Clone(Places { root, secrets }) => job().map(|job| {
+                end_with_input();
+                // Nobody who listens: then the input has ended, too.
+                clone(&root, &secrets, &job, |line| {
+                    let _ = say(&line);
+                });
+            }),
+            Work::PostStart(Places { root, secrets }) => job().and_then(|job| {
+                end_with_input();
+                say(&post_start::run(&root, &secrets, &job))
+            }),
+            Work::Credential { scheme, authority, token_file, operation } => {
+                let server = (scheme.as_str(), authority.as_str());
+                let token = std::fs::read(token_file).unwrap_or_default();
+                answer(&operation, io::stdin().lock(), server, &token, io::stdout()).ok()
+            }
         };
-        // Plain data: it always serialises.
-        let said = serde_json::to_vec(&outcome).unwrap_or_default();
-        match io::stdout().write_all(&said) {
-            Ok(()) => Exit::Success,
-            Err(_) => Exit::Failure,
-        }
+        if done.is_some() { Exit::Success } else { Exit::Failure }
     }
+}
+
+/// Says one thing, in one line.
+fn say(what: &impl serde::Serialize) -> Option<()> {
+    // Plain data: it always serialises.
+    let mut line = serde_json::to_vec(what).unwrap_or_default();
+    line.push(b'\n');
+    io::stdout().write_all(&line).ok()
+}
+
+/// Ends this process, and all that it has started, once standard input ends: the agent is gone then.
+fn end_with_input() {
+    std::thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        kill_own_group();
+    });
+}
+
+/// The job: the first line of standard input. What is wrong with one is not said: it may hold secrets.
+fn job<T: serde::de::DeserializeOwned>() -> Option<T> {
+    let mut text = Vec::new();
+    io::stdin().lock().take(MAX_JOB).read_until(b'\n', &mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }

@@ -1,5 +1,5 @@
 //! The agent's Unix socket: `box-agent attach` redeems an attachment there, and `box-agent status` asks how
-//! things are.
+//! things are, `box-agent sessions` what runs.
 //!
 //! One JSON line from the client, one from the agent. Who may ask is decided by the kernel's word on the
 //! peer's user, not by what it says: root, the agent's own user and the user of terminals. The connection of an attachment stays open as long as its terminal.
@@ -12,7 +12,10 @@ use std::net::IpAddr;
 
 use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
+use berth_protocol::suspend::Suspension;
 use serde::{Deserialize, Serialize};
+
+use crate::sessions::report::SessionReport;
 
 /// The longest line either side reads.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
@@ -25,6 +28,14 @@ pub enum Request {
     Attach(AttachmentId),
     /// How is the agent?
     Status,
+    /// Which sessions are there?
+    Sessions,
+    /// Let the volume go. Only for those who may change the machine.
+    Suspend,
+    /// Take it back. Only for those who may change the machine.
+    Resume,
+    /// How is the suspension?
+    Suspension,
 }
 
 /// What is answered.
@@ -35,6 +46,10 @@ pub enum Answer {
     Attach(Vec<String>),
     /// This is how it is.
     Status(Box<StatusReport>),
+    /// These are there.
+    Sessions(Vec<SessionReport>),
+    /// This is how the suspension is.
+    Suspension(Suspension),
     /// That can't be done, and why.
     Refused(String),
 }

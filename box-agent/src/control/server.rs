@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use crate::sessions::report::SessionReport;
+use crate::suspend::Handle;
 use crate::terminal::attachments::{Attachments, Live};
 use crate::terminal::tmux::Tmux;
 
@@ -33,8 +35,12 @@ pub struct Control {
     pub tmux: Tmux,
     /// Who uses terminals: asked for by `attach`, which runs as that user.
     pub user: Uid,
+    /// Lets the volume go.
+    pub suspension: Handle,
     /// How the agent is.
     pub status: Box<dyn Fn() -> StatusReport + Send + Sync>,
+    /// What runs.
+    pub sessions: Box<dyn Fn() -> Vec<SessionReport> + Send + Sync>,
 }
 
 /// Takes the socket's path. What an agent that was killed left there is removed; the lock of the runtime
@@ -88,7 +94,14 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     let mut line = String::new();
     tokio::time::timeout(DEADLINE, reader.read_line(&mut line)).await??;
     let (answer, live) = match serde_json::from_str(&line) {
+        Ok(Request::Sessions) => (Answer::Sessions((control.sessions)()), None),
         Ok(Request::Status) => (Answer::Status(Box::new((control.status)())), None),
+        Ok(Request::Suspension) => (Answer::Suspension(control.suspension.now()), None),
+        Ok(Request::Suspend | Request::Resume) if !peer.is_root() && peer != Uid::effective() => {
+            (Answer::Refused("only root may do that".into()), None)
+        }
+        Ok(Request::Suspend) => (Answer::Suspension(control.suspension.suspend()), None),
+        Ok(Request::Resume) => (Answer::Suspension(control.suspension.resume()), None),
         Ok(Request::Attach(id)) => match attach(&id, control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
             Err(refusal) => (Answer::Refused(refusal), None),

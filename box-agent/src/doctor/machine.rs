@@ -8,6 +8,7 @@ use crate::host::command::Invocation;
 use crate::host::machine::{Usage, disk};
 use crate::host::programs::find;
 use crate::settings::Settings;
+use crate::volume::tools::Tools;
 
 /// From which share of its space a file system is worth a word, percent.
 const SPACE: (u64, u64) = (80, 95);
@@ -17,6 +18,7 @@ const UNITS: [&str; 2] = ["box-tmux.service", "box-agent.service"];
 
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = programs(settings);
+    findings.extend(tools(settings));
     findings.push(user(settings));
     for (check, path) in [
         ("space on the volume", settings.volume.path.as_path()),
@@ -45,6 +47,15 @@ fn programs(settings: &Settings) -> Vec<Finding> {
             Err(error) => Finding::failure(package, error.to_string()),
         })
         .collect()
+}
+
+/// The programs that a block device needs.
+fn tools(settings: &Settings) -> Option<Finding> {
+    let check = "tools for the volume";
+    settings.volume.source.is_device().then(|| match Tools::find() {
+        Ok(_) => Finding::fine(check, "blkid, e2fsck, mkfs.ext4, resize2fs, chattr"),
+        Err(error) => Finding::failure(check, error.to_string()),
+    })
 }
 
 fn user(settings: &Settings) -> Finding {

@@ -9,6 +9,7 @@ use berth_protocol::door::{
     STATUS_PATH, TARGET_TTYD,
 };
 use berth_protocol::ids::{RequestId, SessionId};
+use berth_protocol::suspend::{RESUME_PATH, SUSPEND_PATH};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::terminal::attachments::Grant;
@@ -28,6 +29,12 @@ pub enum Asked {
     Input(SessionId),
     /// A command to run; its body says which.
     Exec,
+    /// Let the volume go.
+    Suspend,
+    /// Take it back.
+    Resume,
+    /// How that is.
+    Suspension,
     /// A file for a session's directory; its headers name it, and its body is the file.
     Upload(SessionId),
 }
@@ -42,6 +49,9 @@ impl Asked {
             Self::Screen(..) => "screen",
             Self::Input(_) => "input",
             Self::Exec => "exec",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Suspension => "suspension",
             Self::Upload(_) => "upload",
         }
     }
@@ -78,13 +88,14 @@ pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asked, Re
         let target = uri.authority().map_or("", |authority| authority.as_str());
         return connect(target, headers);
     }
-    let (asked, allowed) = command(uri)
+    let (asked, allowed) = command(method, uri)
         .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is no such path at a door"))?;
     if method != allowed {
         let message = format!("{} is only for {allowed}", uri.path());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
-    if matches!(asked, Asked::Input(_) | Asked::Exec | Asked::Upload(_)) {
+    let acts = Asked::Exec == asked || Asked::Suspend == asked || Asked::Resume == asked;
+    if acts || matches!(asked, Asked::Input(_) | Asked::Upload(_)) {
         // What acts must say which request it is, so that it is not done twice.
         header::<RequestId>(headers, HEADER_REQUEST_ID)?;
     }
@@ -92,12 +103,15 @@ pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asked, Re
 }
 
 /// What a path stands for, and the method that goes with it. A target with a host is no path.
-fn command(uri: &Uri) -> Option<(Asked, Method)> {
+fn command(method: &Method, uri: &Uri) -> Option<(Asked, Method)> {
     if uri.authority().is_some() {
         return None;
     }
     match (uri.path(), uri.query()) {
         (STATUS_PATH, None) => Some((Asked::Status, Method::GET)),
+        (SUSPEND_PATH, None) if method == Method::GET => Some((Asked::Suspension, Method::GET)),
+        (SUSPEND_PATH, None) => Some((Asked::Suspend, Method::POST)),
+        (RESUME_PATH, None) => Some((Asked::Resume, Method::POST)),
         (EXEC_PATH, None) => Some((Asked::Exec, Method::POST)),
         (path, query) => {
             let (session, what) = path.strip_prefix(SESSIONS_PATH)?.split_once('/')?;
@@ -309,6 +323,12 @@ mod tests {
         assert_eq!(ask(&Method::GET, &input, &request), Err(405));
         assert_eq!(ask(&Method::POST, "/v1/exec", &request), Ok(Asked::Exec));
         assert_eq!(ask(&Method::POST, "/v1/exec", &[]), Err(400), "without a request id");
+        for (path, asked) in [("/v1/suspend", Asked::Suspend), ("/v1/resume", Asked::Resume)] {
+            assert_eq!(ask(&Method::POST, path, &request), Ok(asked));
+            assert_eq!(ask(&Method::POST, path, &[]), Err(400), "without a request id");
+            assert_eq!(ask(&Method::DELETE, path, &request), Err(405));
+        }
+        assert_eq!(ask(&Method::GET, "/v1/suspend", &[]), Ok(Asked::Suspension));
         let files = format!("/v1/sessions/{id}/files");
         assert_eq!(ask(&Method::POST, &files, &request), Ok(Asked::Upload(id)));
         assert_eq!(ask(&Method::POST, &files, &[]), Err(400), "without a request id");

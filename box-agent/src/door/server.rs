@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use super::hall::{Admission, Hall};
 use super::listener::tune;
 use super::service::answer;
+use crate::fault;
 use crate::identity::Identity;
+use crate::pulse::Pulse;
 
 /// How long a handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
@@ -52,12 +54,13 @@ pub async fn serve(
     acceptor: TlsAcceptor,
     hall: Arc<Hall>,
     mut retired: watch::Receiver<bool>,
+    mut pulse: Pulse,
     stop: CancellationToken,
 ) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let accepted = tokio::select! {
-            // Cancel-safe, all three: a connection that was not taken stays in the queue.
+            // Cancel-safe, all: a connection that was not taken stays in the queue, and so does a question.
             accepted = listener.accept() => accepted,
             Ok(()) = retired.changed() => {
                 if *retired.borrow_and_update() {
@@ -65,8 +68,13 @@ pub async fn serve(
                 }
                 continue;
             }
+            question = pulse.asked() => {
+                question.answer();
+                continue;
+            }
             () = stop.cancelled() => return,
         };
+        fault::freeze("door").await;
         let Ok((stream, peer)) = accepted else {
             // Out of descriptors, most likely: some will be free in a moment.
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use super::calls::Calls;
+use super::calls::suspend::Suspensions;
 use super::hall::Admission;
 use super::request::{Asked, Refusal, file_name, read, request_id};
 use super::splice::splice;
@@ -48,6 +49,8 @@ pub struct Door {
     pub attachments: Attachments,
     /// Commands that want an answer.
     pub calls: Calls,
+    /// The suspension.
+    pub suspension: Suspensions,
     /// ttyd's socket, and whose it is.
     pub ttyd: (PathBuf, Uid),
     /// Ports of the agent itself, which no stream leads to.
@@ -78,10 +81,19 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
         let calls = &door.calls;
         let upgrade = hyper::upgrade::on(&mut request);
         let asked = read(request.method(), request.uri(), request.headers());
+        let asked = asked.and_then(|asked| door.suspension.admit(&asked).map(|()| asked));
         // Probes come every few seconds, and from every gateway.
-        let told = asked.as_ref().ok().filter(|asked| !matches!(asked, Asked::Status)).map(Asked::as_str);
+        let told = asked
+            .as_ref()
+            .ok()
+            .filter(|asked| !matches!(asked, Asked::Status | Asked::Suspension))
+            .map(Asked::as_str);
         let outcome = match asked {
             Ok(Asked::Status) => Ok(json(StatusCode::OK, &(admission.door.status)())),
+            Ok(Asked::Suspension) => Ok(json(StatusCode::OK, &door.suspension.now())),
+            Ok(asked @ (Asked::Suspend | Asked::Resume)) => {
+                Ok(json(StatusCode::ACCEPTED, &door.suspension.act(&id, &asked)))
+            }
             Ok(Asked::Terminal(grant)) => terminal(admission, grant, upgrade).await,
             Ok(Asked::Port(port)) => loopback(admission, port, upgrade).await,
             Ok(Asked::Screen(session, address)) => {
@@ -238,4 +250,20 @@ fn lines(receiver: mpsc::Receiver<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {
         Some((Ok(Frame::data(line)), receiver))
     });
     StreamBody::new(frames).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_of_somebody_else_is_not_spoken_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("ttyd.sock");
+        let _listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let own = Uid::effective();
+        assert!(connect_to(&socket, own).await.is_ok());
+        let error = connect_to(&socket, Uid::from_raw(own.as_raw() + 1)).await.unwrap_err();
+        assert!(error.to_string().contains("somebody else"), "{error}");
+    }
 }

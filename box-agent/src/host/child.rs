@@ -10,11 +10,12 @@ use std::process::Stdio;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getppid};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, getpgrp, getppid};
 use tokio::process::Child;
 
 use super::command::Invocation;
+use super::oom::unprotect;
 
 /// Starts a program that stays, in a process group of its own so that a Ctrl-C in the agent's terminal does
 /// not reach it, with its output to be read by the caller.
@@ -22,13 +23,56 @@ use super::command::Invocation;
 /// # Errors
 /// When it can't be started.
 pub fn spawn(invocation: &Invocation) -> io::Result<Child> {
-    invocation
+    let child = invocation
         .command(Path::new("/"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
+        .spawn()?;
+    unprotect(child.id());
+    Ok(child)
+}
+
+/// Starts a program in this process's own group, so that it ends with it, with its output to be read by the
+/// caller: for a worker, whose group the agent kills as a whole. `said` is what is read: its standard output, or
+/// else its standard error; the other is lost.
+///
+/// # Errors
+/// When it can't be started.
+pub fn start_within(
+    invocation: &Invocation,
+    directory: &Path,
+    said: Said,
+) -> io::Result<std::process::Child> {
+    let (stdout, stderr) = match said {
+        Said::Output => (Stdio::piped(), Stdio::null()),
+        Said::Complaints => (Stdio::null(), Stdio::piped()),
+    };
+    std::process::Command::new(&invocation.program)
+        .args(&invocation.args)
+        .env_clear()
+        .envs(invocation.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
         .spawn()
+}
+
+/// Which output of a program is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Complaints,
+}
+
+/// Kills the group of this process, and this process with it.
+pub fn kill_own_group() {
+    // There always is one to be killed.
+    let _ = killpg(getpgrp(), Signal::SIGKILL);
 }
 
 /// Asks a child to end. One that has ended already is fine.

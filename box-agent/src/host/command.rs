@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::unistd::{Gid, Uid};
 
 use super::account::Account;
+use super::oom::unprotect;
 
 /// A program that takes longer has hung: what the agent runs this way answers within milliseconds.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -134,6 +135,7 @@ impl Invocation {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(start)?;
+        unprotect(child.id());
         let Ok(ended) = tokio::time::timeout(DEADLINE, child.wait_with_output()).await else {
             return Err(CommandError::Hung { command: self.shown() });
         };

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::command::Invocation;
+use super::oom::unprotect;
 
 /// The pipes of a program.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl Group {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
+        unprotect(child.id());
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let stdin = child.stdin.take();
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {

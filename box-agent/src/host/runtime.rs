@@ -91,6 +91,7 @@ impl RuntimeDir {
             share(path, account, 0o750)?;
         }
         runtime.give(&runtime.terminal(), account)?;
+        runtime.give(&runtime.secrets(), account)?;
         Ok(runtime)
     }
 
@@ -123,6 +124,13 @@ impl RuntimeDir {
         self.path.join("terminal")
     }
 
+    /// What belongs to the user of terminals: variables and secret files of the environment. In memory, where the
+    /// runtime directory is.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.path.join("secrets")
+    }
+
     /// ttyd's socket.
     #[must_use]
     pub fn ttyd_socket(&self) -> PathBuf {
@@ -152,6 +160,24 @@ impl RuntimeDir {
     #[must_use]
     pub fn tmux_config(&self) -> PathBuf {
         self.path.join("tmux.conf")
+    }
+
+    /// The script that is the first process of each pane.
+    #[must_use]
+    pub fn pane_script(&self) -> PathBuf {
+        self.path.join("pane.sh")
+    }
+
+    /// What panes are handed that shows where their user was.
+    #[must_use]
+    pub fn screens(&self) -> PathBuf {
+        self.path.join("screens")
+    }
+
+    /// The workspace's variables, in the form that a shell reads.
+    #[must_use]
+    pub fn environment(&self) -> PathBuf {
+        self.path.join("secrets/environment.sh")
     }
 
     /// The addresses that the agent really listens on.

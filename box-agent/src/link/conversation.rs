@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use berth_daemon::exit::chain;
 use berth_protocol::event::Dropped;
 use berth_protocol::ids::StreamId;
 use berth_protocol::link::{DoorAddresses, FromAgent, FromGateway, Hello, VERSIONS, Welcome};
@@ -160,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let mut last_heard = Instant::now();
         link.observed.mark_changed();
         link.listeners.mark_changed();
+        link.environment.mark_changed();
         link.outbox.mark_changed();
         link.store.mark_changed();
         loop {
@@ -167,7 +169,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 // Cancel-safe: see `receive`.
                 message = self.wire.receive() => match message? {
                     FromGateway::HeartbeatEcho { .. } => last_heard = Instant::now(),
-                    message => self.handle(message, link).await?,
+                    message => {
+                        let handled = self.handle(message, link).await;
+                        Self::bear(handled)?;
+                    }
                 },
                 // Cancel-safe: a tick that was not taken comes again.
                 _ = heartbeats.tick() => {
@@ -176,6 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     }
                     n += 1;
                     self.wire.send(&FromAgent::Heartbeat { n }).await?;
+                    self.want_snapshot(link).await?;
                 }
                 // Cancel-safe, all five: watch channels.
                 Ok(()) = link.observed.changed() => {
@@ -188,6 +194,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     let listeners = link.listeners.borrow_and_update().clone();
                     if let Some(listeners) = listeners {
                         self.wire.send(&FromAgent::Ports(listeners)).await?;
+                    }
+                }
+                Ok(()) = link.environment.changed() => {
+                    let report = link.environment.borrow_and_update().clone();
+                    if let Some(report) = report {
+                        self.wire.send(&FromAgent::Environment(report)).await?;
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,
@@ -207,6 +219,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 }
             }
         }
+    }
+
+    /// Bears with the database: a full or broken disk is no reason to be unreachable as well. What was desired
+    /// meanwhile is asked for again, and reports that could not be read are sent by the next link.
+    fn bear(outcome: Result<(), ConversationError>) -> Result<(), ConversationError> {
+        match outcome {
+            Err(ConversationError::Store(error)) => {
+                tracing::warn!(error = chain(&error), "the link goes on without the database");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Asks for the whole desired state, if one is missing that could be kept now.
+    async fn want_snapshot(&mut self, link: &Link) -> Result<(), ConversationError> {
+        if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
+            self.wire.send(&FromAgent::WantSnapshot).await?;
+        }
+        Ok(())
     }
 
     async fn handle(&mut self, message: FromGateway, link: &Link) -> Result<(), ConversationError> {
@@ -233,7 +265,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         match apply(held.as_ref(), change) {
             Ok(Outcome::Changed(desired)) => {
                 // Kept before it is acted on: after a crash the box must not fall back behind it.
-                store.save_desired(&desired).await?;
+                if let Err(error) = store.save_desired(&desired).await {
+                    self.wants_snapshot = true;
+                    return Err(error.into());
+                }
                 tracing::info!(
                     generation = desired.version.generation,
                     sessions = desired.sessions.len(),

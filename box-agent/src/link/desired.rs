@@ -13,6 +13,7 @@ pub enum Change {
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Outcome {
     /// Nothing: the message is older than what is held.
     Stale,
@@ -71,12 +72,14 @@ fn merge(held: &DesiredSnapshot, delta: DesiredDelta) -> DesiredSnapshot {
     }
     // Identifiers are never used again, so the end of a session is final.
     sessions.retain(|session| !tombstones.contains(&session.id));
-    DesiredSnapshot { version: delta.to, sessions, tombstones }
+    let environment = delta.environment.or_else(|| held.environment.clone());
+    DesiredSnapshot { version: delta.to, sessions, tombstones, environment }
 }
 
 #[cfg(test)]
 mod tests {
     use berth_protocol::desired::{DesiredSession, DesiredVersion};
+    use berth_protocol::environment::DesiredEnvironment;
     use berth_protocol::ids::{SessionId, StoreIncarnation};
 
     use super::*;
@@ -94,11 +97,18 @@ mod tests {
             version: version(incarnation, generation),
             sessions: ids.iter().map(|id| session(id, "s")).collect(),
             tombstones: vec![],
+            environment: None,
         }
     }
 
     fn delta(incarnation: &StoreIncarnation, from: u64, to: u64) -> DesiredDelta {
-        DesiredDelta { from, to: version(incarnation, to), sessions: vec![], tombstones: vec![] }
+        DesiredDelta {
+            from,
+            to: version(incarnation, to),
+            sessions: vec![],
+            tombstones: vec![],
+            environment: None,
+        }
     }
 
     #[test]
@@ -127,6 +137,22 @@ mod tests {
         assert_eq!(try_delta(delta(&other, 5, 7)), Err(NeedSnapshot));
         assert_eq!(try_delta(delta(&inc, 7, 7)), Err(NeedSnapshot));
         assert_eq!(apply(None, Change::Delta(delta(&inc, 0, 1))), Err(NeedSnapshot));
+    }
+
+    #[test]
+    fn an_environment_stays_until_another_comes() {
+        let inc = StoreIncarnation::random();
+        let environment = |script: &str| {
+            Some(DesiredEnvironment { post_start: Some(script.into()), ..DesiredEnvironment::default() })
+        };
+        let held = DesiredSnapshot { environment: environment("one"), ..snapshot(&inc, 1, &[]) };
+        let after = |delta| match apply(Some(&held), Change::Delta(delta)) {
+            Ok(Outcome::Changed(new)) => new.environment,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(after(delta(&inc, 1, 2)), environment("one"));
+        let other = DesiredDelta { environment: environment("two"), ..delta(&inc, 1, 2) };
+        assert_eq!(after(other), environment("two"));
     }
 
     #[test]

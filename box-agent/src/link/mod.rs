@@ -24,6 +24,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use berth_protocol::desired::DesiredSnapshot;
+use berth_protocol::environment::report::EnvironmentReport;
 use berth_protocol::link::DoorAddresses;
 use berth_protocol::observed::ObservedState;
 use berth_protocol::ports::ObservedPorts;
@@ -76,6 +77,8 @@ pub struct Link {
     pub observed: watch::Receiver<Option<ObservedState>>,
     /// What listens, once it was looked for.
     pub listeners: watch::Receiver<Option<ObservedPorts>>,
+    /// What has become of the environment, once one is known.
+    pub environment: watch::Receiver<Option<EnvironmentReport>>,
     /// Changes whenever there is a new event.
     pub outbox: watch::Receiver<u64>,
     /// Where requests to dial the gateway go.

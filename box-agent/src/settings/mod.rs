@@ -2,6 +2,10 @@
 //!
 //! `box-agent/config.reference.toml` is the commented reference; a test below holds it to this type.
 
+mod tailscale;
+mod template;
+mod volume;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -11,9 +15,9 @@ use berth_daemon::logging::LogSettings;
 use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
-mod tailscale;
-
 pub use tailscale::TailscaleSettings;
+pub use template::{Pane, Template, start_directory};
+pub use volume::{LayoutSettings, SuspendSettings, VolumeSettings};
 
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../config.reference.toml");
@@ -26,9 +30,6 @@ pub const DEFAULT_FILE: &str = "/etc/box-agent/config.toml";
 
 /// The template of sessions that name no other.
 pub const DEFAULT_TEMPLATE: &str = "default";
-
-/// Panes of one template: more would be too small to read on any screen.
-const MAX_PANES: usize = 8;
 
 /// A Unix socket's path has room for 107 bytes; the longest name that the agent adds leaves this much.
 const MAX_SOCKET_PATH_BYTES: usize = 100;
@@ -43,6 +44,10 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     /// The workspace volume.
     pub volume: VolumeSettings,
+    /// The tree on it.
+    pub layout: LayoutSettings,
+    /// What is done before the volume is let go.
+    pub suspend: SuspendSettings,
     /// What gateways reach.
     pub door: DoorSettings,
     /// The connection to the gateway.
@@ -57,24 +62,6 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Logs.
     pub log: LogSettings,
-}
-
-/// The workspace volume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct VolumeSettings {
-    /// What it is.
-    pub source: VolumeSource,
-    /// Where it is, or is to be made.
-    pub path: PathBuf,
-}
-
-/// What a workspace volume is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VolumeSource {
-    /// A directory, for development machines and containers.
-    Directory,
 }
 
 /// What gateways reach.
@@ -113,25 +100,6 @@ pub struct TerminalSettings {
     pub tmux_directory: Option<PathBuf>,
 }
 
-/// What a session is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Template {
-    /// The first pane is large and left, the others share the right column.
-    pub panes: Vec<Pane>,
-}
-
-/// One pane of a template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pane {
-    /// What it is for.
-    pub name: String,
-    /// The program and its arguments; a shell when absent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<String>,
-}
-
 /// Prometheus text on loopback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -142,29 +110,25 @@ pub struct MetricsSettings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let pane = |name: &str, command: &[&str]| Pane {
-            name: name.into(),
-            command: command.iter().map(|word| (*word).to_owned()).collect(),
-        };
-        let panes = vec![pane("agent", &["claude"]), pane("logs", &[]), pane("shell", &[])];
+        let pane = |name: &str| Pane { name: name.into(), ..Pane::default() };
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let agent =
+            Pane { command: words(&["claude"]), resume: words(&["claude", "--continue"]), ..pane("agent") };
+        let panes = vec![agent, pane("logs"), pane("shell")];
         Self {
             state_dir: "/var/lib/box-agent".into(),
             runtime_dir: "/run/box".into(),
             volume: VolumeSettings::default(),
+            layout: LayoutSettings::default(),
+            suspend: SuspendSettings::default(),
             door: DoorSettings::default(),
             link: LinkSettings::default(),
             terminal: TerminalSettings::default(),
-            templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { panes })]),
+            templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { directory: None, panes })]),
             tailscale: TailscaleSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
-    }
-}
-
-impl Default for VolumeSettings {
-    fn default() -> Self {
-        Self { source: VolumeSource::Directory, path: "/mnt/workspace".into() }
     }
 }
 
@@ -197,13 +161,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The home directory of terminals: where the settings say, else where it lies on the volume.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.layout.home.clone().unwrap_or_else(|| crate::volume::home(&self.volume.path))
+    }
+
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
-        let directories = [
-            ("state_dir", &self.state_dir),
-            ("runtime_dir", &self.runtime_dir),
-            ("volume.path", &self.volume.path),
-        ];
+        let directories = [("state_dir", &self.state_dir), ("runtime_dir", &self.runtime_dir)];
         let foreign = self.terminal.tmux_directory.iter().map(|path| ("terminal.tmux_directory", path));
         for (key, path) in directories.into_iter().chain(foreign) {
             // The agent's children have other working directories, so a relative path would mean two places.
@@ -220,28 +186,11 @@ impl Settings {
                 self.runtime_dir.display()
             ));
         }
+        volume::check(&self.volume, &self.layout, &self.suspend)?;
         self.tailscale.check()?;
-        self.templates.iter().try_for_each(|(name, template)| check_template(name, template))
+        let home = self.home();
+        self.templates.iter().try_for_each(|(name, template)| template.check(name, &home))
     }
-}
-
-fn check_template(name: &str, template: &Template) -> Result<(), String> {
-    let panes = template.panes.len();
-    if panes == 0 || panes > MAX_PANES {
-        return Err(format!("templates.{name} has {panes} panes: give it 1 to {MAX_PANES}"));
-    }
-    for (index, pane) in template.panes.iter().enumerate() {
-        let place = format!("templates.{name}, pane {}", index + 1);
-        if pane.name.is_empty() || pane.name.chars().any(char::is_control) {
-            return Err(format!("{place}: its name is empty or has control characters"));
-        }
-        if pane.command.iter().any(|word| word.contains('\0'))
-            || pane.command.first().is_some_and(String::is_empty)
-        {
-            return Err(format!("{place}: its command has an empty program or a NUL character"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -30,7 +30,8 @@ fn switched_on(except: &[&str]) -> String {
 }
 
 /// Keys that have no default; the reference shows an example of each.
-const WITHOUT_DEFAULT: [&str; 9] = [
+const WITHOUT_DEFAULT: [&str; 10] = [
+    "home",
     "public_ip",
     "tailscale_ip",
     "address",
@@ -92,6 +93,11 @@ fn what_could_not_work_is_refused_with_its_key() {
     assert!(refusal("[templates.x]\npanes = []\n").contains("templates.x has 0 panes"));
     assert!(refusal("[templates.x]\npanes = [{ name = \"\" }]\n").contains("pane 1"));
     assert!(refusal("[volume]\nsource = \"nfs\"\n").contains("directory"));
+    assert!(refusal("[volume]\npath = \"w\"\n").contains("volume.path"));
+    assert!(refusal("[volume]\nsource = \"hcloud:1\"\npath = \"/\"\n").contains("volume.path"));
+    assert!(refusal("[volume]\ndeadline_secs = 0\n").contains("deadline_secs"));
+    assert!(refusal("[layout]\nhome = \"/mnt/workspace/user/home\"\n").contains("inside each other"));
+    assert!(refusal("[suspend]\nhook = [\"backup\"]\n").contains("suspend.hook"));
     let long = format!("runtime_dir = \"/{}\"\n", "x".repeat(90));
     assert!(refusal(&long).contains("choose a shorter one"));
     assert!(refusal("[terminal]\nttyd_path = \"/x\"\n").contains("agent.toml:2:"));

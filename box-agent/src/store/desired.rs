@@ -1,6 +1,7 @@
 //! The last desired state, kept so that a box without network starts its sessions.
 
 use berth_protocol::desired::DesiredSnapshot;
+use berth_protocol::environment::DesiredEnvironment;
 use rusqlite::OptionalExtension;
 
 use super::{Store, StoreError};
@@ -22,12 +23,14 @@ impl Store {
         }))
     }
 
-    /// Keeps a desired state in the place of the last one.
+    /// Keeps a desired state in the place of the last one, without its secrets: they are never on the volume.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn save_desired(&self, snapshot: &DesiredSnapshot) -> Result<(), StoreError> {
-        let text = serde_json::to_string(snapshot).unwrap_or_default();
+        let environment = snapshot.environment.as_ref().map(DesiredEnvironment::without_secrets);
+        let text =
+            serde_json::to_string(&DesiredSnapshot { environment, ..snapshot.clone() }).unwrap_or_default();
         self.call(move |tx| {
             tx.execute("INSERT OR REPLACE INTO desired (only, snapshot) VALUES (1, ?1)", [text]).map(drop)
         })
@@ -38,6 +41,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use berth_protocol::desired::DesiredVersion;
+    use berth_protocol::environment::Secret;
     use berth_protocol::ids::StoreIncarnation;
 
     use super::*;
@@ -51,13 +55,40 @@ mod tests {
             version: version(generation),
             sessions: vec![],
             tombstones: vec![],
+            environment: None,
         };
         let store = Store::open(&path).unwrap();
         assert_eq!(store.load_desired().await.unwrap(), None);
         store.save_desired(&snapshot(1)).await.unwrap();
         let last = snapshot(2);
         store.save_desired(&last).await.unwrap();
-        drop(store);
+        let other = store.clone();
+        store.close().await;
+        assert!(matches!(other.load_desired().await, Err(StoreError::Closed)));
+        other.close().await;
         assert_eq!(Store::open(&path).unwrap().load_desired().await.unwrap(), Some(last));
+    }
+
+    #[tokio::test]
+    async fn no_secret_is_ever_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("agent.db")).unwrap();
+        let environment = DesiredEnvironment {
+            variables: [("KEY".parse().unwrap(), Secret::new("canary-value"))].into(),
+            post_start: Some("make".into()),
+            ..DesiredEnvironment::default()
+        };
+        let version = DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 };
+        let (sessions, tombstones) = (vec![], vec![]);
+        let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: Some(environment) };
+        store.save_desired(&snapshot).await.unwrap();
+        let kept = store.load_desired().await.unwrap().unwrap().environment.unwrap();
+        assert!(kept.withheld && kept.variables.is_empty() && kept.post_start.as_deref() == Some("make"));
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            for word in ["canary-value", "Y2FuYXJ5LXZhbHVl"] {
+                assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod desired;
 pub mod outbox;
 pub mod schema;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -64,7 +65,7 @@ pub enum StoreError {
     Closed,
 }
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut Connection) -> ControlFlow<()> + Send>;
 
 /// A way to the database's thread.
 #[derive(Debug, Clone)]
@@ -85,8 +86,13 @@ impl Store {
             .name("store".into())
             .spawn(move || {
                 while let Some(job) = queue.blocking_recv() {
-                    job(&mut connection);
+                    if job(&mut connection).is_break() {
+                        break;
+                    }
                 }
+                // In this order: that the queue is gone says that the file is closed.
+                drop(connection);
+                drop(queue);
             })
             .map_err(StoreError::Thread)?;
         Ok(Self { path: path.to_owned(), jobs })
@@ -98,6 +104,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         self.job(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))).await
+    }
+
+    /// Closes the database, for all who have a way to it: what they ask from now on fails. Its file is not open any
+    /// more when this returns.
+    pub async fn close(&self) {
+        // One that is closed already takes no job.
+        let _ = self.jobs.send(Box::new(|_| ControlFlow::Break(()))).await;
+        self.jobs.closed().await;
     }
 
     /// Runs one transaction on the database's thread.
@@ -122,6 +136,7 @@ impl Store {
         let job: Job = Box::new(move |connection| {
             // A caller that has gone has no use for the outcome.
             let _ = answer.send(work(connection));
+            ControlFlow::Continue(())
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         let outcome = answered.await.map_err(|_| StoreError::Closed)?;

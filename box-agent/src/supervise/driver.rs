@@ -1,10 +1,10 @@
-//! Starts a program, sees whether it answers on its socket, and starts it again when it ends.
+//! Starts a program, sees whether it answers on its socket, and starts it again when it ends or has stopped answering.
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -17,6 +17,18 @@ use crate::host::command::Invocation;
 
 /// How often a starting program's socket is tried.
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a program that answered is asked again.
+const CHECK_PAUSE: Duration = Duration::from_secs(3);
+
+/// How long an answer may take: on a box whose processors are busy it takes a while.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Answers that may be missing in a row.
+const CHECKS: u32 = 2;
+
+/// What is asked. Whoever speaks HTTP answers something.
+const QUESTION: &[u8] = b"GET /token HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n";
 
 /// How long a program may take to end when asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -34,7 +46,7 @@ pub struct Program {
     pub name: &'static str,
     /// How it is started.
     pub invocation: Invocation,
-    /// The Unix socket that it answers on.
+    /// The Unix socket that it answers on, in HTTP.
     pub socket: PathBuf,
 }
 
@@ -115,6 +127,11 @@ async fn live(
             () = answers(program), if !ready => {
                 advance(program, machine, reports, Event::Answered);
             }
+            // Cancel-safe: a question that was not answered is asked again.
+            () = silence(program), if ready => {
+                end(&mut child).await;
+                break format!("{} no longer answered", program.name);
+            }
             // Cancel-safe: a token.
             () = stop.cancelled() => {
                 end(&mut child).await;
@@ -158,6 +175,23 @@ async fn answers(program: &Program) {
     while UnixStream::connect(&program.socket).await.is_err() {
         tokio::time::sleep(PROBE_PAUSE).await;
     }
+}
+
+/// Returns when the program has stopped answering: it lives, and nobody gets a terminal.
+async fn silence(program: &Program) {
+    let mut missing = 0;
+    while missing < CHECKS {
+        tokio::time::sleep(CHECK_PAUSE).await;
+        let asked = tokio::time::timeout(CHECK_LIMIT, ask(program)).await;
+        missing = if matches!(asked, Ok(Ok(1..))) { 0 } else { missing + 1 };
+    }
+}
+
+/// Asks the program and returns how many bytes came first.
+async fn ask(program: &Program) -> std::io::Result<usize> {
+    let mut stream = UnixStream::connect(&program.socket).await?;
+    stream.write_all(QUESTION).await?;
+    stream.read(&mut [0; 64]).await
 }
 
 async fn end(child: &mut Child) {

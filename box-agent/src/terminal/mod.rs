@@ -9,14 +9,17 @@
 //!                                      tmux attach ◀───────────── tmux's command line
 //! ```
 //!
-//! [`panes`] looks at panes and types into them without any of this: it asks tmux itself.
+//! [`panes`] looks at panes and types into them without any of this: it asks tmux itself. [`survey`] looks at all of
+//! them at once, and a [`blueprint`] says what a session is to be made of.
 //!
 //! ttyd is a child of the agent and ends with it. The tmux server is nobody's child and outlives both; which process
 //! it is stays known, so that it is found again when its socket was removed.
 
 pub mod attachments;
+pub mod blueprint;
 pub mod panes;
+mod prepare;
 pub mod server;
-pub mod template;
+pub mod survey;
 pub mod tmux;
 pub mod ttyd;

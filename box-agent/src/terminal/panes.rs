@@ -117,7 +117,7 @@ impl Tmux {
 }
 
 /// tmux knows one kind of failure for all that it does not find.
-fn gone(outcome: Result<String, CommandError>) -> Result<Option<String>, TmuxError> {
+pub(super) fn gone(outcome: Result<String, CommandError>) -> Result<Option<String>, TmuxError> {
     match outcome {
         Ok(answer) => Ok(Some(answer)),
         Err(CommandError::Failed { .. }) => Ok(None),

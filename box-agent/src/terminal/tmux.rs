@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use berth_daemon::state::{StateError, write_private};
+use berth_daemon::state::StateError;
 use berth_protocol::door::Role;
 use berth_protocol::ids::SessionId;
 use nix::sys::signal::Signal;
@@ -20,16 +20,13 @@ use super::server::KnownServer;
 use crate::host::account::Account;
 use crate::host::command::{CommandError, Invocation};
 use crate::host::process::Process;
-use crate::host::runtime::{RuntimeDir, RuntimeError, share};
+use crate::host::runtime::{RuntimeDir, RuntimeError};
 
 /// The option that says which session of Berth a tmux session is.
 pub const SESSION_OPTION: &str = "@berth_session";
 
-/// The configuration that the server starts with.
-const CONFIG: &str = include_str!("tmux.conf");
-
-/// The oldest tmux that knows all that is used here (`attach -f`, `new-session -e`, `-N`).
-const OLDEST: (u32, u32) = (3, 2);
+/// The option that says which pane of its session's template a pane is.
+pub const PANE_OPTION: &str = "@berth_pane";
 
 /// How long a living server has to answer again, or to end.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
@@ -42,6 +39,10 @@ const ANSWER_PAUSE: Duration = Duration::from_millis(20);
 pub struct Target(String);
 
 impl Target {
+    pub(super) fn new(address: &str) -> Self {
+        Self(address.to_owned())
+    }
+
     /// The address, as an argument of tmux.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -71,8 +72,11 @@ pub enum TmuxError {
         /// Where its socket should be.
         socket: PathBuf,
     },
+    /// Somebody else starts the server and has not.
+    #[error("no tmux server answers at {0}: look at the unit that starts it (systemctl status box-tmux)")]
+    Away(PathBuf),
     /// It is too old.
-    #[error("{program} is {found}, but tmux {}.{} or newer is needed: install a newer one and set terminal.tmux to it", OLDEST.0, OLDEST.1)]
+    #[error("{program} is {found}, but tmux {}.{} or newer is needed: install a newer one and set terminal.tmux to it", super::prepare::OLDEST.0, super::prepare::OLDEST.1)]
     TooOld {
         /// The program.
         program: PathBuf,
@@ -84,13 +88,15 @@ pub enum TmuxError {
 /// A way to the tmux server.
 #[derive(Debug, Clone)]
 pub struct Tmux {
-    program: PathBuf,
-    socket: PathBuf,
-    config: PathBuf,
-    account: Account,
+    pub(super) program: PathBuf,
+    pub(super) socket: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) script: PathBuf,
+    pub(super) environment: PathBuf,
+    pub(super) account: Account,
     env: Vec<(OsString, OsString)>,
     /// Whether somebody else starts the server.
-    foreign: bool,
+    pub(super) foreign: bool,
     server: KnownServer,
 }
 
@@ -107,6 +113,8 @@ impl Tmux {
             program,
             socket: runtime.tmux_socket(),
             config: runtime.tmux_config(),
+            script: runtime.pane_script(),
+            environment: runtime.environment(),
             foreign: runtime.tmux_is_foreign(),
             server: KnownServer::new(runtime.tmux_server(), account.uid),
             account,
@@ -114,38 +122,36 @@ impl Tmux {
         }
     }
 
-    /// Checks the version and writes the configuration. A server that runs already keeps its own.
-    ///
-    /// # Errors
-    /// [`TmuxError`].
-    pub async fn prepare(&self) -> Result<(), TmuxError> {
-        let version = self.invocation(["-V"]).run().await?;
-        if parse_version(&version).is_some_and(|version| version < OLDEST) {
-            let found = version.trim().to_owned();
-            return Err(TmuxError::TooOld { program: self.program.clone(), found });
-        }
-        write_private(&self.config, CONFIG.as_bytes())?;
-        if self.account.is_another() {
-            share(&self.config, &self.account, 0o640)?;
-        }
-        Ok(())
+    /// The user of its sessions.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The server that was seen last, if it still lives.
+    #[must_use]
+    pub fn server(&self) -> Option<Process> {
+        self.server.alive()
     }
 
     /// Every session of Berth that there is, with its address. Two that claim to be the same are one: the
     /// older.
     ///
     /// # Errors
-    /// [`TmuxError`]. That no server runs is no error: there are no sessions then.
+    /// [`TmuxError`]. That no server runs is no error, unless somebody else starts it: there are no sessions then.
     pub async fn sessions(&self) -> Result<BTreeMap<SessionId, Target>, TmuxError> {
         if let Some(sessions) = self.list().await? {
             return Ok(sessions);
         }
-        let Some(server) = self.server.alive() else { return Ok(BTreeMap::new()) };
-        self.reach_again(&server).await
+        match self.server.alive() {
+            Some(server) => self.reach_again(&server).await,
+            None if self.foreign => Err(TmuxError::Away(self.socket.clone())),
+            None => Ok(BTreeMap::new()),
+        }
     }
 
     /// Every session, or nothing when no server answers.
-    async fn list(&self) -> Result<Option<BTreeMap<SessionId, Target>>, CommandError> {
+    pub(super) async fn list(&self) -> Result<Option<BTreeMap<SessionId, Target>>, CommandError> {
         let format = format!("#{{pid}} #{{session_id}} #{{{SESSION_OPTION}}}");
         let listing = match self.run(&["list-sessions".into(), "-F".into(), format]).await {
             Ok(listing) => listing,
@@ -179,12 +185,16 @@ impl Tmux {
         Err(TmuxError::Unreachable { pid: server.pid(), socket: self.socket.clone() })
     }
 
-    /// Makes a session by the commands of [`super::template::commands`]: all of it or nothing. A session that
+    /// Makes a session by the commands of a [`Blueprint`](super::blueprint::Blueprint): all of it or nothing. A session that
     /// is there already is left as it is, and the outcome is an error.
     ///
     /// # Errors
     /// [`TmuxError`].
     pub async fn create(&self, id: &SessionId, commands: &[String]) -> Result<(), TmuxError> {
+        // Whoever removed them would keep every pane from starting.
+        if !self.script.exists() || !self.config.exists() {
+            self.write_files()?;
+        }
         // -N: a server whose socket was removed just now must not get a second one beside it.
         let start = if self.foreign || self.server.alive().is_some() { &["-N".to_owned()][..] } else { &[] };
         // One call: the server runs the whole list, even if this agent is killed meanwhile.
@@ -246,7 +256,7 @@ impl Tmux {
         self.invocation(args).run().await
     }
 
-    fn invocation<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Invocation {
+    pub(super) fn invocation<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Invocation {
         Invocation::new(&self.program, args).with_env(self.env.clone()).as_user(&self.account)
     }
 }
@@ -282,14 +292,6 @@ fn is_no_server(stderr: &str) -> bool {
         .any(|words| stderr.contains(words))
 }
 
-/// Major and minor of what `tmux -V` says: `tmux 3.3a`, `tmux next-3.6`.
-fn parse_version(text: &str) -> Option<(u32, u32)> {
-    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let (major, rest) = text[start..].split_once('.')?;
-    Some((major.parse().ok()?, digits(rest).parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,14 +304,6 @@ mod tests {
         assert_eq!(server, Some(7));
         assert_eq!(sessions.len(), 2);
         assert_eq!((&sessions[&id], &sessions[&other]), (&Target("$0".into()), &Target("$10".into())));
-    }
-
-    #[test]
-    fn versions_of_every_shape_are_read() {
-        assert_eq!(parse_version("tmux 3.3a\n"), Some((3, 3)));
-        assert_eq!(parse_version("tmux next-3.6"), Some((3, 6)));
-        assert_eq!(parse_version("tmux 2.9"), Some((2, 9)));
-        assert_eq!(parse_version("tmux master"), None);
     }
 
     #[test]

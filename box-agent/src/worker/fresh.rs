@@ -1,11 +1,11 @@
 //! A file that is not there until it is whole, and that never takes another's place.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
@@ -42,6 +42,12 @@ impl Directory {
         open(path, flags, Mode::empty()).map(Self)
     }
 
+    /// The directory's handle.
+    #[must_use]
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// Begins a file.
     ///
     /// # Errors
@@ -58,7 +64,7 @@ impl Directory {
     fn begin_named(&self) -> nix::Result<Fresh<'_>> {
         let mut last = Errno::EEXIST;
         for _ in 0..DRAWS {
-            let name = format!(".berth-upload-{:016x}", fastrand::u64(..));
+            let name = hidden();
             let flags = WRITE | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
             match openat(&self.0, name.as_str(), flags, MODE) {
                 Ok(file) => return Ok(Fresh { directory: self, file: file.into(), temporary: Some(name) }),
@@ -81,7 +87,31 @@ impl Directory {
     }
 }
 
+impl From<OwnedFd> for Directory {
+    /// A directory that was opened before.
+    fn from(handle: OwnedFd) -> Self {
+        Self(handle)
+    }
+}
+
 impl Fresh<'_> {
+    /// Puts the file in the place of what has the name, in one step.
+    ///
+    /// # Errors
+    /// What the system says; what has the name stays then.
+    pub fn replace(&self, name: &str) -> nix::Result<()> {
+        let directory = self.directory.handle();
+        if let Some(temporary) = &self.temporary {
+            return renameat(directory, temporary.as_str(), directory, name);
+        }
+        let between = hidden();
+        self.link(&between)?;
+        renameat(directory, between.as_str(), directory, name).inspect_err(|_| {
+            // What is left of the attempt; there is nothing to be done if even that fails.
+            let _ = unlinkat(directory, between.as_str(), UnlinkatFlags::NoRemoveDir);
+        })
+    }
+
     /// Gives the file a name. What has that name already, a link that leads nowhere too, stays what it is.
     ///
     /// # Errors
@@ -97,6 +127,11 @@ impl Fresh<'_> {
             }
         }
     }
+}
+
+/// A name that nobody else will choose.
+fn hidden() -> String {
+    format!(".berth-upload-{:016x}", fastrand::u64(..))
 }
 
 impl Drop for Fresh<'_> {

@@ -5,7 +5,16 @@
 //! | module | what |
 //! |---|---|
 //! | [`upload`] | writes one file that nothing may be overwritten by |
+//! | [`environment`] | puts variables and files of the environment in place |
+//! | [`clone`], [`credential`] | clones a repository, and tells git its token |
+//! | [`post_start`] | runs the workspace's script |
+//! | [`tree`] | paths in the user's tree, which never lead out of it |
 //! | [`fresh`] | a file that is not there until it is whole |
 
+pub mod clone;
+pub mod credential;
+pub mod environment;
 pub mod fresh;
+pub mod post_start;
+pub mod tree;
 pub mod upload;

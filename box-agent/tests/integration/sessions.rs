@@ -6,7 +6,7 @@ use berth_protocol::ids::SessionId;
 use box_agent::host::account::Account;
 use box_agent::host::runtime::RuntimeDir;
 use box_agent::settings::{Pane, Template};
-use box_agent::terminal::template::commands;
+use box_agent::terminal::blueprint::Blueprint;
 use box_agent::terminal::tmux::Tmux;
 
 use crate::support::programs::on_path;
@@ -36,8 +36,12 @@ impl Server {
     }
 
     async fn create(&self, id: &SessionId, panes: Vec<Pane>) -> bool {
-        let commands = commands(id, &Template { panes }, self.dir.path());
-        self.tmux.create(id, &commands).await.is_ok()
+        self.tmux.create(id, &self.commands(id, panes)).await.is_ok()
+    }
+
+    fn commands(&self, id: &SessionId, panes: Vec<Pane>) -> Vec<String> {
+        let template = Template { panes, ..Template::default() };
+        Blueprint::fresh(&template, self.dir.path()).commands(id, &self.tmux.surroundings(None))
     }
 
     async fn screen_with(&self, id: &SessionId, pane: usize, text: &str) {
@@ -66,7 +70,8 @@ impl Drop for Server {
 }
 
 fn pane(name: &str, command: &[&str]) -> Pane {
-    Pane { name: name.into(), command: command.iter().map(|word| (*word).into()).collect() }
+    let command = command.iter().map(|word| (*word).into()).collect();
+    Pane { name: name.into(), command, ..Pane::default() }
 }
 
 #[tokio::test]
@@ -124,10 +129,10 @@ async fn what_can_not_be_made_whole_is_not_made() {
     let server = Server::new().await;
     let (id, other) = (SessionId::random(), SessionId::random());
     assert!(server.create(&other, vec![pane("a", &[])]).await);
-    let mut list = commands(&id, &Template { panes: vec![pane("a", &[]), pane("b", &[])] }, Path::new("/"));
+    let mut list = server.commands(&id, vec![pane("a", &[]), pane("b", &[])]);
     list.extend([";", "split-window", "-t", "=nowhere:"].map(str::to_owned));
     // The failing command comes before the mark, as any that fails does.
-    let mark = list.iter().position(|word| word == "set-option").unwrap();
+    let mark = list.iter().rposition(|word| word == "set-option").unwrap();
     let (made, rest) = list.split_at(mark);
     let reordered: Vec<String> = made.iter().chain(&rest[6..]).cloned().collect();
     assert!(server.tmux.create(&id, &reordered).await.is_err());

@@ -54,6 +54,22 @@ async fn ttyd_is_started_again_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn a_ttyd_that_lives_and_no_longer_answers_is_replaced() {
+    let session = SessionId::random();
+    let agent = agent_with(&session).await;
+    let shell = pane_pid(&agent, &session);
+    let ttyd = agent.ttyd_pid().unwrap();
+    kill(ttyd, Signal::SIGSTOP).unwrap();
+    until("another ttyd", async || (agent.ttyd_pid()? != ttyd && !exists(ttyd)).then_some(())).await;
+    until("its answer", async || {
+        (agent.metric("box_agent_ttyd_restarts_total").await == Some(1.0)).then_some(())
+    })
+    .await;
+    assert!(agent.log().contains("ttyd no longer answered"), "the reason is not told");
+    assert_eq!(pane_pid(&agent, &session), shell);
+}
+
+#[tokio::test]
 async fn a_killed_agent_takes_ttyd_along_and_leaves_the_session() {
     let session = SessionId::random();
     let mut agent = agent_with(&session).await;

@@ -4,8 +4,9 @@
 //! because a restored gateway may be behind; within one, older generations change nothing. Only a tombstone
 //! ends a session: one that is merely absent is reported and left alone.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::environment::DesiredEnvironment;
 use crate::ids::{SessionId, StoreIncarnation};
 
 /// A point in the history of a workspace's desired state.
@@ -37,6 +38,9 @@ pub struct DesiredSnapshot {
     pub sessions: Vec<DesiredSession>,
     /// Sessions that must not run any more.
     pub tombstones: Vec<SessionId>,
+    /// What terminals find on the box. Absent: nothing was ever said of it, and nothing is done.
+    #[serde(default, deserialize_with = "understood", skip_serializing_if = "Option::is_none")]
+    pub environment: Option<DesiredEnvironment>,
 }
 
 /// What changed between two generations of one incarnation.
@@ -50,4 +54,13 @@ pub struct DesiredDelta {
     pub sessions: Vec<DesiredSession>,
     /// Sessions that must not run any more.
     pub tombstones: Vec<SessionId>,
+    /// The environment as a whole, if it changed.
+    #[serde(default, deserialize_with = "understood", skip_serializing_if = "Option::is_none")]
+    pub environment: Option<DesiredEnvironment>,
+}
+
+/// An environment that keeps to other rules than these is as good as none: sessions must not suffer from it.
+fn understood<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DesiredEnvironment>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{InstanceId, StreamId};
+use crate::ids::{InstanceId, SessionId, StreamId};
 
 /// An event's identifier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,4 +85,21 @@ pub struct Restarts {
     pub program: String,
     /// Starts after the first.
     pub count: u64,
+}
+
+/// The kernel ended a process of a box because memory ran out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfMemory {
+    /// The session that it belonged to, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// What the process called itself.
+    pub process: String,
+    /// Its id.
+    pub pid: u32,
+}
+
+impl OutOfMemory {
+    /// The event kind of this payload.
+    pub const KIND: &'static str = "out_of_memory";
 }

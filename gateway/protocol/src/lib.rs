@@ -8,8 +8,8 @@
 //! | [`ids`] | identifiers that travel in every conversation |
 //! | [`name`], [`trust`], [`tls`] | who a certificate says it is, and whether to believe it |
 //! | [`enroll`] | a box exchanges a one-time token for a certificate |
-//! | [`link`], [`desired`], [`observed`], [`ports`], [`event`] | agent → gateway WebSocket, always on |
-//! | [`door`], [`control`], [`keys`] | gateway → box, `CONNECT` streams and the control API |
+//! | [`link`], [`desired`], [`environment`], [`observed`], [`ports`], [`event`] | agent → gateway WebSocket, always on |
+//! | [`door`], [`control`], [`keys`], [`suspend`] | gateway → box, `CONNECT` streams and the control API |
 //! | [`terminal`] | browser ↔ gateway text messages of the `berth.v1` subprotocol |
 //! | [`error`] | the error body of every HTTP answer |
 //!
@@ -20,6 +20,7 @@ pub mod control;
 pub mod desired;
 pub mod door;
 pub mod enroll;
+pub mod environment;
 pub mod error;
 pub mod event;
 pub mod ids;
@@ -28,6 +29,7 @@ pub mod link;
 pub mod name;
 pub mod observed;
 pub mod ports;
+pub mod suspend;
 pub mod terminal;
 pub mod tls;
 pub mod trust;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{DesiredDelta, DesiredSnapshot, DesiredVersion};
+use crate::environment::report::EnvironmentReport;
 use crate::event::{Dropped, Event};
 use crate::ids::{StoreIncarnation, StreamId};
 use crate::observed::ObservedState;
@@ -120,6 +121,8 @@ pub enum FromAgent {
     Observed(ObservedState),
     /// What listens on the box, for previews.
     Ports(ObservedPorts),
+    /// What has become of the environment.
+    Environment(EnvironmentReport),
     /// Something happened.
     Event(Event),
     /// Events that will never come.

@@ -11,8 +11,9 @@ use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
 use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
 use berth_protocol::error::ErrorBody;
-use berth_protocol::event::Telemetry;
+use berth_protocol::event::{OutOfMemory, Telemetry};
 use berth_protocol::link::{FromAgent, FromGateway};
+use berth_protocol::suspend::{SuspendState, Suspension};
 use berth_protocol::terminal::{FromBrowser, FromRelay};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,8 +42,12 @@ fn link_messages_are_read() {
     messages_survive(include_str!("../data/v1/from_agent.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_ports.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_gateway.json"), &FromGateway::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_out_of_memory.json"), &FromAgent::Unknown);
     let dial_back = include_str!("../data/v1/from_gateway_dial_back.json");
     messages_survive(dial_back, &FromGateway::Unknown);
+    let environment = include_str!("../data/v1/from_gateway_environment.json");
+    messages_survive(environment, &FromGateway::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_environment.json"), &FromAgent::Unknown);
 }
 
 #[test]
@@ -69,6 +74,7 @@ fn commands_at_the_door_are_read() {
     survives::<Vec<Exec>>(include_str!("../data/v1/door_exec.json"));
     survives::<Vec<ExecLine>>(include_str!("../data/v1/door_exec_lines.json"));
     survives::<Uploaded>(include_str!("../data/v1/door_uploaded.json"));
+    survives::<Vec<Suspension>>(include_str!("../data/v1/door_suspension.json"));
 }
 
 #[test]
@@ -94,6 +100,32 @@ fn old_telemetry_is_read() {
 }
 
 #[test]
+fn old_reports_of_memory_that_ran_out_are_read() {
+    let text = include_str!("../data/v1/from_agent_out_of_memory.json");
+    let messages: Vec<FromAgent> = serde_json::from_str(text).unwrap();
+    let read = messages.into_iter().map(|message| {
+        let FromAgent::Event(event) = message else { panic!("{message:?}") };
+        assert_eq!(event.kind, OutOfMemory::KIND);
+        let payload = event.payload.clone();
+        let report: OutOfMemory = serde_json::from_value(event.payload).unwrap();
+        assert_eq!(serde_json::to_value(&report).unwrap(), payload);
+        report.session.is_some()
+    });
+    assert_eq!(read.collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn an_environment_that_is_not_understood_takes_no_session_along() {
+    let snapshot = include_str!("../data/v1/from_gateway_environment.json").replace("API_KEY", "LD_PRELOAD");
+    let messages: Vec<FromGateway> = serde_json::from_str(&snapshot).unwrap();
+    let [FromGateway::Snapshot(snapshot), FromGateway::Delta(delta)] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+    assert_eq!(snapshot.environment, None);
+    assert!(delta.environment.is_some(), "the other is understood");
+}
+
+#[test]
 fn what_a_newer_version_adds_is_tolerated() {
     let message: FromGateway = serde_json::from_str(r#"{"type": "from_the_future", "x": 1}"#).unwrap();
     assert_eq!(message, FromGateway::Unknown);
@@ -101,6 +133,8 @@ fn what_a_newer_version_adds_is_tolerated() {
     assert_eq!(message, FromAgent::Heartbeat { n: 1 });
     let line: ExecLine = serde_json::from_str(r#"{"exit": {"code": 1, "more": true}, "more": 1}"#).unwrap();
     assert_eq!(line, ExecLine::Exit { exit: ExecExit::ended(Some(1), None) });
+    let suspension: Suspension = serde_json::from_str(r#"{"state": "frozen", "more": 1}"#).unwrap();
+    assert_eq!(suspension.state, SuspendState::Unknown);
     let message: FromBrowser = serde_json::from_str(r#"{"type": "wave"}"#).unwrap();
     assert_eq!(message, FromBrowser::Unknown);
 }

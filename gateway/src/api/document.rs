@@ -7,7 +7,8 @@ use utoipa::openapi;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, events, exec, input, previews, screen, sessions, shares, terminal, upload, workspaces,
+    account, audit, environment, events, exec, input, previews, screen, sessions, shares, terminal, upload,
+    workspaces,
 };
 
 #[derive(OpenApi)]
@@ -25,6 +26,8 @@ use super::{
         events::stream,
         workspaces::list,
         workspaces::show,
+        environment::show,
+        environment::replace,
         sessions::list,
         sessions::create,
         sessions::show,

@@ -140,6 +140,9 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyPreviews(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_previews", error.to_string())
             }
+            StoreError::EnvironmentChanged => {
+                Self::new(StatusCode::CONFLICT, "environment_changed", error.to_string())
+            }
             other => {
                 tracing::error!(error = %berth_daemon::exit::chain(&other), "store failed");
                 let message = "the gateway failed; its log says why under the request id";

@@ -8,12 +8,14 @@
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
+//! | `environment` | what terminals find on the box |
 //! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
 mod audit;
 mod commands;
 mod document;
+mod environment;
 mod error;
 mod events;
 mod exec;

@@ -4,15 +4,15 @@
 use std::convert::Infallible;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Extension, Router, middleware};
 use berth_protocol::control::{MAX_EXEC_BODY, MAX_INPUT_BODY};
 use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, document, events, exec, input, previews, screen, sessions, shares, terminal, upload,
-    workspaces,
+    account, audit, document, environment, events, exec, input, previews, screen, sessions, shares, terminal,
+    upload, workspaces,
 };
 use crate::app::SharedApp;
 
@@ -52,6 +52,13 @@ pub fn routes() -> Vec<Route> {
             "/workspaces/{workspace}/exec",
             Policy::Workspace,
             post(exec::run).layer(DefaultBodyLimit::max(MAX_EXEC_BODY)),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/environment", Policy::Workspace, get(environment::show)),
+        route(
+            Method::PUT,
+            "/workspaces/{workspace}/environment",
+            Policy::Workspace,
+            put(environment::replace).layer(DefaultBodyLimit::max(environment::MAX_BODY)),
         ),
         route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
         route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod control;
+pub mod environment;
 pub mod preview;
 
 use berth_protocol::event::Telemetry;

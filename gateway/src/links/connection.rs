@@ -30,6 +30,7 @@ use tracing::Instrument;
 use super::listener::{Answer, refusal};
 use crate::app::SharedApp;
 use crate::changes::Change;
+use crate::environments;
 use crate::store::{EventOutcome, HelloOutcome, ObservedOutcome, PortsOutcome, StoreError};
 
 /// How often a box says that it is there.
@@ -181,7 +182,7 @@ impl Link {
         {
             tracing::warn!("the box knows more than the store: it was restored, and begins a new life");
         }
-        let snapshot = app.store.desired_snapshot(workspace.clone()).await?;
+        let snapshot = environments::snapshot(&app, &workspace).await?;
         let welcome = Welcome {
             version,
             link_epoch: epoch,
@@ -279,6 +280,15 @@ impl Link {
                     PortsOutcome::StaleLink => Err(LinkError::Superseded),
                 }
             }
+            FromAgent::Environment(report) => {
+                let (workspace, instance) = (self.workspace.clone(), self.instance.clone());
+                let store = &self.app.store;
+                if !store.put_environment_report(workspace, instance, self.epoch, report).await? {
+                    return Err(LinkError::Superseded);
+                }
+                self.app.changes.publish(Change::Workspace(self.workspace.clone()));
+                Ok(())
+            }
             FromAgent::Event(event) => self.store_event(event).await,
             FromAgent::Dropped(dropped) => {
                 let stream = dropped.stream.clone();
@@ -315,14 +325,14 @@ impl Link {
     }
 
     async fn send_snapshot(&mut self) -> Result<(), LinkError> {
-        let snapshot = self.app.store.desired_snapshot(self.workspace.clone()).await?;
+        let snapshot = environments::snapshot(&self.app, &self.workspace).await?;
         self.told = snapshot.version.clone();
         send(&mut self.socket, &FromGateway::Snapshot(snapshot)).await
     }
 
     async fn send_delta(&mut self) -> Result<(), LinkError> {
         let from = self.told.generation;
-        if let Some(delta) = self.app.store.desired_delta(self.workspace.clone(), from).await? {
+        if let Some(delta) = environments::delta(&self.app, &self.workspace, from).await? {
             self.told = delta.to.clone();
             send(&mut self.socket, &FromGateway::Delta(delta)).await?;
         }

@@ -4,7 +4,7 @@ use berth_protocol::ids::{RequestId, UserId, WorkspaceId};
 use rusqlite::{Row, params};
 use serde_json::Value;
 
-use super::transaction::{parsed, signed, unsigned};
+use super::transaction::{Tx, parsed, signed, unsigned};
 use super::{Store, StoreError, now_ms};
 
 /// Columns of an entry, with the user's name as it is now.
@@ -53,23 +53,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn note(&self, note: AuditNote) -> Result<(), StoreError> {
-        self.transaction(move |tx| {
-            let AuditNote { workspace, user, request_id, action, detail } = note;
-            tx.execute(
-                "INSERT INTO audit (at_ms, workspace_id, user_id, request_id, action, detail)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
-                params![
-                    now_ms(),
-                    workspace.as_str(),
-                    user.as_str(),
-                    request_id.as_str(),
-                    action,
-                    detail.to_string()
-                ],
-            )?;
-            Ok(())
-        })
-        .await
+        self.transaction(move |tx| add(tx, note)).await
     }
 
     /// Entries, newest first: of one workspace or of all, and only those before `before`, if it says.
@@ -101,6 +85,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Adds an entry in the transaction of the deed itself.
+pub(super) fn add(tx: &Tx<'_>, note: AuditNote) -> Result<(), StoreError> {
+    let AuditNote { workspace, user, request_id, action, detail } = note;
+    tx.execute(
+        "INSERT INTO audit (at_ms, workspace_id, user_id, request_id, action, detail)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![now_ms(), workspace.as_str(), user.as_str(), request_id.as_str(), action, detail.to_string()],
+    )?;
+    Ok(())
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {

@@ -1,22 +1,42 @@
-//! Desired state as boxes are told it: a snapshot first, then what changed since.
+//! Desired state as boxes are told it: a snapshot first, then what changed since. Environments are sealed here.
 
 use berth_protocol::desired::{DesiredDelta, DesiredSession, DesiredSnapshot, DesiredVersion};
 use berth_protocol::ids::{SessionId, StoreIncarnation, WorkspaceId};
 use rusqlite::params;
 
 use super::transaction::{Tx, parsed, signed, unsigned};
-use super::{Store, StoreError};
+use super::{Store, StoreError, environments};
+
+/// A snapshot whose environment is still to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSnapshot {
+    /// Everything else.
+    pub snapshot: DesiredSnapshot,
+    /// The environment, if one was ever set.
+    pub environment: Option<Vec<u8>>,
+}
+
+/// A delta whose environment is still to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedDelta {
+    /// Everything else.
+    pub delta: DesiredDelta,
+    /// The environment, if it changed.
+    pub environment: Option<Vec<u8>>,
+}
 
 impl Store {
     /// All that a workspace's box should have now.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn desired_snapshot(&self, workspace: WorkspaceId) -> Result<DesiredSnapshot, StoreError> {
+    pub async fn desired_snapshot(&self, workspace: WorkspaceId) -> Result<SealedSnapshot, StoreError> {
         self.transaction(move |tx| {
             let version = version(tx, &workspace)?;
             let (sessions, tombstones) = changed_since(tx, &workspace, 0)?;
-            Ok(DesiredSnapshot { version, sessions, tombstones })
+            let environment = environments::changed_since(tx, &workspace, 0)?;
+            let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: None };
+            Ok(SealedSnapshot { snapshot, environment })
         })
         .await
     }
@@ -53,14 +73,16 @@ impl Store {
         &self,
         workspace: WorkspaceId,
         from: u64,
-    ) -> Result<Option<DesiredDelta>, StoreError> {
+    ) -> Result<Option<SealedDelta>, StoreError> {
         self.transaction(move |tx| {
             let to = version(tx, &workspace)?;
             let (sessions, tombstones) = changed_since(tx, &workspace, from)?;
-            if sessions.is_empty() && tombstones.is_empty() {
+            let environment = environments::changed_since(tx, &workspace, from)?;
+            if sessions.is_empty() && tombstones.is_empty() && environment.is_none() {
                 return Ok(None);
             }
-            Ok(Some(DesiredDelta { from, to, sessions, tombstones }))
+            let delta = DesiredDelta { from, to, sessions, tombstones, environment: None };
+            Ok(Some(SealedDelta { delta, environment }))
         })
         .await
     }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, sql: include_str!("migrations/0001_initial.sqlite.sql") },
     Migration { number: 2, sql: include_str!("migrations/0002_audit.sqlite.sql") },
     Migration { number: 3, sql: include_str!("migrations/0003_shares.sqlite.sql") },
+    Migration { number: 4, sql: include_str!("migrations/0004_environments.sqlite.sql") },
     Migration { number: 5, sql: include_str!("migrations/0005_previews.sqlite.sql") },
 ];
 
@@ -43,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_rise() {
+    fn numbers_rise_by_one() {
         assert_eq!(MIGRATIONS.first().map(|migration| migration.number), Some(1));
-        assert!(MIGRATIONS.windows(2).all(|pair| pair[0].number < pair[1].number));
+        assert!(MIGRATIONS.windows(2).all(|pair| pair[0].number + 1 == pair[1].number));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `desired` | sessions |
+//! | `environments` | workspace_environments |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
 //! | `previews`, `grants` | previews, preview_codes, preview_grants |
@@ -21,6 +22,7 @@
 mod audit;
 mod change_seq;
 mod desired;
+mod environments;
 mod events;
 mod grants;
 mod installation;
@@ -48,6 +50,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 pub use audit::{AuditEntry, AuditNote};
+pub use desired::{SealedDelta, SealedSnapshot};
+pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
 pub use grants::{Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
@@ -105,6 +109,9 @@ pub enum StoreError {
     /// The workspace has as many previews as a workspace may have.
     #[error("the workspace has {0} previews, and that is as many as it may have: delete one first")]
     TooManyPreviews(u64),
+    /// Somebody else has changed it meanwhile.
+    #[error("the environment was changed meanwhile: load it again, and make the change there")]
+    EnvironmentChanged,
     /// A number does not fit.
     #[error("{0} is too large to store")]
     TooLarge(u64),

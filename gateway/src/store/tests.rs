@@ -7,6 +7,7 @@ use berth_protocol::observed::{ObservedSession, ObservedState, SessionState};
 use super::*;
 
 mod access;
+mod environments;
 mod previews;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -139,12 +140,12 @@ async fn a_workspace_has_a_bounded_number_of_sessions() {
 #[tokio::test]
 async fn a_store_that_is_behind_its_box_begins_a_new_life() {
     let f = fixture().await;
-    let known = f.store.desired_snapshot(f.workspace.clone()).await.unwrap().version;
+    let known = f.store.desired_snapshot(f.workspace.clone()).await.unwrap().snapshot.version;
     let begin = |held| f.store.begin_life_after(f.workspace.clone(), held);
     assert!(!begin(known.clone()).await.unwrap());
     let later = DesiredVersion { generation: known.generation + 1, ..known.clone() };
     assert!(begin(later.clone()).await.unwrap());
-    let new = f.store.desired_snapshot(f.workspace.clone()).await.unwrap().version;
+    let new = f.store.desired_snapshot(f.workspace.clone()).await.unwrap().snapshot.version;
     assert_ne!(new.incarnation, known.incarnation);
     assert!(!begin(later).await.unwrap(), "another life's generation says nothing");
 }
@@ -154,14 +155,14 @@ async fn deltas_lead_from_any_generation_to_the_present() {
     let f = fixture().await;
     let create = |name: &str| f.store.create_session(f.workspace.clone(), name.into(), "default".into());
     let a = create("a").await.unwrap();
-    let snapshot = f.store.desired_snapshot(f.workspace.clone()).await.unwrap();
+    let snapshot = f.store.desired_snapshot(f.workspace.clone()).await.unwrap().snapshot;
     assert_eq!(snapshot.sessions.len(), 1);
     let from = snapshot.version.generation;
     assert_eq!(f.store.desired_delta(f.workspace.clone(), from).await.unwrap(), None);
 
     let b = create("b").await.unwrap();
     f.store.end_session(a.id.clone()).await.unwrap();
-    let delta = f.store.desired_delta(f.workspace.clone(), from).await.unwrap().unwrap();
+    let delta = f.store.desired_delta(f.workspace.clone(), from).await.unwrap().unwrap().delta;
     assert_eq!(delta.sessions.iter().map(|s| s.id.clone()).collect::<Vec<_>>(), [b.id]);
     assert_eq!(delta.tombstones, [a.id]);
     assert!(delta.to.generation > from);
@@ -181,7 +182,8 @@ async fn a_tombstone_is_told_until_the_session_is_gone_and_again_when_it_is_back
     };
     let running =
         ObservedSession { id: id.clone(), state: SessionState::Running, attachments: 0, message: None };
-    let tombstones = async || f.store.desired_snapshot(f.workspace.clone()).await.unwrap().tombstones;
+    let tombstones =
+        async || f.store.desired_snapshot(f.workspace.clone()).await.unwrap().snapshot.tombstones;
 
     report(vec![], 0).await;
     assert_eq!(tombstones().await, std::slice::from_ref(&id), "the box does not know the tombstone yet");

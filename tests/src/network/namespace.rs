@@ -17,7 +17,7 @@ impl Namespace {
     ///
     /// # Panics
     /// When the kernel refuses, or `ip` is missing.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let make = || {
             unshare(CloneFlags::CLONE_NEWNET).expect("a namespace");
             let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip (of iproute2)");
@@ -31,7 +31,7 @@ impl Namespace {
     ///
     /// # Panics
     /// When the kernel refuses.
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         setns(&*self.0, CloneFlags::CLONE_NEWNET).expect("a namespace can be entered");
     }
 

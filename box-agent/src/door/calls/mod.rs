@@ -5,10 +5,12 @@
 //! |---|---|
 //! | [`once`] | a request that is made again does not act again |
 //! | [`exec`] | runs a command and streams what it says |
+//! | [`suspend`] | lets the volume go |
 //! | [`upload`] | passes a file on to the worker that writes it |
 
 pub mod exec;
 pub mod once;
+pub mod suspend;
 pub mod upload;
 
 use std::ffi::OsString;
@@ -36,11 +38,14 @@ use self::exec::Limits;
 use self::once::{Once, Repeated};
 use self::upload::Uploads;
 use super::request::Refusal;
+use crate::environment::variables;
 use crate::host::account::Account;
 use crate::host::command::Invocation;
 use crate::host::group::{Group, Pipes};
+use crate::host::runtime::RuntimeDir;
 use crate::terminal::panes::PaneError;
 use crate::terminal::tmux::Tmux;
+use crate::worker::environment::VARIABLES_FILE;
 
 /// Commands at the same time.
 const MAX_COMMANDS: usize = 8;
@@ -56,6 +61,8 @@ pub struct Calls {
     tmux: Tmux,
     account: Account,
     env: Vec<(OsString, OsString)>,
+    /// The file with the variables of the workspace.
+    variables: PathBuf,
     places: Arc<Semaphore>,
     inputs: Once<Result<(), Refusal>>,
     commands: Once<()>,
@@ -67,10 +74,26 @@ impl Calls {
     /// Commands on this tmux server, as the user and with the environment of terminals. `agent` is this program,
     /// which also writes files.
     #[must_use]
-    pub fn new(tmux: Tmux, account: Account, env: Vec<(OsString, OsString)>, agent: PathBuf) -> Self {
+    pub fn new(
+        tmux: Tmux,
+        runtime: &RuntimeDir,
+        account: Account,
+        env: Vec<(OsString, OsString)>,
+        agent: PathBuf,
+    ) -> Self {
+        let variables = runtime.secrets().join(VARIABLES_FILE);
         let places = Arc::new(Semaphore::new(MAX_COMMANDS));
         let uploads = Arc::new(Uploads::new(tmux.clone(), account.clone(), agent));
-        Self { tmux, account, env, places, inputs: Once::default(), commands: Once::default(), uploads }
+        Self {
+            tmux,
+            account,
+            env,
+            variables,
+            places,
+            inputs: Once::default(),
+            commands: Once::default(),
+            uploads,
+        }
     }
 
     /// What panes of a session show, as JSON.
@@ -141,7 +164,9 @@ impl Calls {
             return Err(refused(KIND_CWD_UNKNOWN, "the working directory is not there".into()));
         }
         let own = exec.env.iter().map(|(name, value)| (name.into(), value.into()));
-        let env: Vec<(OsString, OsString)> = self.env.iter().cloned().chain(own).collect();
+        // Later ones outweigh earlier ones: the call's own, the workspace's, the terminals'.
+        let set = variables::read(&self.variables, self.account.uid);
+        let env: Vec<(OsString, OsString)> = self.env.iter().cloned().chain(set).chain(own).collect();
         let (program, args) = exec.argv.split_first().ok_or_else(|| invalid("argv names no program"))?;
         let invocation = Invocation::new(program, args).with_env(env).as_user(&self.account);
         Group::start(&invocation, &directory, exec.stdin.is_some()).map_err(|error| match error.kind() {

@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use berth_protocol::desired::{DesiredSession, DesiredSnapshot, DesiredVersion};
 use berth_protocol::ids::{SessionId, StoreIncarnation};
+use box_agent::host::account::Account;
+use box_agent::host::runtime::RuntimeDir;
 use box_agent::identity::{self, Documents, Facts};
 use box_agent::store::Store;
+use box_agent::terminal::tmux::Tmux;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::ca::Ca;
-use super::programs::{box_agent, ttyd};
+use super::programs::{box_agent, on_path, ttyd};
 use super::wait::until;
 
 /// A gateway that is not there: nothing listens on the discard port.
@@ -46,6 +49,7 @@ pub fn desired_of(
         version: DesiredVersion { incarnation: incarnation.clone(), generation },
         sessions: sessions.iter().map(session).collect(),
         tombstones: vec![],
+        environment: None,
     }
 }
 
@@ -85,6 +89,22 @@ impl Agent {
              [metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"debug\"\nformat = \"json\"\n"
         );
         std::fs::write(self.config(), text).unwrap();
+    }
+
+    /// Replaces the template of the settings.
+    pub fn set_templates(&self, templates: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        let (before, rest) = text.split_once("[templates.default]").unwrap();
+        let (_, after) = rest.split_once("[metrics]").unwrap();
+        std::fs::write(self.config(), format!("{before}{templates}[metrics]{after}")).unwrap();
+    }
+
+    /// Another agent's way to this one's tmux server.
+    pub fn tmux_of_another_agent(&self) -> Tmux {
+        let account = Account::find(None, self.root().join("volume/user/home"), None).unwrap();
+        let runtime = RuntimeDir::at(&self.root().join("run"), None);
+        let env = account.environment(|name| std::env::var_os(name));
+        Tmux::new(on_path("tmux").expect("tmux is installed"), &runtime, account, env)
     }
 
     /// Changes the settings: `to` in the place of `from`.
@@ -144,10 +164,20 @@ impl Agent {
 
     /// Starts it.
     pub fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// Starts it with more variables in its environment.
+    pub fn launch_with(&mut self, variables: &[(&str, &str)]) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let process =
-            self.command().arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        self.process = Some(process.unwrap());
+        let mut command = self.command();
+        command.arg("run").envs(variables.iter().copied());
+        self.process = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.process.take().unwrap().wait().unwrap()
     }
 
     /// Sends a signal and waits for the end; returns the exit code, if there is one.

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod ca;
+pub mod disk;
 pub mod door;
 pub mod gateway;
 pub mod programs;

@@ -192,7 +192,7 @@ pub struct AuditEntry {
     pub user_name: Option<String>,
     /// The request: entries of the same deed have the same.
     pub request_id: String,
-    /// `exec_started`, `exec_finished`, `upload_started` or `file_uploaded`; newer gateways may know more words.
+    /// `exec_started`, `exec_finished`, `upload_started`, `file_uploaded` or `environment_changed`; newer gateways may know more words.
     pub action: String,
     /// More of it.
     #[schema(value_type = Object)]

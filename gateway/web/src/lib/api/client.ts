@@ -9,12 +9,13 @@ import {
   decodeShares,
   decodeTicket,
 } from './decode';
+import { type Environment, type NewEnvironment, decodeEnvironment } from './environment';
 import { errorFromResponse, toApiError } from './errors';
 import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, TicketWish } from './types';
 
 const TIMEOUT_MS = 15_000;
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 async function request(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -126,6 +127,18 @@ export async function showPreviewTo(preview: Preview, visibility: 'private' | 'p
 
 export async function deletePreview(preview: Preview): Promise<void> {
   await request('DELETE', previewPath(preview));
+}
+
+const environmentPath = (workspaceId: string) =>
+  `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/environment`;
+
+export async function getEnvironment(workspaceId: string): Promise<Environment> {
+  return decoded(decodeEnvironment, await request('GET', environmentPath(workspaceId)));
+}
+
+/** Replaces the whole environment; what is named without a value keeps the one that it has. */
+export async function putEnvironment(workspaceId: string, wanted: NewEnvironment): Promise<Environment> {
+  return decoded(decodeEnvironment, await request('PUT', environmentPath(workspaceId), wanted));
 }
 
 /** Where a session's terminal is connected to, with the page's own scheme and host. */

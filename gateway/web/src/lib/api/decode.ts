@@ -22,32 +22,32 @@ export class DecodeError extends Error {
   override name = 'DecodeError';
 }
 
-type Fields = Record<string, unknown>;
+export type Fields = Record<string, unknown>;
 
-function fields(value: unknown, what: string): Fields {
+export function fields(value: unknown, what: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new DecodeError(`${what} is not an object`);
   }
   return value as Fields;
 }
 
-function text(from: Fields, key: string): string {
+export function text(from: Fields, key: string): string {
   const value = from[key];
   if (typeof value !== 'string') throw new DecodeError(`${key} is not a string`);
   return value;
 }
 
-function count(from: Fields, key: string): number {
+export function count(from: Fields, key: string): number {
   const value = from[key];
   if (typeof value !== 'number' || !Number.isFinite(value)) throw new DecodeError(`${key} is not a number`);
   return value;
 }
 
-function textOrNull(from: Fields, key: string): string | null {
+export function textOrNull(from: Fields, key: string): string | null {
   return from[key] === null || from[key] === undefined ? null : text(from, key);
 }
 
-function list<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
+export function list<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
   const value = from[key];
   if (!Array.isArray(value)) throw new DecodeError(`${key} is not a list`);
   return value.map((entry: unknown) => item(entry));

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 
 import { nameProblem } from './names';
-import { parseRoute, sessionHref, watchHref } from './route';
+import { environmentHref, parseRoute, sessionHref, watchHref } from './route';
 
 it.each([
   ['/', { view: 'workspaces' }],
@@ -11,6 +11,10 @@ it.each([
   [sessionHref('a/b c'), { view: 'session', id: 'a/b c' }],
   ['/share', { view: 'share' }],
   [watchHref('ses-1'), { view: 'watch', id: 'ses-1' }],
+  [environmentHref('a/b'), { view: 'environment', workspace: 'a/b' }],
+  ['/workspaces/ws-1/environment/', { view: 'environment', workspace: 'ws-1' }],
+  ['/workspaces/ws-1', { view: 'not_found' }],
+  ['/workspaces/%/environment', { view: 'not_found' }],
   ['/watch/', { view: 'not_found' }],
   ['/sessions', { view: 'not_found' }],
   ['/sessions/', { view: 'not_found' }],

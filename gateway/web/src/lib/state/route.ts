@@ -3,6 +3,7 @@
 export type Route =
   | { view: 'workspaces' }
   | { view: 'session'; id: string }
+  | { view: 'environment'; workspace: string }
   /** A guest follows a share's link ... */
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
@@ -13,6 +14,15 @@ export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
 
   if (pathname === '/share') return { view: 'share' };
+
+  const environment = /^\/workspaces\/([^/]+)\/environment\/?$/.exec(pathname);
+  if (environment?.[1] !== undefined) {
+    try {
+      return { view: 'environment', workspace: decodeURIComponent(environment[1]) };
+    } catch {
+      return { view: 'not_found' };
+    }
+  }
 
   const match = /^\/(sessions|watch)\/([^/]+)\/?$/.exec(pathname);
   if (match?.[2] !== undefined) {
@@ -27,6 +37,10 @@ export function parseRoute(pathname: string): Route {
 
 export function sessionHref(id: string): string {
   return `/sessions/${encodeURIComponent(id)}`;
+}
+
+export function environmentHref(workspace: string): string {
+  return `/workspaces/${encodeURIComponent(workspace)}/environment`;
 }
 
 export function watchHref(id: string): string {

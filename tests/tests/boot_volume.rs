@@ -1,0 +1,88 @@
+//! A box under a real systemd, with a block device as its volume.
+
+use berth_tests::machine::{self, Disk, Machine};
+use berth_tests::{Terminal, wait};
+
+/// Hetzner's number of the volume.
+const ID: u32 = 4711;
+
+#[test]
+fn a_volume_that_comes_late_is_mounted_for_everybody_and_comes_back_after_a_reboot() {
+    machine::test(async |stack| {
+        let disk = Disk::blank();
+        let mut machine = Machine::with_volume(&disk, ID);
+        machine.boot().await;
+        machine.enroll(&stack, "main");
+        let _ = machine.says(&["systemctl", "start", "--no-block", "box-agent.service"]);
+        wait::until("the agent to wait for its volume", async || {
+            let status = machine.property("box-agent.service", "StatusText");
+            (status.contains("starting: volume") && status.contains("waiting for hcloud:4711")).then_some(())
+        })
+        .await;
+        machine.attach(&disk, ID);
+        let (client, session) = stack.client_and_session("work").await;
+        assert_eq!(machine.property("box-agent.service", "ActiveState"), "active");
+        let mut terminal = Terminal::open(&client, &session).await;
+        terminal.type_text("echo $((6*7)) >~/answer; pwd; echo done-$((40+2))\r").await;
+        terminal.read_until("done-42").await;
+        machine.prints_phases();
+        // Seen by a process that is not the agent's child.
+        for (place, expected) in [("/mnt/workspace", ""), ("/home/claude", "[/user/home]")] {
+            let source = machine.says(&["findmnt", "--noheadings", "--output", "SOURCE,FSTYPE", place]);
+            let found: Vec<&str> = source.split_whitespace().collect();
+            assert_eq!(found, [&format!("{}{expected}", disk.device()), "ext4"], "{place}");
+        }
+        for (path, rights) in [
+            ("/mnt/workspace/system", "root root 700"),
+            ("/mnt/workspace/user/home", "claude claude 755"),
+            ("/mnt/workspace/user/home/answer", "claude claude 644"),
+        ] {
+            assert_eq!(machine.says(&["stat", "-c", "%U %G %a", path]), rights, "{path}");
+        }
+        assert_eq!(machine.says(&["box-agent", "layout", "check"]), "");
+        // Without the volume nobody, not even root, writes to the disk below it.
+        let _ = machine.says(&["systemctl", "stop", "box-agent.service", "box-tmux.service"]);
+        let _ = machine.says(&["umount", "/home/claude", "/mnt/workspace"]);
+        assert!(!machine.run(&["touch", "/mnt/workspace/astray"]).status.success());
+        machine.reboot().await;
+        client.wait_for_box("online").await;
+        client.wait_for_session(&session, "running").await;
+        assert_eq!(machine.says(&["cat", "/home/claude/answer"]), "42");
+        assert_eq!(machine.says(&["systemctl", "--failed", "--plain", "--no-legend"]), "");
+    });
+}
+
+#[test]
+fn a_new_machine_takes_the_volume_over_and_one_of_another_workspace_does_not() {
+    machine::test(async |stack| {
+        let disk = Disk::blank();
+        let mut first = Machine::with_volume(&disk, ID);
+        first.boot().await;
+        first.attach(&disk, ID);
+        first.enroll(&stack, "main");
+        first.start_agent();
+        let (client, session) = stack.client_and_session("work").await;
+        let _ = first.says(&["runuser", "-u", "claude", "--", "touch", "/home/claude/kept"]);
+        first.power_off().await;
+
+        let _ = berth_tests::process::stdout(&stack.gateway_verb(&["workspace", "create", "other"]));
+        let mut stranger = Machine::with_volume(&disk, ID);
+        stranger.boot().await;
+        stranger.attach(&disk, ID);
+        stranger.enroll(&stack, "other");
+        assert!(!stranger.run(&["systemctl", "start", "box-agent.service"]).status.success());
+        let journal = stranger.journal("box-agent.service");
+        assert!(journal.contains("belongs to the workspace"), "{journal}");
+        assert!(!stranger.run(&["mountpoint", "/mnt/workspace"]).status.success(), "it is mounted");
+        drop(stranger);
+
+        let mut second = Machine::with_volume(&disk, ID);
+        second.boot().await;
+        second.attach(&disk, ID);
+        second.enroll(&stack, "main");
+        second.start_agent();
+        client.wait_for_session(&session, "running").await;
+        assert_eq!(second.pane_pids(&session).len(), 3);
+        let _ = second.says(&["stat", "/home/claude/kept"]);
+    });
+}
