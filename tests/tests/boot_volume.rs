@@ -86,3 +86,35 @@ fn a_new_machine_takes_the_volume_over_and_one_of_another_workspace_does_not() {
         let _ = second.says(&["stat", "/home/claude/kept"]);
     });
 }
+
+#[test]
+fn a_suspend_names_the_users_process_that_holds_the_volume_and_then_lets_it_go() {
+    machine::test(async |stack| {
+        let disk = Disk::blank();
+        let mut machine = Machine::with_volume(&disk, ID);
+        machine.boot().await;
+        machine.attach(&disk, ID);
+        machine.enroll(&stack, "main");
+        machine.start_agent();
+        let (client, session) = stack.client_and_session("work").await;
+        let mut terminal = Terminal::open(&client, &session).await;
+        terminal.type_text("setsid sleep 4321 </dev/null >/dev/null 2>&1 & echo left-$((40+2))\r").await;
+        terminal.read_until("left-42").await;
+        let pid = machine.says(&["pgrep", "--full", "^sleep 4321"]);
+        let refused = machine.run(&["box-agent", "suspend"]);
+        let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("sleep (process {pid}, directory)")), "{said}");
+        client.wait_for_session(&session, "running").await;
+        let _ = machine.says(&["kill", &pid]);
+        let _ = machine.says(&["box-agent", "suspend"]);
+        for place in ["/mnt/workspace", "/home/claude"] {
+            assert!(!machine.run(&["mountpoint", place]).status.success(), "{place} is mounted");
+        }
+        // What guards the agent must not take a suspension for a fault.
+        assert_eq!(machine.property("box-agent.service", "NRestarts"), "0");
+        let _ = machine.says(&["box-agent", "resume"]);
+        client.wait_for_session(&session, "running").await;
+        assert!(machine.run(&["mountpoint", "/home/claude"]).status.success());
+    });
+}

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::hub::Progress;
+use super::start::Foundation;
 use super::stay::{Ground, Stay};
 use crate::host::command::Invocation;
 use crate::host::{holders, mount};
@@ -23,6 +24,7 @@ use crate::sessions::screens;
 use crate::suspend::{Handle, Order, hook};
 use crate::volume;
 use crate::volume::device::Device;
+use crate::worker;
 
 /// How long what runs on the volume may take to end once its session has.
 const GRACE: Duration = Duration::from_secs(5);
@@ -54,10 +56,13 @@ impl Warden {
         let stop = self.ground.stop.clone();
         loop {
             let order = tokio::select! {
-                // Cancel-safe, all: a channel, a set of tasks and a token.
+                // The end first: the parts of a stay end with it, and none of them by itself then. Whoever took that for
+                // a failure would break off what still keeps the last screens.
+                biased;
+                // Cancel-safe, all: a token, a channel and a set of tasks.
+                () = stop.cancelled() => break,
                 Some(order) = self.orders.recv() => order,
                 Some(_) = ended(&mut self.stay) => return,
-                () = stop.cancelled() => break,
             };
             match (order, self.stay.take()) {
                 (Order::Suspend, Some(stay)) => self.suspend(stay).await,
@@ -131,7 +136,7 @@ impl Warden {
         self.end_sessions().await?;
         self.stop_tailscale().await;
         if let Some(device) = &stay.device {
-            unused(device).await?;
+            unused(&self.ground.this, device).await?;
         }
         if let Err(error) = stay.store.checkpoint().await {
             tracing::warn!(error = chain(&error), "failed to tidy up the database");
@@ -189,23 +194,24 @@ impl Warden {
 
     /// Writes everything back and unmounts.
     async fn release(&self, stay: &Stay) -> Result<(), Stopped> {
-        let path = &self.ground.this.settings.volume.path;
+        let this = &self.ground.this;
+        let path = &this.settings.volume.path;
         flush(path).await?;
         if let Some(home) = &stay.tree.home {
             let release = || home.release();
             if let Err(error) = patiently(release).await {
                 let place = home.place.clone();
-                return Err(held(&place, error, stay.device.as_ref(), false).await);
+                return Err(held(this, &place, error, stay.device.as_ref(), false).await);
             }
         }
         let Some(device) = &stay.device else { return Ok(()) };
         if let Err(error) = patiently(|| mount::unmount(path)).await {
-            return Err(held(path, error, Some(device), false).await);
+            return Err(held(this, path, error, Some(device), false).await);
         }
         // A namespace that has a mount of its own keeps the file system alive, and the kernel does not say so.
         match patiently(|| mount::exclusive(&device.node)).await {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let stopped = held(path, error, Some(device), true).await;
+                let stopped = held(this, path, error, Some(device), true).await;
                 // While somebody has it, it can't be checked, and it needs no check: it was never let go.
                 if let Err(error) = mount::ext4(&device.node, path) {
                     tracing::warn!(%error, "the volume could not be mounted again");
@@ -232,10 +238,10 @@ async fn ended(stay: &mut Option<Stay>) -> Option<()> {
 }
 
 /// Waits until nobody but this process uses the device.
-async fn unused(device: &Device) -> Result<(), Stopped> {
+async fn unused(this: &Foundation, device: &Device) -> Result<(), Stopped> {
     let began = Instant::now();
     loop {
-        let holders = who(device, false).await;
+        let holders = who(this, device, false).await;
         if holders.is_empty() {
             return Ok(());
         }
@@ -246,13 +252,28 @@ async fn unused(device: &Device) -> Result<(), Stopped> {
     }
 }
 
-async fn who(device: &Device, unmounted: bool) -> Vec<Holder> {
+/// Who uses the device. The agent's unit has no right to look into other users' processes, so the terminals' user is
+/// asked for its own.
+async fn who(this: &Foundation, device: &Device, unmounted: bool) -> Vec<Holder> {
     let number = device.number;
-    let found =
+    let mut found =
         tokio::task::spawn_blocking(move || holders::holders(number, unmounted)).await.unwrap_or_default();
-    let holder =
-        |found: holders::Holder| Holder { pid: found.pid, name: found.name, what: found.what.to_owned() };
-    found.into_iter().map(holder).take(MAX_NAMED).collect()
+    if this.account.is_another() {
+        let asked =
+            worker::holders::invocation(&this.programs.agent, number, unmounted).as_user(&this.account);
+        let theirs = asked.run().await.map(|said| serde_json::from_str::<Vec<Holder>>(&said));
+        match theirs {
+            Ok(Ok(theirs)) => found.extend(theirs),
+            Ok(Err(error)) => tracing::warn!(%error, "what the user's processes hold is not understood"),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "what the user's processes hold is not known")
+            }
+        }
+    }
+    found.sort_by_key(|holder| holder.pid);
+    found.dedup_by_key(|holder| holder.pid);
+    found.truncate(MAX_NAMED);
+    found
 }
 
 fn in_use(holders: Vec<Holder>) -> Stopped {
@@ -265,9 +286,15 @@ fn in_use(holders: Vec<Holder>) -> Stopped {
 }
 
 /// Why something can't be unmounted.
-async fn held(path: &Path, error: io::Error, device: Option<&Device>, unmounted: bool) -> Stopped {
+async fn held(
+    this: &Foundation,
+    path: &Path,
+    error: io::Error,
+    device: Option<&Device>,
+    unmounted: bool,
+) -> Stopped {
     let holders = match device {
-        Some(device) => who(device, unmounted).await,
+        Some(device) => who(this, device, unmounted).await,
         None => Vec::new(),
     };
     if !holders.is_empty() {

@@ -9,6 +9,8 @@ use clap::{Args, Subcommand};
 
 use crate::environment::job::MAX_JOB;
 use crate::host::child::kill_own_group;
+use crate::host::holders::holders;
+use crate::host::mounts::Number;
 use crate::worker::clone::clone;
 use crate::worker::credential::answer;
 use crate::worker::environment::settle;
@@ -41,6 +43,18 @@ enum Work {
     Clone(Places),
     /// Run the script of the job on standard input, for as long as that stays open
     PostStart(Places),
+    /// Name the processes that use a device
+    Holders {
+        /// The device's number, first part
+        #[arg(long)]
+        major: u32,
+        /// The device's number, second part
+        #[arg(long)]
+        minor: u32,
+        /// It is not mounted here any more
+        #[arg(long)]
+        unmounted: bool,
+    },
     /// Tell git a token for one server
     Credential {
         /// https or http
@@ -91,6 +105,7 @@ impl Worker {
                 end_with_input();
                 say(&post_start::run(&root, &secrets, &job))
             }),
+            Work::Holders { major, minor, unmounted } => say(&holders(Number(major, minor), unmounted)),
             Work::Credential { scheme, authority, token_file, operation } => {
                 let server = (scheme.as_str(), authority.as_str());
                 let token = std::fs::read(token_file).unwrap_or_default();

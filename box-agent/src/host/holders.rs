@@ -3,22 +3,13 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::mounts::{Mounts, Number, number};
+use berth_protocol::suspend::Holder;
 
-/// A process that uses a file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its id.
-    pub pid: i32,
-    /// Its name, as it has it itself.
-    pub name: String,
-    /// What it has there.
-    pub what: &'static str,
-}
+use super::mounts::{Mounts, Number, number};
 
 /// Every process but this one that uses the file system of this device. With `unmounted`, it is not mounted in this
 /// process's namespace any more, and who still has it mounted in another uses it, too: before that, their mounts may
-/// well go together with this one. Blocks for as long as `/proc` takes.
+/// well go together with this one. Blocks for as long as `/proc` takes, which hides much of other users' processes.
 #[must_use]
 pub fn holders(device: Number, unmounted: bool) -> Vec<Holder> {
     let own = std::process::id().to_string();
@@ -30,7 +21,7 @@ pub fn holders(device: Number, unmounted: bool) -> Vec<Holder> {
         let mounted = || Some("mount").filter(|_| unmounted && has_mounted(&process, device));
         let what = use_of(&process, device).or_else(mounted)?;
         let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
-        Some(Holder { pid, name: name.trim().to_owned(), what })
+        Some(Holder { pid, name: name.trim().to_owned(), what: what.to_owned() })
     });
     held.collect()
 }
@@ -88,7 +79,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         let holder = found.iter().find(|holder| holder.pid == pid).expect("the child is found");
-        assert_eq!((holder.name.as_str(), holder.what), ("sleep", "directory"));
+        assert_eq!((holder.name.as_str(), holder.what.as_str()), ("sleep", "directory"));
         assert!(found.iter().all(|holder| holder.pid != i32::try_from(std::process::id()).unwrap()));
     }
 }

@@ -9,12 +9,14 @@
 //! | [`clone`], [`credential`] | clones a repository, and tells git its token |
 //! | [`post_start`] | runs the workspace's script |
 //! | [`tree`] | paths in the user's tree, which never lead out of it |
+//! | [`holders`] | names what the user's processes have on a device |
 //! | [`fresh`] | a file that is not there until it is whole |
 
 pub mod clone;
 pub mod credential;
 pub mod environment;
 pub mod fresh;
+pub mod holders;
 pub mod post_start;
 pub mod tree;
 pub mod upload;
