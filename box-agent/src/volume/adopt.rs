@@ -47,7 +47,8 @@ impl Opening<'_> {
             (self.tell)(format!("checking the file system on {}", node.display()));
             tools.check(node).await?;
             (self.tell)(format!("mounting {} at {} for as long as it takes", node.display(), path.display()));
-            self.mount(node, &tools).await?;
+            self.guard_point(&tools).await?;
+            self.mount(node)?;
         }
         let taken = self.take(path, looked.device.identity.clone());
         if !looked.found.mounted {

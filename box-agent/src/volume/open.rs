@@ -54,6 +54,7 @@ impl Opening<'_> {
             return Volume::open_directory(&settings.path, self.workspace);
         }
         let tools = self.tools()?;
+        self.guard_point(&tools).await?;
         let deadline = Duration::from_secs(settings.deadline_secs);
         let device = find::wait(&settings.source, deadline, &tools, self.tell).await?;
         let mut looked = self.look(device, &tools).await?;
@@ -181,7 +182,7 @@ impl Opening<'_> {
                     tracing::warn!(device = %node.display(), "the file system was mended");
                 }
             }
-            Step::Mount => self.mount(node, tools).await?,
+            Step::Mount => self.mount(node)?,
             Step::Grow if looked.size + GROWTH <= looked.device.size => {
                 (self.tell)(format!("growing the file system on {}", node.display()));
                 self.grow(node, tools).await?;
@@ -198,7 +199,7 @@ impl Opening<'_> {
         // The kernel may lack the right (CAP_SYS_RESOURCE) or the way; nobody uses the volume yet, so there is another.
         if grown.is_err() && mount::unmount(&self.settings.path).is_ok() {
             grown = tools.grow_unmounted(node).await;
-            self.mount(node, tools).await?;
+            self.mount(node)?;
         }
         match grown {
             Ok(()) => tracing::info!(device = %node.display(), "the file system fills its device again"),
@@ -207,22 +208,32 @@ impl Opening<'_> {
         Ok(())
     }
 
-    pub(super) async fn mount(&self, node: &Path, tools: &Tools) -> Result<(), VolumeError> {
+    pub(super) fn mount(&self, node: &Path) -> Result<(), VolumeError> {
         let point = &self.settings.path;
-        self.make_point()?;
-        // Nobody may fill the root disk while the volume is away and take that for the volume.
-        if let Err(error) = tools.immutable(point, true).await {
-            tracing::warn!(
-                error = chain(&error),
-                "what is below the volume can be written to when it is away"
-            );
-        }
         mount::ext4(node, point).map_err(|source| VolumeError::Mount {
             device: node.to_owned(),
             point: point.clone(),
             source,
         })?;
         tracing::info!(device = %node.display(), point = %point.display(), "mounted the volume");
+        Ok(())
+    }
+
+    /// Makes the place of the volume, and makes sure that nobody fills the root disk there while the volume is away, and
+    /// takes that for the volume.
+    pub(super) async fn guard_point(&self, tools: &Tools) -> Result<(), VolumeError> {
+        let point = &self.settings.path;
+        // What is mounted there, is above the place.
+        if mount::mounts().is_ok_and(|mounts| mounts.at(point).is_some()) {
+            return Ok(());
+        }
+        self.make_point()?;
+        if let Err(error) = tools.immutable(point, true).await {
+            tracing::warn!(
+                error = chain(&error),
+                "what is below the volume can be written to when it is away"
+            );
+        }
         Ok(())
     }
 

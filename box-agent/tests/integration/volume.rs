@@ -56,6 +56,9 @@ fn a_device_that_does_not_come_is_named_when_its_time_is_up() {
     }
     let this = Box::new("hcloud:999999999999", "deadline_secs = 1");
     this.fails(&["hcloud:999999999999 did not appear within 1 s", "attach it"]);
+    // What is written meanwhile must not be lost below the volume later.
+    let error = std::fs::write(this.point().join("astray"), "x").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 }
 
 #[tokio::test]
