@@ -22,6 +22,8 @@ run "$INSTALL" box "$TMP/program"
 expect_status 0
 expect_true cmp -s "$TMP/program" "$DESTDIR/usr/bin/box-agent"
 expect_true cmp -s "$REPO/box-agent/src/terminal/tmux.conf" "$DESTDIR/usr/share/berth/tmux.conf"
+expect_true cmp -s "$REPO/systemd/tailscaled.service.d/berth.conf" \
+    "$DESTDIR/usr/lib/systemd/system/tailscaled.service.d/berth.conf"
 expect_true cmp -s "$REPO/systemd/box-agent.toml" "$CONFIG"
 for link in multi-user.target.wants/box.target box.target.wants/box-agent.service box.target.wants/box-tmux.service; do
     expect_true test -L "$DESTDIR/etc/systemd/system/$link"
