@@ -1,17 +1,28 @@
 # shellcheck shell=bash
-# Makes the Debian system that the boot tests start, as a directory: what an image has before Berth is installed on
-# it. It is kept in .tools and made anew when this file or the ttyd in it has changed.
+# Makes the Debian systems that tests boot, as directories: what an image has before Berth is installed on it, and the
+# same with a kernel. They are kept in .tools and made anew when this file or the ttyd in them has changed.
 #
 # Needs say.sh, packages.sh, build.sh (lock), ttyd.sh, debian-archive.sh, ttyd-prefix.sh, BERTH_TTYD and REPO.
 
 BOOT_RELEASE=trixie
 BOOT_PACKAGES=(ca-certificates dbus e2fsprogs git procps systemd systemd-sysv tmux util-linux)
+# What a machine of its own has beside that.
+VM_PACKAGES=(linux-image-cloud-amd64 udev)
 
-# Sets BOOT_TREE to a complete tree. Only root can make one.
+# Makes .tools/boot-tree, for containers. Only root can.
 boot_tree_ensure() {
     packages_ensure debian-archive-keyring iproute2 mmdebstrap systemd-container
-    BOOT_TREE=$REPO/.tools/boot-tree
-    with_build_lock boot_tree_make
+    with_build_lock boot_tree_make "$REPO/.tools/boot-tree" "${BOOT_PACKAGES[@]}"
+}
+
+# Makes .tools/vm-tree, for virtual machines, where they are of this machine's kind. Only root can.
+vm_tree_ensure() {
+    if [[ $(dpkg --print-architecture) != amd64 ]]; then
+        say "No test in a virtual machine: it takes amd64"
+        return 0
+    fi
+    packages_ensure debian-archive-keyring e2fsprogs iproute2 mmdebstrap qemu-system-x86
+    with_build_lock boot_tree_make "$REPO/.tools/vm-tree" "${BOOT_PACKAGES[@]}" "${VM_PACKAGES[@]}"
 }
 
 # The ttyd for the tree, as a directory of its own: Debian 13 has no package.
@@ -25,24 +36,25 @@ boot_ttyd() {
     printf '%s\n' "$prefix"
 }
 
-# The slow half, under the lock.
+# boot_tree_make DIR PACKAGE...: the slow half, under the lock.
 boot_tree_make() {
-    local ttyd wanted mirror part=$BOOT_TREE.part
+    local ttyd wanted mirror tree=$1 part=$1.part
+    shift
     ttyd=$(boot_ttyd)
     wanted=$(cat -- "$REPO/scripts/lib/boot-tree.sh" "$ttyd/packages.txt" | sha256sum)
-    if [[ -e $BOOT_TREE.stamp && $(<"$BOOT_TREE.stamp") == "$wanted" ]]; then
+    if [[ -e $tree.stamp && $(<"$tree.stamp") == "$wanted" ]]; then
         return 0
     fi
-    step "Making a Debian system for the boot tests"
-    rm -rf -- "$BOOT_TREE" "$BOOT_TREE.stamp"
+    step "Making a Debian system to boot: ${tree##*/}"
+    rm -rf -- "$tree" "$tree.stamp"
     while IFS= read -r mirror; do
         rm -rf -- "$part"
-        if boot_tree_from "$mirror" "$part"; then
+        if boot_tree_from "$mirror" "$part" "$@"; then
             install -d -- "$part/usr/lib/berth"
             cp -a -- "$ttyd" "$part/usr/lib/berth/ttyd"
             ln -s ../lib/berth/ttyd/bin/ttyd "$part/usr/bin/ttyd"
-            mv -T -- "$part" "$BOOT_TREE"
-            printf '%s\n' "$wanted" >"$BOOT_TREE.stamp"
+            mv -T -- "$part" "$tree"
+            printf '%s\n' "$wanted" >"$tree.stamp"
             step_done
             return 0
         fi
@@ -52,11 +64,12 @@ boot_tree_make() {
         "No mirror of Debian in apt's sources here? Name one in BERTH_DEBIAN_MIRROR."
 }
 
-# boot_tree_from MIRROR DIR
+# boot_tree_from MIRROR DIR PACKAGE...
 boot_tree_from() {
-    local list
-    printf -v list '%s,' "${BOOT_PACKAGES[@]}"
-    say "From $1"
+    local list mirror=$1 dir=$2
+    shift 2
+    printf -v list '%s,' "$@"
+    say "From $mirror"
     mmdebstrap --quiet --mode=root --variant=minbase --include="${list%,}" --aptopt='APT::Sandbox::User "root"' \
-        "$BOOT_RELEASE" "$2" "deb [signed-by=$DEBIAN_KEYRING] $1 $BOOT_RELEASE main" </dev/null
+        "$BOOT_RELEASE" "$dir" "deb [signed-by=$DEBIAN_KEYRING] $mirror $BOOT_RELEASE main" </dev/null
 }

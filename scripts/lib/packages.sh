@@ -12,9 +12,11 @@ package_present() {
     ca-certificates) [[ -s /etc/ssl/certs/ca-certificates.crt ]] ;;
     chromium-driver) type -P chromedriver >/dev/null ;;
     debian-archive-keyring) [[ -r /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
+    e2fsprogs) type -P mke2fs >/dev/null ;;
     gcc) type -P cc >/dev/null ;;
     iproute2) type -P ip >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
+    qemu-system-x86) type -P qemu-system-x86_64 >/dev/null ;;
     systemd-container) type -P systemd-nspawn >/dev/null ;;
     systemd) [[ -x /lib/systemd/systemd-journald ]] && type -P journalctl >/dev/null ;;
     *) type -P "$1" >/dev/null ;;

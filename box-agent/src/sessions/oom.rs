@@ -151,6 +151,26 @@ mod tests {
         assert_eq!(read(&text), [kill(Some(SCOPE), "node", 4321)]);
     }
 
+    /// What Linux 6.12 wrote, when the slice had reached its limit and when the machine had nothing left.
+    #[test]
+    fn a_real_kernels_words_are_understood() {
+        let scope = "berth-session-ses-z5pcpwnxebq6qi2gpp5easix7q.scope";
+        let limit = "6,901,131759814,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=box-tmux.service,\
+             mems_allowed=0,oom_memcg=/berth.slice/berth-user.slice,task_memcg=/berth.slice/berth-user.slice/\
+             berth-session-ses-z5pcpwnxebq6qi2gpp5easix7q.scope,task=tail,pid=557,uid=1000\n\
+             3,902,131761394,-;Memory cgroup out of memory: Killed process 557 (tail) total-vm:1850332kB, \
+             anon-rss:1847296kB, file-rss:1228kB, shmem-rss:0kB, UID:1000 pgtables:3660kB oom_score_adj:0\n";
+        assert_eq!(read(limit), [kill(Some(scope), "tail", 557)]);
+        let machine = "6,903,113966184,-;[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes \
+             swapents oom_score_adj name\n\
+             6,904,113981179,-;oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=init.scope,mems_allowed=0,\
+             global_oom,task_memcg=/berth.slice/berth-user.slice/berth-session-ses-z5pcpwnxebq6qi2gpp5easix7q.scope,\
+             task=tail,pid=551,uid=1000\n\
+             3,905,113982434,-;Out of memory: Killed process 551 (tail) total-vm:623100kB, anon-rss:620032kB, \
+             file-rss:308kB, shmem-rss:0kB, UID:1000 pgtables:1256kB oom_score_adj:0\n";
+        assert_eq!(read(machine), [kill(Some(scope), "tail", 551)]);
+    }
+
     #[test]
     fn one_outside_of_every_session_is_told_without() {
         let text = "6,1,2,-;oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,\

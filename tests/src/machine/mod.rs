@@ -10,6 +10,7 @@
 //! The machine need not run a systemd itself. The system is made by `scripts/boot-test`; booting one needs root.
 
 mod disk;
+pub mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
