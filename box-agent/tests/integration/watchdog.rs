@@ -73,9 +73,13 @@ async fn systemd_hears_of_each_step_and_feeds_come_while_all_is_well() {
 async fn a_door_that_is_stuck_starves_the_watchdog() {
     let (mut agent, systemd) = started().await;
     until("a feed", async || systemd.told().contains(&"WATCHDOG=1".to_owned()).then_some(())).await;
-    until("the addresses", async || agent.root().join("run/addresses.json").exists().then_some(())).await;
+    // The socket is read all the time, as systemd reads: a full one would stop the agent.
+    until("the addresses", async || {
+        systemd.told();
+        agent.root().join("run/addresses.json").exists().then_some(())
+    })
+    .await;
     let _caller = TcpStream::connect(agent.door()).unwrap();
-    // It is read all the time, as systemd reads: a full socket would stop the agent.
     let mut told = Vec::new();
     let mut refusals = async |least: usize| {
         until("refusals to feed", async || {
