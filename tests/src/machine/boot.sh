@@ -1,6 +1,7 @@
 #!/bin/sh
-# Boots TREE as a container. Everything that it changes goes to DIRECTORY; what lies in extra/ there is put over it. It runs in namespaces of its own for mounts
-# and processes, so that nothing is left when its first process ends, however that happens.
+# Boots TREE as a container. Everything that it changes goes to DIRECTORY; what lies in extra/ there is put over it. It
+# runs in namespaces of its own for mounts and processes, so that nothing is left when its first process ends, however
+# that happens.
 #
 # Usage: boot.sh TREE DIRECTORY SYSTEMD AGENT GATEWAY [NSPAWN-OPTION...]
 set -eu
@@ -23,6 +24,8 @@ done
 # have that one start the container.
 mount -t tmpfs tmpfs /run
 cd "$directory"
+# Put by: memory that is mounted below hides it.
+cp -r extra /run/extra
 overlay() {
     mkdir -p upper work root
     mount -t overlay overlay -o "lowerdir=$tree,upperdir=upper,workdir=work" root
@@ -35,6 +38,6 @@ if [ ! -e root/usr/bin/box-agent ]; then
     # Only its own test starts it.
     systemctl --root=root disable berth-gateway.service
 fi
-cp -r extra/. root
+cp -r /run/extra/. root
 export UNIFIED_CGROUP_HIERARCHY=1
 exec systemd-nspawn --quiet --boot --directory=root --machine=box --register=no --keep-unit --console=read-only "$@"
