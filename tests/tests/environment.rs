@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use berth_tests::{Exec, Stack, wait};
+use berth_tests::{Exec, Stack, Terminal, wait};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
@@ -109,8 +109,15 @@ async fn a_session_that_is_made_right_after_finds_its_variables() {
     let client = stack.client().await;
     client.wait_for_box("online").await;
     client.put_environment(json!({ "variables": [{ "name": "WORD", "value": "there" }] })).await;
-    client.running_session("work").await;
-    assert!(stack.path("run/secrets/environment.sh").exists());
+    let session = client.running_session("work").await;
+    let mut terminal = Terminal::open(&client, &session).await;
+    terminal.type_text("echo \"pane-$WORD\"\r").await;
+    terminal.read_until("pane-there").await;
+    // A window that its user opens.
+    let target = format!("={session}:");
+    stack.tmux.run(&["new-window", "-t", &target]).expect("a window");
+    terminal.type_text("echo \"window-$WORD\"\r").await;
+    terminal.read_until("window-there").await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@
 //! Each step can be done again without harm, is timed, and fails with its own words and exit code. Nothing
 //! waits for the network: the last desired state is in the database.
 //!
-//! What runs on the volume (volume, layout, database, sessions) is a [`stay`], which a suspension ends and a resume
+//! What runs on the volume (volume, layout, database, environment, sessions) is a [`stay`], which a suspension ends and a resume
 //! begins anew; everything else runs for as long as the agent does.
 
 mod hub;
