@@ -119,6 +119,8 @@ id!(/// One request, from the browser to the box.
     RequestId, "req", "a request id");
 id!(/// A link by which somebody may watch a session for a while.
     ShareId, "shr", "a share id");
+id!(/// Something that a user should know.
+    NotificationId, "ntf", "a notification id");
 id!(/// One browser tab or program that attaches to terminals.
     ClientId, "cli", "a client id");
 

@@ -8,7 +8,7 @@
 //! | [`ids`] | identifiers that travel in every conversation |
 //! | [`name`], [`trust`], [`tls`] | who a certificate says it is, and whether to believe it |
 //! | [`enroll`] | a box exchanges a one-time token for a certificate |
-//! | [`link`], [`desired`], [`environment`], [`observed`], [`ports`], [`event`] | agent → gateway WebSocket, always on |
+//! | [`link`], [`desired`], [`environment`], [`observed`], [`ports`], [`attention`], [`event`] | agent → gateway WebSocket, always on |
 //! | [`door`], [`control`], [`keys`], [`suspend`] | gateway → box, `CONNECT` streams and the control API |
 //! | [`terminal`] | browser ↔ gateway text messages of the `berth.v1` subprotocol |
 //! | [`error`] | the error body of every HTTP answer |
@@ -16,6 +16,7 @@
 //! A stored or wire shape changes only together with a new fixture below `data/`; the old one stays and
 //! `tests/compat.rs` goes on reading it. Unknown fields and unknown message types are tolerated.
 
+pub mod attention;
 pub mod control;
 pub mod desired;
 pub mod door;

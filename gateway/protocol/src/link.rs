@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::attention::ObservedAttention;
 use crate::desired::{DesiredDelta, DesiredSnapshot, DesiredVersion};
 use crate::environment::report::EnvironmentReport;
 use crate::event::{Dropped, Event};
@@ -121,6 +122,8 @@ pub enum FromAgent {
     Observed(ObservedState),
     /// What listens on the box, for previews.
     Ports(ObservedPorts),
+    /// What its sessions are doing.
+    Attention(ObservedAttention),
     /// What has become of the environment.
     Environment(EnvironmentReport),
     /// Something happened.

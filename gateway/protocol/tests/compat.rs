@@ -6,6 +6,7 @@
 
 use std::fmt::Debug;
 
+use berth_protocol::attention::{Answer, Notification, Withdrawn};
 use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
@@ -48,6 +49,7 @@ fn link_messages_are_read() {
     let environment = include_str!("../data/v1/from_gateway_environment.json");
     messages_survive(environment, &FromGateway::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_environment.json"), &FromAgent::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_attention.json"), &FromAgent::Unknown);
 }
 
 #[test]
@@ -57,6 +59,24 @@ fn terminal_messages_are_read() {
     messages_survive(include_str!("../data/v1/from_relay_echo.json"), &FromRelay::Unknown);
     messages_survive(include_str!("../data/v1/from_browser_company.json"), &FromBrowser::Unknown);
     messages_survive(include_str!("../data/v1/from_relay_company.json"), &FromRelay::Unknown);
+}
+
+#[test]
+fn what_sessions_need_is_read() {
+    let events: Vec<FromAgent> =
+        serde_json::from_str(include_str!("../data/v1/from_agent_attention.json")).unwrap();
+    let payloads = events.into_iter().filter_map(|message| match message {
+        FromAgent::Event(event) => Some((event.kind, event.payload.to_string())),
+        _ => None,
+    });
+    for (kind, payload) in payloads {
+        match kind.as_str() {
+            Notification::KIND => drop(survives::<Notification>(&payload)),
+            Withdrawn::KIND => drop(survives::<Withdrawn>(&payload)),
+            other => panic!("no payload of the kind {other} is expected"),
+        }
+    }
+    survives::<Vec<Answer>>(include_str!("../data/v1/door_answer.json"));
 }
 
 #[test]

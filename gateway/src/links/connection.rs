@@ -297,7 +297,7 @@ impl Link {
                 self.acknowledge(stream, outcome).await
             }
             FromAgent::WantSnapshot => self.send_snapshot().await,
-            FromAgent::Hello(_) | FromAgent::Unknown => Ok(()),
+            FromAgent::Attention(_) | FromAgent::Hello(_) | FromAgent::Unknown => Ok(()),
         }
     }
 
