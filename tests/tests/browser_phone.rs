@@ -66,6 +66,13 @@ async fn the_keyboard_covers_the_terminal_without_resizing_it() {
     browser.close().await;
 }
 
+/// The size of the terminal's text, in pixels.
+async fn font_size(browser: &Browser) -> f64 {
+    let script = "const rows = document.querySelector('.xterm-rows');
+        return rows ? parseFloat(getComputedStyle(rows).fontSize) : 0;";
+    browser.script(script).await.as_f64().unwrap_or_default()
+}
+
 #[tokio::test]
 async fn fingers_scroll_the_history_and_set_the_size_of_the_text() {
     let stack = Stack::start().await;
@@ -85,20 +92,27 @@ async fn fingers_scroll_the_history_and_set_the_size_of_the_text() {
     browser.type_text("q").await;
 
     let before = stack.tmux.size(&session).unwrap();
+    let usual = font_size(&browser).await;
     browser.touch("touchStart", &[(180.0, 300.0), (220.0, 300.0)]).await;
     for by in [10.0, 20.0, 30.0] {
         browser.touch("touchMove", &[(180.0 - by, 300.0), (220.0 + by, 300.0)]).await;
     }
     browser.touch("touchEnd", &[]).await;
-    let larger = wait::until("the text to be larger", async || {
-        stack.tmux.size(&session).filter(|size| size.0 < before.0)
+    // The last of the sizes that the fingers went through is the one that has to stay.
+    let remembered = "return localStorage.getItem('berth.font-size')";
+    let chosen = wait::until("the size to be kept", async || {
+        browser.script(remembered).await.as_str()?.parse::<f64>().ok().filter(|size| *size > usual)
     })
     .await;
+    let drawn = async || {
+        let fewer = stack.tmux.size(&session)?.0 < before.0;
+        (fewer && (font_size(&browser).await - chosen).abs() < 0.5).then_some(())
+    };
+    wait::until("the text to be larger", drawn).await;
     browser.picture("phone-pinched").await;
     browser.page.refresh().await.unwrap();
     browser.state("terminal-state", "live", wait::PATIENCE).await;
-    wait::until("the size to be remembered", async || (stack.tmux.size(&session)? == larger).then_some(()))
-        .await;
+    wait::until("the size to be remembered", drawn).await;
     browser.close().await;
 }
 
