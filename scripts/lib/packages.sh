@@ -11,6 +11,8 @@ package_present() {
     case $1 in
     ca-certificates) [[ -s /etc/ssl/certs/ca-certificates.crt ]] ;;
     chromium-driver) type -P chromedriver >/dev/null ;;
+    nginx-light) type -P nginx >/dev/null || [[ -x /usr/sbin/nginx ]] ;;
+    haproxy) [[ -x /usr/sbin/haproxy ]] ;;
     debian-archive-keyring) [[ -r /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
     e2fsprogs) type -P mke2fs >/dev/null ;;
     gcc) type -P cc >/dev/null ;;

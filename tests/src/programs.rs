@@ -8,15 +8,17 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// A program of this workspace, built beside the test itself.
+/// A program of this workspace, built beside whoever asks.
 ///
 /// # Panics
 /// When it has not been built.
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
-    // target/<profile>/deps/<test> → target/<profile>/<name>
-    let test = std::env::current_exe().expect("a test knows where it is");
-    let directory = test.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps");
+    // A test is target/<profile>/deps/<test>, a program beside it target/<profile>/<name>.
+    let own = std::env::current_exe().expect("a program knows where it is");
+    let directory = own.parent().expect("a program lies in a directory");
+    let directory = if directory.ends_with("deps") { directory.parent() } else { Some(directory) };
+    let directory = directory.expect("tests lie in target/<profile>/deps");
     let program = directory.join(name);
     assert!(program.exists(), "{} is not built: run scripts/test", program.display());
     program
