@@ -38,6 +38,8 @@ pub struct Metrics {
     pub terminals_opened: Counter,
     /// Terminals that have ended, by reason: whatever is not the browser's own wish makes a page come again.
     pub terminals_closed: Family<Why, Counter>,
+    /// Terminals of a client that had one at the same session before, by how that one ended.
+    pub terminals_reconnected: Family<Why, Counter>,
     /// Messages of browsers that were refused, by reason; each ended its terminal.
     pub messages_refused: Family<Why, Counter>,
     /// What terminals count while they run.
@@ -69,9 +71,11 @@ impl Metrics {
         registry.register("terminals_open", "Terminals open now", self.terminals.clone());
         registry.register("terminals_opened", "Terminals opened", self.terminals_opened.clone());
         registry.register("terminals_closed", "Terminals ended, by reason", self.terminals_closed.clone());
+        let help = "Terminals of clients that came again, by how the one before had ended";
+        registry.register("terminals_reconnected", help, self.terminals_reconnected.clone());
         let refused = self.messages_refused.clone();
         registry.register("terminal_messages_refused", "Messages of browsers refused, by reason", refused);
-        let Meters { input_bytes, output_bytes, stalls, round_trip } = self.relay.clone();
+        let Meters { input_bytes, output_bytes, stalls, renewals, round_trip } = self.relay.clone();
         registry.register("terminal_input_bytes", "Terminal input relayed", input_bytes);
         registry.register("terminal_output_bytes", "Terminal output relayed", output_bytes);
         registry.register(
@@ -79,6 +83,9 @@ impl Metrics {
             "Times a page fell so far behind that its box was not read",
             stalls,
         );
+        let help =
+            "Terminals attached anew after a stall, because what their clients were about to see was old";
+        registry.register("terminal_renewals", help, renewals);
         let help = "From input passed on to the output that followed";
         registry.register_with_unit("terminal_round_trip", help, Unit::Seconds, round_trip);
         self.previews.register(&mut registry);

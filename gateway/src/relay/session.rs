@@ -9,6 +9,7 @@
 //! | input | ttyd has taken everything, then the browser has sent something |
 //! | output | the browser has taken everything, the window is open, then ttyd has sent something |
 //! | news | somebody else at the session did something that concerns this one |
+//! | renewal | the stream to the box is being replaced; input and output wait for that |
 //! | alarm | a size that was held back, or a look at the browser's silence, is due |
 //!
 //! The task is hand-polled rather than written as two loops because the scratch buffers are borrowed within a
@@ -19,10 +20,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_util::future::{BoxFuture, OptionFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
 use super::closing::Closing;
 use super::farewell;
@@ -31,6 +34,7 @@ use super::input::{Event, Input};
 use super::liveness::{Liveness, Verdict};
 use super::meters::{Meters, RoundTrip};
 use super::output::Output;
+use super::renewal::{self, Intake, Phase, Renewal, Reopen, Stall};
 use super::room::Seat;
 use super::side::Side;
 use super::size::Throttle;
@@ -43,30 +47,33 @@ const STEPS: usize = 32;
 
 /// Relays one terminal until a peer or `control` ends it, and tells both.
 ///
-/// `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
+/// `door` is asked for another stream after a stall; `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
 /// has two seconds. A `control` whose sender is dropped never ends anything.
 pub async fn run<B, T>(
     browser: Side<B>,
     ttyd: Side<T>,
     options: Options,
     control: oneshot::Receiver<Closing>,
+    door: &impl Reopen<T>,
     box_end: impl Future<Output = Closing>,
 ) -> Outcome
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mode = options.mode;
-    let mut relay = Relay::new(browser, ttyd, options, control);
+    let mut relay = Relay::new(browser, ttyd, options, control, door);
     let reason = poll_fn(|cx| relay.poll(cx)).await;
     let (bytes_in, bytes_out) = (relay.bytes_in, relay.output.forwarded());
-    let Relay { browser, ttyd, input, output, .. } = relay;
+    relay.leave_old();
+    let Relay { browser, ttyd, input, output, leaving, .. } = relay;
     // Boxed, so that a live terminal is not as large as a dying one.
-    Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end)).await;
+    let part = Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end));
+    tokio::join!(part, OptionFuture::from(leaving));
     Outcome { bytes_in, bytes_out, reason }
 }
 
-struct Relay<B, T> {
+struct Relay<'a, B, T> {
     browser: Side<B>,
     ttyd: Side<T>,
     input: Input,
@@ -74,6 +81,12 @@ struct Relay<B, T> {
     flow: Flow,
     sizes: Throttle,
     liveness: Liveness,
+    stall: Stall,
+    intake: Intake,
+    door: &'a dyn Reopen<T>,
+    phase: Phase<'a, T>,
+    /// A stream that was left, as long as it takes its leave.
+    leaving: Option<BoxFuture<'a, ()>>,
     alarm: Alarm,
     answers: Answers,
     /// The payload of ttyd's last unanswered ping.
@@ -85,16 +98,17 @@ struct Relay<B, T> {
     meters: Meters,
 }
 
-impl<B, T> Relay<B, T>
+impl<'a, B, T> Relay<'a, B, T>
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'a,
 {
     fn new(
         mut browser: Side<B>,
         mut ttyd: Side<T>,
         options: Options,
         control: oneshot::Receiver<Closing>,
+        door: &'a impl Reopen<T>,
     ) -> Self {
         browser.queue(&greeting::frames(options.mode, &options.title));
         let now = Instant::now();
@@ -113,6 +127,11 @@ where
             flow: Flow::default(),
             sizes: Throttle::default(),
             liveness,
+            stall: Stall::default(),
+            intake: Intake::default(),
+            door,
+            phase: Phase::Steady,
+            leaving: None,
             alarm: Alarm::default(),
             answers: Answers::new(options.mode),
             ttyd_ping: None,
@@ -148,12 +167,12 @@ where
         let news = self.poll_news(cx);
         let input = self.poll_input(cx)?;
         let output = self.poll_output(cx)?;
-        // Last, for input decides what there is to be alarmed about.
+        // After output, which decides whether there is one.
+        let renewal = self.poll_renewal(cx)?;
+        // Last, for the others decide what there is to be alarmed about.
         let alarm = self.poll_alarm(cx)?;
-        if news.is_pending() && input.is_pending() && output.is_pending() && alarm.is_pending() {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+        let waits = [news, input, output, renewal, alarm].iter().all(Poll::is_pending);
+        if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// Takes over what has changed in the room.
@@ -172,6 +191,9 @@ where
         if let Some(frames) = self.own_frames_to_ttyd() {
             self.ttyd.queue(&frames);
             ready!(self.ttyd.poll_drained(cx)).map_err(Reason::BoxLost)?;
+        }
+        if !self.phase.is_steady() {
+            return Poll::Pending;
         }
         scratch::with(|scratch| {
             let read = match ready!(self.browser.poll_read(cx, &mut scratch.read)) {
@@ -206,6 +228,7 @@ where
     /// Acts on bytes of the browser; what is for ttyd is appended to `frames`.
     fn on_input(&mut self, chunk: &mut [u8], frames: &mut Vec<u8>) -> Result<(), Reason> {
         let Self { input, flow, sizes, liveness, answers, bytes_in, round_trip, seat, meters, .. } = self;
+        let intake = &mut self.intake;
         let now = Instant::now();
         liveness.heard(now);
         let mut closed = None;
@@ -221,6 +244,7 @@ where
                 }
                 let size = message.len() as u64 - 1;
                 *bytes_in += size;
+                intake.passed(size, now);
                 meters.input_bytes.inc_by(size);
                 round_trip.asked(now);
                 to_ttyd::input(frames, message);
@@ -238,11 +262,16 @@ where
     }
 
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
-        ready!(self.poll_browser_drained(cx))?;
+        let drained = self.poll_browser_drained(cx)?;
+        self.stall.note(drained.is_pending() || self.flow.is_closed());
+        ready!(drained);
         if self.output.at_boundary() && !self.answers.is_empty() {
             let frames = self.take_answers();
             self.browser.queue(&frames);
             ready!(self.poll_browser_drained(cx))?;
+        }
+        if matches!(self.phase, Phase::Renewing(_)) {
+            return Poll::Pending;
         }
         let most = match (self.flow.is_closed(), self.output.at_boundary()) {
             (false, _) => scratch::READ_SIZE,
@@ -256,11 +285,16 @@ where
             let end = scratch::READ_SIZE.min(carried.saturating_add(most));
             let buffer = &mut scratch.read[..end];
             buffer[..carried].copy_from_slice(self.output.carry());
-            let read = match ready!(self.ttyd.poll_read(cx, &mut buffer[carried..])) {
+            let read = self.ttyd.poll_read(cx, &mut buffer[carried..]);
+            let old = self.stall.was_read();
+            let read = match ready!(read) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 read => read,
             };
             let size = read.map_err(Reason::BoxLost)?;
+            if old && self.renew(&buffer[carried..carried + size]) {
+                return Poll::Ready(Ok(()));
+            }
             Poll::Ready(self.on_output(cx, &mut buffer[..carried + size]))
         })
     }
@@ -300,6 +334,13 @@ where
     fn on_output(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Result<(), Reason> {
         let before = self.output.forwarded();
         let chunk = self.output.process(buffer);
+        if chunk.kept > 0
+            && let Some(old) = self.phase.redrawn()
+        {
+            self.browser.send(cx, renewal::RESET).map_err(Reason::BrowserLost)?;
+            self.output.add(renewal::RESET_OUTPUT);
+            self.leaving = Some(Box::pin(farewell::leave(old)));
+        }
         let forwarded = self.output.forwarded();
         self.count_output(forwarded - before);
         self.answers.echo.passed(self.bytes_in, forwarded);
@@ -323,35 +364,64 @@ where
         }
     }
 
+    /// Begins to replace the stream to the box, of which these bytes were read: they are old. False if it can't be.
+    fn renew(&mut self, read: &[u8]) -> bool {
+        // Before the first message there is nothing to be told anew.
+        if !self.phase.is_steady() || self.seat.size().is_none() {
+            return false;
+        }
+        self.ttyd.unread(read);
+        let (old, tail) = self.output.leave();
+        if !tail.is_empty() {
+            self.browser.queue(&tail);
+        }
+        let renewal = Renewal::begin(&mut self.ttyd, old, self.door.reopen(), &self.intake);
+        self.phase = Phase::Renewing(Box::new(renewal));
+        self.meters.renewals.inc();
+        true
+    }
+
+    fn poll_renewal(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        if let Some(leaving) = &mut self.leaving
+            && leaving.as_mut().poll(cx).is_ready()
+        {
+            self.leaving = None;
+        }
+        let Phase::Renewing(renewal) = &mut self.phase else { return Poll::Pending };
+        let Some(mut opened) = ready!(renewal.poll(cx, &mut self.ttyd))? else { return Poll::Ready(Ok(())) };
+        let limit = renewal.limit();
+        if let Some(size) = self.seat.size() {
+            let mut frames = Vec::new();
+            to_ttyd::start(&mut frames, size);
+            opened.queue(&frames);
+        }
+        let old = std::mem::replace(&mut self.ttyd, opened);
+        self.phase = Phase::Redrawing(Box::new(old), limit);
+        self.ttyd_ping = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets a stream take its leave that another was about to take the place of.
+    fn leave_old(&mut self) {
+        if let Some(old) = self.phase.redrawn() {
+            self.leaving = Some(Box::pin(farewell::leave(old)));
+        }
+    }
+
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // While ttyd is blocked a held back size waits for that, not for the time.
         let size = if self.ttyd.is_blocked() { None } else { self.sizes.due() };
-        let due = size.into_iter().chain(self.liveness.due()).min();
+        let due = size.into_iter().chain(self.liveness.due()).chain(self.phase.due()).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
+        self.phase.pass_time(now, &mut self.ttyd)?;
         match self.liveness.judge(now) {
             Verdict::Well => {}
             Verdict::Ask => self.answers.asks = true,
             // Nor is the browser read then; it can't be blamed for what was not listened to.
-            Verdict::Dead if self.ttyd.is_blocked() => self.liveness.heard(now),
+            Verdict::Dead if self.ttyd.is_blocked() || !self.phase.is_steady() => self.liveness.heard(now),
             Verdict::Dead => return Poll::Ready(Err(Reason::BrowserSilent)),
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A timer, made when it is first needed.
-#[derive(Debug, Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
-
-impl Alarm {
-    /// Ready when `due` has passed; never without one.
-    fn poll_at(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
-        let Some(due) = due else { return Poll::Pending };
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if sleep.deadline() != due {
-            sleep.as_mut().reset(due);
-        }
-        sleep.as_mut().poll(cx)
     }
 }

@@ -7,6 +7,7 @@ use berth_protocol::ids::{InstanceId, SessionId, ShareId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::former::{Former, Who};
 use crate::relay::{Closing, Room, Seat, Sitter};
 use crate::store::{BrowserSession, Ended, Held, Holder};
 
@@ -20,6 +21,7 @@ struct Open {
     draining: bool,
     terminals: HashMap<u64, (Attached, oneshot::Sender<Closing>)>,
     rooms: HashMap<SessionId, Room>,
+    former: Former,
 }
 
 /// What is attached to what, by whom.
@@ -41,8 +43,19 @@ impl Attached {
 
 /// A terminal's place in the registry, given up when dropped.
 pub struct Registration {
+    /// How the terminal of the same client at the same session ended that was before this one, if there was one.
+    pub former: Option<&'static str>,
     terminals: Terminals,
     key: u64,
+    who: Who,
+    ended: Option<&'static str>,
+}
+
+impl Registration {
+    /// Notes how the terminal ended, for the next of its client.
+    pub fn ended(&mut self, reason: &'static str) {
+        self.ended = Some(reason);
+    }
 }
 
 impl Terminals {
@@ -58,6 +71,8 @@ impl Terminals {
         let mut open = self.open();
         open.next += 1;
         let key = open.next;
+        let who = (sitter.client.clone(), attached.session.clone());
+        let former = open.former.opened(&who);
         let room = open.rooms.entry(attached.session.clone()).or_default();
         let seat = room.sit(sitter, Instant::now());
         if open.draining {
@@ -67,7 +82,7 @@ impl Terminals {
             open.terminals.insert(key, (attached, end));
         }
         drop(open);
-        (Registration { terminals: self.clone(), key }, seat, ended)
+        (Registration { former, terminals: self.clone(), key, who, ended: None }, seat, ended)
     }
 
     /// Whether somebody's screen decides the size of a session.
@@ -112,7 +127,9 @@ impl Terminals {
 
     /// Lets time pass in every room, and forgets those that are of no use any more.
     pub fn sweep_rooms(&self, now: Instant) {
-        self.open().rooms.retain(|_, room| room.sweep(now));
+        let mut open = self.open();
+        open.rooms.retain(|_, room| room.sweep(now));
+        open.former.sweep(now);
     }
 
     fn end(&self, which: impl Fn(&Attached) -> bool, closing: &Closing) {
@@ -139,7 +156,9 @@ impl Terminals {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.terminals.open().terminals.remove(&self.key);
+        let mut open = self.terminals.open();
+        open.terminals.remove(&self.key);
+        open.former.closed(&self.who, self.ended, Instant::now());
     }
 }
 
@@ -213,6 +232,7 @@ mod tests {
         drop(register(&terminals, attached()));
         assert!(terminals.open().terminals.is_empty());
         terminals.sweep_rooms(Instant::now() + Duration::from_mins(1));
-        assert!(terminals.open().rooms.is_empty());
+        let open = terminals.open();
+        assert!(open.rooms.is_empty() && open.former.is_empty());
     }
 }

@@ -279,6 +279,16 @@ impl Seat {
         given
     }
 
+    /// The size that the box is to be told when it is begun anew; none before it was begun at all.
+    #[must_use]
+    pub fn size(&self) -> Option<Size> {
+        let mut state = self.room.state();
+        let size = state.size_for(self.key)?;
+        let me = state.seats.get_mut(&self.key)?;
+        me.given = Some(size);
+        Some(size)
+    }
+
     /// The client has typed.
     pub fn typed(&self, now: Instant) {
         self.note(now, |me| me.typed = Some(now));
