@@ -103,6 +103,7 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
+        tmux: tmux.clone(),
         suspension: Suspensions::new(suspension.clone()),
         calls: Calls::new(
             tmux.clone(),

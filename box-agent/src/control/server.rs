@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use crate::host::process::Process;
 use crate::sessions::report::SessionReport;
 use crate::suspend::Handle;
 use crate::terminal::attachments::{Attachments, Live};
@@ -84,7 +85,8 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
 }
 
 async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
-    let peer = Uid::from_raw(stream.peer_cred()?.uid());
+    let credentials = stream.peer_cred()?;
+    let peer = Uid::from_raw(credentials.uid());
     if !peer.is_root() && peer != Uid::effective() && peer != control.user {
         tracing::warn!(%peer, "refused a control connection of another user");
         return Ok(());
@@ -102,7 +104,7 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
         }
         Ok(Request::Suspend) => (Answer::Suspension(control.suspension.suspend()), None),
         Ok(Request::Resume) => (Answer::Suspension(control.suspension.resume()), None),
-        Ok(Request::Attach(id)) => match attach(&id, control).await {
+        Ok(Request::Attach(id)) => match attach(&id, credentials.pid(), control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
             Err(refusal) => (Answer::Refused(refusal), None),
         },
@@ -117,10 +119,15 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     Ok(())
 }
 
-async fn attach(id: &AttachmentId, control: &Control) -> Result<(Vec<String>, Live), String> {
+/// Lets a terminal in. Whoever asks becomes the program that shows it, and keeps its process id.
+async fn attach(
+    id: &AttachmentId,
+    pid: Option<i32>,
+    control: &Control,
+) -> Result<(Vec<String>, Live), String> {
     let live = control
         .attachments
-        .redeem(id)
+        .redeem(id, pid.and_then(Process::with_id))
         .ok_or("this attachment is not known: it was used before, or came too late; connect again")?;
     let sessions = control.tmux.sessions().await.map_err(|error| chain(&error))?;
     let target = sessions

@@ -34,6 +34,8 @@ use super::hall::Admission;
 use super::request::{Asked, Refusal, file_name, read, request_id};
 use super::splice::splice;
 use crate::terminal::attachments::{Attachments, Grant, Minted};
+use crate::terminal::tmux::Tmux;
+use crate::terminal::usher;
 
 /// How long a program on this machine may take to accept a connection.
 const DIAL_DEADLINE: Duration = Duration::from_secs(5);
@@ -47,6 +49,8 @@ pub struct Door {
     pub observed: watch::Receiver<Option<ObservedState>>,
     /// Who is attached.
     pub attachments: Attachments,
+    /// What shows terminals.
+    pub tmux: Tmux,
     /// Commands that want an answer.
     pub calls: Calls,
     /// The suspension.
@@ -194,7 +198,7 @@ async fn dial<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> 
     tokio::time::timeout(DIAL_DEADLINE, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Moves bytes once the answer is out. `minted` is void when the stream ends.
+/// Moves bytes once the answer is out. `minted` is void when the stream ends, and its program has to go.
 fn stream<T>(admission: Admission, upgrade: OnUpgrade, target: T, minted: Option<Minted>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -212,7 +216,13 @@ where
             // Cancel-safe: nothing of either side is used any more.
             () = admission.closing.cancelled() => tracing::debug!("the stream was cut, the door is closing"),
         }
-        drop(minted);
+        let program = minted.and_then(Minted::end);
+        let door = admission.door.clone();
+        // Its place is another's from now on.
+        drop(admission);
+        if let Some(program) = program {
+            usher::see_out(&door.tmux, &program).await;
+        }
     };
     tokio::spawn(work.in_current_span());
 }

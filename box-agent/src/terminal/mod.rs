@@ -12,6 +12,8 @@
 //! [`panes`] looks at panes and types into them without any of this: it asks tmux itself. [`survey`] looks at all of
 //! them at once, and a [`blueprint`] says what a session is to be made of.
 //!
+//! When a stream ends, the [`usher`] sees to it that its tmux client ends, too.
+//!
 //! ttyd is a child of the agent and ends with it. The tmux server is nobody's child and outlives both; which process
 //! it is stays known, so that it is found again when its socket was removed.
 
@@ -23,3 +25,4 @@ pub mod server;
 pub mod survey;
 pub mod tmux;
 pub mod ttyd;
+pub mod usher;
