@@ -117,3 +117,22 @@ impl Metrics {
         self.door_connections.get_or_create(&by(route)).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_is_in_the_readme() {
+        let mut scrape = String::new();
+        encode(&mut scrape, &Arc::new(Metrics::default()).registry()).unwrap();
+        let names = scrape.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+        let names: Vec<_> = names.collect();
+        assert!(names.len() > 15, "{names:?}");
+        let readme = include_str!("../README.md");
+        let missing: Vec<_> = names.iter().filter(|name| !readme.contains(**name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -15,6 +15,7 @@ use berth_protocol::ids::GatewayId;
 use berth_protocol::name::BerthName;
 use berth_protocol::tls::Credentials;
 use serde::{Deserialize, Serialize};
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, SharedApp};
 use crate::auth::Origin;
-use crate::boxes::{Boxes, Dialer};
+use crate::boxes::{Boxes, Dialer, limit_segments};
 use crate::ca::CaError;
 use crate::changes::Changes;
 use crate::front::{self, TlsError};
@@ -123,6 +124,12 @@ impl Server {
 
         let (front_listener, front_address) = listen(settings.front.listen, "front.listen").await?;
         let (link_listener, link_address) = listen(settings.link_listen(), "link.listen").await?;
+        // Boxes serve terminals on connections that they make here.
+        limit_segments(&SockRef::from(&link_listener)).map_err(|source| ServeError::Listen {
+            address: link_address,
+            setting: "link.listen",
+            source,
+        })?;
         let (metrics_listener, metrics_address) = listen(settings.metrics.listen, "metrics.listen").await?;
         let public_url = settings.public_url(front_address)?;
         let origin = Origin::new(&public_url);

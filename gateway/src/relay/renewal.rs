@@ -37,11 +37,7 @@ const STALL: Duration = Duration::from_secs(3);
 /// How long a renewal may take. The page hears nothing meanwhile and would give up, too.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Time between pings. The first may be answered late: Linux does not always tell a sender that there is room again,
-/// but every packet that goes the other way does.
-const ASK_EVERY: Duration = Duration::from_millis(250);
-
-/// What the pings carry.
+/// What the ping carries.
 const MARK: &[u8] = b"berth";
 
 /// Bytes of input a second that tmux surely takes off a terminal. It takes 4 KiB a turn, and ttyd, which keeps
@@ -132,11 +128,11 @@ impl<T> Phase<'_, T> {
         }
     }
 
-    /// Does what is due at this moment on the old stream.
+    /// Lets time pass.
     ///
     /// # Errors
     /// When it has taken too long.
-    pub fn pass_time(&mut self, now: Instant, ttyd: &mut Side<T>) -> Result<(), Reason> {
+    pub fn pass_time(&self, now: Instant) -> Result<(), Reason> {
         let (limit, awaited) = match self {
             Self::Steady => return Ok(()),
             Self::Renewing(renewal) => (renewal.limit, renewal.awaited()),
@@ -145,9 +141,6 @@ impl<T> Phase<'_, T> {
         if now >= limit {
             let problem = format!("{awaited} did not come in time after a stall");
             return Err(Reason::BoxLost(io::Error::new(io::ErrorKind::TimedOut, problem)));
-        }
-        if let Self::Renewing(renewal) = self {
-            renewal.ask_again(now, ttyd);
         }
         Ok(())
     }
@@ -174,8 +167,6 @@ pub struct Renewal<'a, T> {
     settled: Instant,
     opening: Option<BoxFuture<'a, io::Result<Side<T>>>>,
     opened: Option<Side<T>>,
-    /// When to ask again.
-    next: Instant,
     limit: Instant,
 }
 
@@ -188,14 +179,15 @@ impl<'a, T> Renewal<'a, T> {
         intake: &Intake,
     ) -> Self {
         let now = Instant::now();
-        ask(ttyd);
+        let mut frames = Vec::new();
+        to_ttyd::ping(&mut frames, MARK);
+        ttyd.queue(&frames);
         Self {
             old,
             arrived: false,
             settled: intake.over(now),
             opening: Some(opening),
             opened: None,
-            next: now + ASK_EVERY,
             limit: now + LIMIT,
         }
     }
@@ -210,29 +202,8 @@ impl<'a, T> Renewal<'a, T> {
     }
 
     fn due(&self) -> Instant {
-        match (self.arrived, &self.opened) {
-            (false, _) => self.next.min(self.limit),
-            (true, Some(_)) => self.settled.min(self.limit),
-            (true, None) => self.limit,
-        }
+        if self.arrived && self.opened.is_some() { self.settled.min(self.limit) } else { self.limit }
     }
-
-    fn ask_again(&mut self, now: Instant, ttyd: &mut Side<T>) {
-        if self.arrived || now < self.next {
-            return;
-        }
-        self.next = now + ASK_EVERY;
-        // One that waits to be written asks already.
-        if !ttyd.is_blocked() {
-            ask(ttyd);
-        }
-    }
-}
-
-fn ask<T>(ttyd: &mut Side<T>) {
-    let mut frames = Vec::new();
-    to_ttyd::ping(&mut frames, MARK);
-    ttyd.queue(&frames);
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Renewal<'_, T> {

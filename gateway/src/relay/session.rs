@@ -414,7 +414,7 @@ where
         let due = size.into_iter().chain(self.liveness.due()).chain(self.phase.due()).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
-        self.phase.pass_time(now, &mut self.ttyd)?;
+        self.phase.pass_time(now)?;
         match self.liveness.judge(now) {
             Verdict::Well => {}
             Verdict::Ask => self.answers.asks = true,

@@ -18,8 +18,7 @@ use crate::relay::{Reopen, Side, open_ttyd};
 const TTYD_LIMIT: Duration = Duration::from_secs(5);
 
 /// Bytes of a box's output that the kernel may hold, before it doubles that for its own needs. It is also what
-/// can be under way: enough for some megabytes a second to a box 10 ms away. Not less: with 16 KiB, set
-/// on a connection that is open, Linux was measured not to tell a sender on the same machine when there is room again.
+/// can be under way: enough for some megabytes a second to a box 10 ms away. It has to be more than a segment.
 const BOX_RECEIVE_BUFFER: usize = 24 * 1024;
 
 /// What a stream to a terminal is opened with.
