@@ -19,7 +19,7 @@ const READ: usize = 1021;
 struct NoOther;
 
 impl Reopen<Peer> for NoOther {
-    fn reopen(&self) -> BoxFuture<'_, io::Result<Side<Peer>>> {
+    fn reopen(&self, _: bool) -> BoxFuture<'_, io::Result<Side<Peer>>> {
         async { Err(io::ErrorKind::ConnectionRefused.into()) }.boxed()
     }
 }

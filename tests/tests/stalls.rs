@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use berth_tests::metrics::wait_for_metric;
 use berth_tests::process::{child, resident};
 use berth_tests::{Raw, Screen, Stack, Terminal, wait};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// How long the browser stalls: longer than what was held back is taken for new.
 const STALL: Duration = Duration::from_secs(4);

@@ -2,7 +2,8 @@
 //!
 //! What a box wrote while a page stalled is old when the page goes on, and more than a screen of it lies in sockets on
 //! the way. Nobody wants to see it drawn, so if there is any, the terminal is attached anew, as after a reconnect, and
-//! the page hardly notices: its connection stays.
+//! the page hardly notices: its connection stays. The same happens to a stock client whose size begins to count at the
+//! box, or ceases to.
 //!
 //! ```text
 //!   steady ── output goes on after a stall ──▶ renewing ── all ready ──▶ redrawing ── first output ──▶ steady
@@ -55,8 +56,9 @@ pub const RESET_OUTPUT: usize = 3;
 
 /// Whoever can open another stream for a terminal.
 pub trait Reopen<T>: Sync {
-    /// Opens another stream to ttyd for the same terminal, as far as before its first message.
-    fn reopen(&self) -> BoxFuture<'_, io::Result<Side<T>>>;
+    /// Opens another stream to ttyd for the same terminal, as far as before its first message; `sized` is whether its
+    /// size counts there.
+    fn reopen(&self, sized: bool) -> BoxFuture<'_, io::Result<Side<T>>>;
 }
 
 /// How long output has been held back, and whether what waits for it to go on is old.
@@ -128,11 +130,14 @@ impl<T> Phase<'_, T> {
         }
     }
 
-    /// Lets time pass.
+    /// Lets time pass. A client that takes nothing is waited for; then it is not the box that keeps everybody waiting.
     ///
     /// # Errors
     /// When it has taken too long.
-    pub fn pass_time(&self, now: Instant) -> Result<(), Reason> {
+    pub fn pass_time(&mut self, now: Instant, blocked: bool) -> Result<(), Reason> {
+        if let (Self::Redrawing(_, limit), true) = (&mut *self, blocked) {
+            *limit = now + LIMIT;
+        }
         let (limit, awaited) = match self {
             Self::Steady => return Ok(()),
             Self::Renewing(renewal) => (renewal.limit, renewal.awaited()),

@@ -84,6 +84,8 @@ struct Relay<'a, B, T> {
     stall: Stall,
     intake: Intake,
     door: &'a dyn Reopen<T>,
+    /// Whether the client's size counts at the box, and whether the box was told so.
+    counts: (bool, bool),
     phase: Phase<'a, T>,
     /// A stream that was left, as long as it takes its leave.
     leaving: Option<BoxFuture<'a, ()>>,
@@ -130,6 +132,7 @@ where
             stall: Stall::default(),
             intake: Intake::default(),
             door,
+            counts: (options.seat.counts(), options.seat.counts()),
             phase: Phase::Steady,
             leaving: None,
             alarm: Alarm::default(),
@@ -182,6 +185,7 @@ where
         if let Some(size) = news.size {
             self.sizes.offer(size);
         }
+        self.counts.0 = news.counts.unwrap_or(self.counts.0);
         self.answers.company(news);
         Poll::Ready(())
     }
@@ -364,7 +368,8 @@ where
         }
     }
 
-    /// Begins to replace the stream to the box, of which these bytes were read: they are old. False if it can't be.
+    /// Begins to replace the stream to the box, of which these bytes were read, so that they are not passed on. False if
+    /// it can't be.
     fn renew(&mut self, read: &[u8]) -> bool {
         // Before the first message there is nothing to be told anew.
         if !self.phase.is_steady() || self.seat.size().is_none() {
@@ -375,7 +380,9 @@ where
         if !tail.is_empty() {
             self.browser.queue(&tail);
         }
-        let renewal = Renewal::begin(&mut self.ttyd, old, self.door.reopen(), &self.intake);
+        self.counts.1 = self.counts.0;
+        let opening = self.door.reopen(self.counts.1);
+        let renewal = Renewal::begin(&mut self.ttyd, old, opening, &self.intake);
         self.phase = Phase::Renewing(Box::new(renewal));
         self.meters.renewals.inc();
         true
@@ -386,6 +393,9 @@ where
             && leaving.as_mut().poll(cx).is_ready()
         {
             self.leaving = None;
+        }
+        if self.counts.0 != self.counts.1 && !self.browser.is_blocked() && self.renew(&[]) {
+            return Poll::Ready(Ok(()));
         }
         let Phase::Renewing(renewal) = &mut self.phase else { return Poll::Pending };
         let Some(mut opened) = ready!(renewal.poll(cx, &mut self.ttyd))? else { return Poll::Ready(Ok(())) };
@@ -414,7 +424,7 @@ where
         let due = size.into_iter().chain(self.liveness.due()).chain(self.phase.due()).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
-        self.phase.pass_time(now)?;
+        self.phase.pass_time(now, self.browser.is_blocked())?;
         match self.liveness.judge(now) {
             Verdict::Well => {}
             Verdict::Ask => self.answers.asks = true,

@@ -63,9 +63,11 @@ impl Opening {
 }
 
 impl Reopen<BoxStream> for Again<'_> {
-    fn reopen(&self) -> BoxFuture<'_, io::Result<Side<BoxStream>>> {
-        async {
-            let (ttyd, instance) = self.opening.open(self.app).await.map_err(io::Error::other)?;
+    fn reopen(&self, sized: bool) -> BoxFuture<'_, io::Result<Side<BoxStream>>> {
+        async move {
+            let request = TerminalRequest { sized, ..self.opening.request.clone() };
+            let opening = Opening { workspace: self.opening.workspace.clone(), request };
+            let (ttyd, instance) = opening.open(self.app).await.map_err(io::Error::other)?;
             // Another has the workspace by now: the terminal is about to be told.
             if instance != self.instance {
                 return Err(io::ErrorKind::NotConnected.into());

@@ -91,6 +91,13 @@ impl Terminals {
         self.open().rooms.get(session).is_some_and(Room::is_led)
     }
 
+    /// A session has another name: clients that show it as their title are told.
+    pub fn rename_session(&self, session: &SessionId, name: &str) {
+        if let Some(room) = self.open().rooms.get(session) {
+            room.rename(name);
+        }
+    }
+
     /// Ends every terminal of a session.
     pub fn end_session(&self, session: &SessionId) {
         self.end(|attached| attached.session == *session, &Closing::gone());

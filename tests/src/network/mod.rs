@@ -19,7 +19,7 @@ mod link;
 mod namespace;
 mod page;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 pub use link::{Link, Weather};
@@ -42,6 +42,16 @@ pub struct Network {
     pub link: Link,
     /// Where the client is.
     pub far: Namespace,
+}
+
+/// The address on the link of the gateway that a client uses.
+///
+/// # Panics
+/// When its origin has no port.
+#[must_use]
+pub fn gateway_of(client: &Client) -> SocketAddr {
+    let port = client.origin().rsplit(':').next().and_then(|port| port.parse().ok());
+    (GATEWAY, port.expect("the origin has a port")).into()
 }
 
 /// Runs a test on this thread, which is put into a namespace of its own for good. Without root, or without TUN devices,

@@ -138,19 +138,19 @@ impl Peer {
 pub struct NoOther;
 
 impl<T> Reopen<T> for NoOther {
-    fn reopen(&self) -> BoxFuture<'_, std::io::Result<Side<T>>> {
+    fn reopen(&self, _: bool) -> BoxFuture<'_, std::io::Result<Side<T>>> {
         async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed()
     }
 }
 
 /// A door that opens as many streams as are asked for, and hands over their far ends.
-struct Door(mpsc::UnboundedSender<DuplexStream>, usize);
+struct Door(mpsc::UnboundedSender<(DuplexStream, bool)>, usize);
 
 impl Reopen<DuplexStream> for Door {
-    fn reopen(&self) -> BoxFuture<'_, std::io::Result<Side<DuplexStream>>> {
-        async {
+    fn reopen(&self, sized: bool) -> BoxFuture<'_, std::io::Result<Side<DuplexStream>>> {
+        async move {
             let (far, near) = duplex(self.1);
-            self.0.send(far).map_err(|_| std::io::ErrorKind::ConnectionRefused)?;
+            self.0.send((far, sized)).map_err(|_| std::io::ErrorKind::ConnectionRefused)?;
             Ok(Side::new(near, bytes::Bytes::new()))
         }
         .boxed()
@@ -161,8 +161,8 @@ impl Reopen<DuplexStream> for Door {
 pub struct Terminal {
     pub browser: Peer,
     pub ttyd: Peer,
-    /// Far ends of the streams that took the place of the first.
-    pub others: mpsc::UnboundedReceiver<DuplexStream>,
+    /// Far ends of the streams that took the place of the first, and whether their size counts.
+    pub others: mpsc::UnboundedReceiver<(DuplexStream, bool)>,
     pub control: Option<oneshot::Sender<Closing>>,
     task: JoinHandle<Outcome>,
 }

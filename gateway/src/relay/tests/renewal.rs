@@ -44,8 +44,10 @@ async fn stalled(stall: Duration) -> (Terminal, u64) {
 
 /// The far end of the stream that took the other's place, once it has begun.
 async fn other(terminal: &mut Terminal) -> Peer {
-    let far = timeout(60 * SECOND, terminal.others.recv()).await.expect("another stream is opened");
-    let mut peer = Peer::new(far.expect("the relay goes on"), Sender::Client);
+    let other = timeout(60 * SECOND, terminal.others.recv()).await.expect("another stream is opened");
+    let (far, sized) = other.expect("the relay goes on");
+    assert!(sized);
+    let mut peer = Peer::new(far, Sender::Client);
     assert_eq!(peer.message().await, START);
     peer
 }
@@ -164,7 +166,7 @@ async fn the_new_stream_begins_with_the_size_of_now() {
     terminal.browser.send(&[size, ack(out)].concat()).await;
     assert_eq!(terminal.ttyd.next().await, mark());
     terminal.ttyd.send(&pong()).await;
-    let far = terminal.others.recv().await.unwrap();
+    let (far, _) = terminal.others.recv().await.unwrap();
     let start = Peer::new(far, Sender::Client).message().await;
     assert_eq!(start, br#"{"AuthToken":"","columns":100,"rows":30}"#);
 }
