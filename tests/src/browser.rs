@@ -183,6 +183,15 @@ impl Browser {
         input.send_keys(text).await.expect("the terminal takes keys");
     }
 
+    /// Presses keys where the focus is.
+    ///
+    /// # Panics
+    /// When it takes none.
+    pub async fn keys(&self, keys: &str) {
+        let active = self.page.active_element().await.expect("something has the focus");
+        active.send_keys(keys).await.expect("it takes keys");
+    }
+
     /// Clicks at a point of the page.
     ///
     /// # Panics
