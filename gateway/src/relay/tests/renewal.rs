@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use berth_protocol::door::Role;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::flow::HIGH;
@@ -140,6 +140,29 @@ async fn a_message_that_is_cut_is_filled() {
     terminal.ttyd.send(&pong()).await;
     let mut other = other(&mut terminal).await;
     other.send(&shown(b"0new")).await;
+    assert_eq!(terminal.browser.message().await, RESET);
+    assert_eq!(terminal.browser.message().await, b"0new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_again_meanwhile_is_waited_for() {
+    let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 1000);
+    terminal.browser.greeting().await;
+    terminal.browser.send(&typed(START)).await;
+    assert_eq!(terminal.ttyd.message().await, START);
+    let message = shown(&[b"0", &[b'x'; 5000][..]].concat());
+    terminal.ttyd.send(&message[..2500]).await;
+    sleep(4 * SECOND).await;
+    // It reads what it was sent, and then not even the NULs behind that.
+    let mut read = [0; 2000];
+    terminal.browser.stream.read_exact(&mut read).await.unwrap();
+    assert_eq!(terminal.ttyd.next().await, mark());
+    terminal.ttyd.send(&[&message[2500..], &pong()].concat()).await;
+    let mut other = other(&mut terminal).await;
+    other.send(&shown(b"0new")).await;
+    sleep(60 * SECOND).await;
+    terminal.browser.seen.extend_from_slice(&read);
+    assert_eq!(terminal.browser.message().await.len(), 5001);
     assert_eq!(terminal.browser.message().await, RESET);
     assert_eq!(terminal.browser.message().await, b"0new");
 }
