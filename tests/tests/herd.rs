@@ -1,6 +1,8 @@
 //! Many clients that come back at once: all get their terminals within a bounded time, and none leaves anything behind.
 
-use std::time::Duration;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use berth_tests::metrics::wait_for_metric;
 use berth_tests::{Client, Stack, Terminal, wait};
@@ -31,19 +33,31 @@ async fn wait_until_nobody_is_there(stack: &Stack, before: [usize; 2]) {
     .await;
 }
 
-/// Lets so many clients come at once, and all of them see what one types.
+/// Lets so many clients come at once, and all of them see what one at each session types once all are there.
 async fn come(client: &Client, sessions: &[String], count: usize, word: usize) -> Vec<Terminal> {
     let limit = EACH * u32::try_from(count).unwrap() + wait::PATIENCE;
-    let opened = (0..count).map(|at| Terminal::open_again(client, &sessions[at % sessions.len()], limit));
-    let mut terminals = join_all(opened).await;
-    for (first, _) in terminals.iter_mut().zip(sessions) {
-        first.type_text(&format!("clear; echo word-$(({word}+0))-\r")).await;
-    }
-    let word = format!("word-{word}-");
-    for terminal in &mut terminals {
-        terminal.read_until(&word).await;
-    }
-    terminals
+    let (begun, present) = (Instant::now(), AtomicUsize::new(0));
+    let (here, seen) = (&present, format!("word-{word}-"));
+    let live = async |terminal: &mut Terminal| {
+        // As pages do meanwhile: whoever does not answer is taken for dead.
+        terminal.idle(Duration::from_millis(200)).await;
+        assert!(begun.elapsed() < limit, "of {count} clients {} came in {limit:?}", here.load(Relaxed));
+    };
+    let clients = (0..count).map(async |at| {
+        let mut terminal = Terminal::open_again(client, &sessions[at % sessions.len()], limit).await;
+        present.fetch_add(1, Relaxed);
+        if at < sessions.len() {
+            while present.load(Relaxed) < count {
+                live(&mut terminal).await;
+            }
+            terminal.type_text(&format!("clear; echo word-$(({word}+0))-\r")).await;
+        }
+        while !terminal.has_written(&seen) {
+            live(&mut terminal).await;
+        }
+        terminal
+    });
+    join_all(clients).await
 }
 
 async fn herd(count: usize) {
