@@ -43,6 +43,15 @@ impl Browser {
         Self::open_with(&[&format!("--window-size={width},{height}")], json!({})).await
     }
 
+    /// Opens a window that takes every certificate for good.
+    ///
+    /// # Panics
+    /// As [`Self::open`].
+    pub async fn open_trusting_all(width: u32, height: u32) -> Self {
+        let size = format!("--window-size={width},{height}");
+        Self::open_with(&[&size, "--ignore-certificate-errors"], json!({})).await
+    }
+
     /// Opens a phone: a narrow screen with fingers instead of a mouse.
     ///
     /// # Panics

@@ -15,6 +15,7 @@
 //! | [`exec`] | commands through the API |
 //! | [`ports`] | ports that stay a test's own |
 //! | [`preview`], [`upstream`] | a preview as a browser uses it, and a dev server made for tests |
+//! | [`previewed`] | both, a stack and a browser that was let in: what most tests of previews begin with |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
 //! | [`machine`] | a Debian system with the units, booted by a real systemd |
@@ -39,6 +40,7 @@ pub mod metrics;
 pub mod network;
 pub mod ports;
 pub mod preview;
+pub mod previewed;
 pub mod process;
 pub mod programs;
 pub mod raw;
@@ -54,6 +56,7 @@ pub use checkout::Checkout;
 pub use client::Client;
 pub use exec::Exec;
 pub use preview::Preview;
+pub use previewed::Previewed;
 pub use raw::Raw;
 pub use screen::Screen;
 pub use stack::Stack;

@@ -46,7 +46,7 @@ async fn nothing_works_without_an_identity() {
             // A ticket is looked for in the upgrade, and this is none.
             path if path.ends_with("/terminal") => 400,
             // So is a code, in the body.
-            "/api/v1/shares/open" => 400,
+            "/api/v1/shares/open" | "/api/v1/preview-links/open" => 400,
             _ => 401,
         };
         assert_eq!(found, expected, "{method} {path}");

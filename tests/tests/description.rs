@@ -57,6 +57,9 @@ async fn answers_fit_their_description() {
         (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 3000})), 201),
         (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 80})), 422),
         (Method::GET, "/workspaces/{workspace}/previews", &previews, None, 200),
+        (Method::POST, "/tokens", "/tokens", Some(json!({"name": "ci"})), 201),
+        (Method::POST, "/tokens", "/tokens", Some(json!({"name": ""})), 422),
+        (Method::GET, "/tokens", "/tokens", None, 200),
     ];
     for (method, template, path, body, status) in calls {
         let answer = client.call(method.clone(), path, body).await;

@@ -7,8 +7,8 @@ use utoipa::openapi;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, environment, events, exec, input, previews, screen, sessions, shares, terminal, upload,
-    workspaces,
+    account, audit, environment, events, exec, input, links, previews, screen, sessions, shares, terminal,
+    tokens, upload, workspaces,
 };
 
 #[derive(OpenApi)]
@@ -17,12 +17,16 @@ use super::{
         title = "Berth",
         description = "The gateway's API. State changes and WebSockets need the console's own `Origin`. Beside what \
             a route names, any may answer 421, when `Host` is not the console's, and 500, when the gateway failed; \
-            both with an `Error`."
+            both with an `Error`. Programs say `Authorization: Bearer` with a token instead, and no `Origin`; \
+            what the token's scopes do not reach is answered by 403."
     ),
     paths(
         show,
         account::me,
         account::sign_out,
+        tokens::list,
+        tokens::create,
+        tokens::revoke,
         events::stream,
         workspaces::list,
         workspaces::show,
@@ -48,6 +52,11 @@ use super::{
         previews::create,
         previews::change,
         previews::end,
+        previews::requests,
+        links::list,
+        links::create,
+        links::end,
+        links::open,
         previews::root,
         previews::below,
     ),

@@ -28,7 +28,31 @@ impl ApiError {
     /// Nobody is signed in.
     #[must_use]
     pub fn not_signed_in() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "sign in first: ask for a sign-in link")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not_signed_in",
+            "sign in first: ask for a sign-in link, or use a token that has not ended",
+        )
+    }
+
+    /// The token is good, and not for this.
+    #[must_use]
+    pub fn token_not_enough() -> Self {
+        let message =
+            "this token may not do that: make one with another scope, or do it in a signed-in browser";
+        Self::new(StatusCode::FORBIDDEN, "token_not_enough", message)
+    }
+
+    /// There is no such token, or not of this user.
+    #[must_use]
+    pub fn token_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "token_not_found", "there is no such token")
+    }
+
+    /// There is no such link, or not to this preview.
+    #[must_use]
+    pub fn link_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "link_not_found", "there is no such link")
     }
 
     /// The page that made the request is not ours.
@@ -139,6 +163,12 @@ impl From<StoreError> for ApiError {
             }
             StoreError::TooManyPreviews(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_previews", error.to_string())
+            }
+            StoreError::TooManyLinks(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_links", error.to_string())
+            }
+            StoreError::TooManyTokens(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_tokens", error.to_string())
             }
             StoreError::EnvironmentChanged => {
                 Self::new(StatusCode::CONFLICT, "environment_changed", error.to_string())

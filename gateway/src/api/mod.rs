@@ -8,6 +8,8 @@
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
+//! | `links` | links to previews |
+//! | `tokens` | API tokens |
 //! | `environment` | what terminals find on the box |
 //! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
@@ -20,6 +22,7 @@ mod error;
 mod events;
 mod exec;
 mod input;
+mod links;
 mod policy;
 mod previews;
 mod routes;
@@ -27,6 +30,7 @@ mod screen;
 mod sessions;
 mod shares;
 mod terminal;
+mod tokens;
 mod upload;
 mod views;
 mod workspaces;

@@ -11,8 +11,8 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, document, environment, events, exec, input, previews, screen, sessions, shares, terminal,
-    upload, workspaces,
+    account, audit, document, environment, events, exec, input, links, previews, screen, sessions, shares,
+    terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
 
@@ -21,6 +21,9 @@ pub const PREFIX: &str = "/api/v1";
 
 /// One preview.
 const PREVIEW: &str = "/workspaces/{workspace}/previews/{preview}";
+const PREVIEW_REQUESTS: &str = "/workspaces/{workspace}/previews/{preview}/requests";
+const PREVIEW_LINKS: &str = "/workspaces/{workspace}/previews/{preview}/links";
+const PREVIEW_LINK: &str = "/workspaces/{workspace}/previews/{preview}/links/{link}";
 
 /// One method of one path.
 pub struct Route {
@@ -40,7 +43,10 @@ pub fn routes() -> Vec<Route> {
     vec![
         route(Method::GET, "/openapi.json", Policy::Public, get(document::show)),
         route(Method::GET, "/me", Policy::SignedIn, get(account::me)),
-        route(Method::POST, "/sign-out", Policy::SignedIn, post(account::sign_out)),
+        route(Method::POST, "/sign-out", Policy::Person, post(account::sign_out)),
+        route(Method::GET, "/tokens", Policy::Person, get(tokens::list)),
+        route(Method::POST, "/tokens", Policy::Person, post(tokens::create)),
+        route(Method::DELETE, "/tokens/{token}", Policy::Person, delete(tokens::revoke)),
         route(Method::GET, "/events", Policy::SignedIn, get(events::stream)),
         route(Method::GET, "/workspaces", Policy::SignedIn, get(workspaces::list)),
         route(Method::GET, "/workspaces/{workspace}", Policy::Workspace, get(workspaces::show)),
@@ -81,6 +87,11 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/workspaces/{workspace}/previews", Policy::Workspace, post(previews::create)),
         route(Method::PATCH, PREVIEW, Policy::Workspace, patch(previews::change)),
         route(Method::DELETE, PREVIEW, Policy::Workspace, delete(previews::end)),
+        route(Method::GET, PREVIEW_LINKS, Policy::Workspace, get(links::list)),
+        route(Method::POST, PREVIEW_LINKS, Policy::Workspace, post(links::create)),
+        route(Method::DELETE, PREVIEW_LINK, Policy::Workspace, delete(links::end)),
+        route(Method::POST, "/preview-links/open", Policy::Public, post(links::open)),
+        route(Method::GET, PREVIEW_REQUESTS, Policy::Workspace, get(previews::requests)),
         route(Method::GET, "/previews/{preview}/", Policy::Preview, get(previews::root)),
         route(Method::GET, "/previews/{preview}/{*path}", Policy::Preview, get(previews::below)),
     ]
@@ -134,7 +145,9 @@ mod tests {
                 path if path.contains("{session}") => Policy::Session,
                 path if path.contains("{workspace}") => Policy::Workspace,
                 path if path.contains("{preview}") => Policy::Preview,
-                "/openapi.json" | "/shares/open" => Policy::Public,
+                "/openapi.json" | "/shares/open" | "/preview-links/open" => Policy::Public,
+                "/sign-out" => Policy::Person,
+                path if path.starts_with("/tokens") => Policy::Person,
                 _ => Policy::SignedIn,
             };
             assert_eq!(route.policy, expected, "{} {}", route.method, route.path);

@@ -4,6 +4,7 @@ pub mod access;
 pub mod control;
 pub mod environment;
 pub mod preview;
+pub mod token;
 
 use berth_protocol::event::Telemetry;
 use serde::{Deserialize, Serialize};

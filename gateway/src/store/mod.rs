@@ -7,14 +7,14 @@
 //! | file | tables |
 //! |---|---|
 //! | `installation` | installation, certificate_authorities, gateways |
-//! | `users` | users, sign_in_codes, browser_sessions |
+//! | `users`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `desired` | sessions |
 //! | `environments` | workspace_environments |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
-//! | `previews`, `grants` | previews, preview_codes, preview_grants |
+//! | `previews`, `links`, `grants` | previews, preview_links, preview_codes, preview_grants |
 //! | `events` | events, event_streams |
 //! | `leases` | leases |
 //! | `audit` | audit |
@@ -28,6 +28,7 @@ mod grants;
 mod installation;
 mod instances;
 mod leases;
+mod links;
 mod migrations;
 mod ports;
 mod previews;
@@ -36,6 +37,7 @@ mod rights;
 mod sessions;
 mod shares;
 mod tickets;
+mod tokens;
 mod transaction;
 mod users;
 mod workspaces;
@@ -53,8 +55,9 @@ pub use audit::{AuditEntry, AuditNote};
 pub use desired::{SealedDelta, SealedSnapshot};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
-pub use grants::{Grant, Seen, Viewer};
+pub use grants::{Entrant, Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
+pub use links::PreviewLink;
 pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
 pub use records::{
@@ -65,6 +68,7 @@ pub use rights::{Ended, Held};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
 pub use tickets::{Holder, TicketFor};
+pub use tokens::{ApiToken, InvalidScope, Scope, Scopes};
 use transaction::Tx;
 
 /// How many calls may wait for the store's thread before callers wait too.
@@ -109,6 +113,12 @@ pub enum StoreError {
     /// The workspace has as many previews as a workspace may have.
     #[error("the workspace has {0} previews, and that is as many as it may have: delete one first")]
     TooManyPreviews(u64),
+    /// The preview has as many links as a preview may have.
+    #[error("the preview has {0} links, and that is as many as it may have: end one first")]
+    TooManyLinks(u64),
+    /// The user has as many tokens as a user may have.
+    #[error("there are {0} tokens, and that is as many as there may be: revoke one first")]
+    TooManyTokens(u64),
     /// Somebody else has changed it meanwhile.
     #[error("the environment was changed meanwhile: load it again, and make the change there")]
     EnvironmentChanged,

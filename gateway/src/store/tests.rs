@@ -9,6 +9,7 @@ use super::*;
 mod access;
 mod environments;
 mod previews;
+mod tokens;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

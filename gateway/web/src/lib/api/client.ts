@@ -10,6 +10,15 @@ import {
   decodeTicket,
 } from './decode';
 import { type Environment, type NewEnvironment, decodeEnvironment } from './environment';
+import type { Subject } from './events';
+import {
+  type PreviewLink,
+  type PreviewRequest,
+  decodeOpenedLink,
+  decodePreviewLink,
+  decodePreviewLinks,
+  decodeRequests,
+} from './preview';
 import { errorFromResponse, toApiError } from './errors';
 import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, TicketWish } from './types';
 
@@ -123,6 +132,39 @@ export async function createPreview(workspaceId: string, port: number): Promise<
 export async function showPreviewTo(preview: Preview, visibility: 'private' | 'public'): Promise<void> {
   const body = { visibility, confirm_public: visibility === 'public' };
   await request('PATCH', previewPath(preview), body);
+}
+
+export async function setPreviewMode(preview: Preview, mode: string): Promise<void> {
+  await request('PATCH', previewPath(preview), { mode });
+}
+
+export async function listPreviewLinks(preview: Preview): Promise<PreviewLink[]> {
+  return decoded(decodePreviewLinks, await request('GET', `${previewPath(preview)}/links`));
+}
+
+export async function createPreviewLink(
+  preview: Preview,
+  name: string,
+  seconds: number,
+): Promise<PreviewLink> {
+  const body = { name, expires_in_seconds: seconds };
+  return decoded(decodePreviewLink, await request('POST', `${previewPath(preview)}/links`, body));
+}
+
+export async function endPreviewLink(preview: Preview, id: string): Promise<void> {
+  await request('DELETE', `${previewPath(preview)}/links/${encodeURIComponent(id)}`);
+}
+
+/** Exchanges the code in a link for a cookie, and tells where the preview is. */
+export async function openPreviewLink(code: string): Promise<string> {
+  return decoded(decodeOpenedLink, await request('POST', '/api/v1/preview-links/open', { code }));
+}
+
+export const requestsPath = (preview: Preview) => `${previewPath(preview)}/requests`;
+
+/** The last requests to a preview, and those that come. */
+export function requestsOf(path: string): Subject<PreviewRequest[]> {
+  return { path, decode: decodeRequests, completes: () => true };
 }
 
 export async function deletePreview(preview: Preview): Promise<void> {

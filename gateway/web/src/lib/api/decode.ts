@@ -47,6 +47,10 @@ export function textOrNull(from: Fields, key: string): string | null {
   return from[key] === null || from[key] === undefined ? null : text(from, key);
 }
 
+export function countOrNull(from: Fields, key: string): number | null {
+  return from[key] === null || from[key] === undefined ? null : count(from, key);
+}
+
 export function list<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
   const value = from[key];
   if (!Array.isArray(value)) throw new DecodeError(`${key} is not a list`);
@@ -156,6 +160,7 @@ export function decodePreview(value: unknown): Preview {
     workspace_id: text(from, 'workspace_id'),
     port: count(from, 'port'),
     visibility: text(from, 'visibility'),
+    link_until_ms: countOrNull(from, 'link_until_ms'),
     mode: text(from, 'mode'),
     url: textOrNull(from, 'url'),
     created_at_ms: count(from, 'created_at_ms'),

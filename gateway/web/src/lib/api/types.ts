@@ -92,8 +92,10 @@ export interface Preview {
   id: string;
   workspace_id: string;
   port: number;
-  /** `private` or `public`. */
+  /** `private`, `link` or `public`. */
   visibility: string;
+  /** When the last of its links ends. */
+  link_until_ms: number | null;
   /** `standard`, `localhost` or `transparent`. */
   mode: string;
   /** Null when the gateway has no hosts for previews any more. */

@@ -8,12 +8,16 @@ export type Route =
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
   | { view: 'watch'; id: string }
+  /** Somebody follows a link to a preview. */
+  | { view: 'preview_link' }
   | { view: 'not_found' };
 
 export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
 
   if (pathname === '/share') return { view: 'share' };
+
+  if (pathname === '/preview-link') return { view: 'preview_link' };
 
   const environment = /^\/workspaces\/([^/]+)\/environment\/?$/.exec(pathname);
   if (environment?.[1] !== undefined) {
