@@ -241,7 +241,7 @@ async fn a_preview_in_a_frame_is_let_in_for_the_console_alone() {
             .header("referer", referer)
     };
     let page = format!("{}/page?a=b", f.preview.origin);
-    for referer in ["https://evil.example/", "", &format!("{console}.evil/")] {
+    for referer in ["https://evil.example/", "", &format!("{}.evil/", f.stack.origin())] {
         let answer = framed(&page, referer).send().await.unwrap();
         assert_eq!(answer.status(), 401, "{referer}");
         assert!(!answer.headers().contains_key(SET_COOKIE));

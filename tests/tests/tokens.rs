@@ -47,7 +47,7 @@ async fn a_token_is_its_user_as_far_as_its_scopes_reach() {
         (Method::GET, &format!("/sessions/{session}"), 200, 200, 403),
         (Method::POST, &sessions, 201, 403, 403),
         (Method::POST, &format!("/sessions/{session}/shares"), 201, 403, 403),
-        (Method::POST, &format!("/sessions/{session}/ticket"), 503, 403, 403),
+        (Method::POST, &format!("/sessions/{session}/ticket"), 400, 403, 403),
         (Method::GET, "/sessions/ses-aaaaaaaaaaaaaaaaaaaaaaaaaa", 404, 404, 403),
         (Method::GET, "/previews/pre-aaaaaaaaaaaaaaaaaaaaaaaaaa/", 404, 404, 404),
         // What only people do.
@@ -121,8 +121,14 @@ async fn a_program_gets_a_previews_bytes_until_its_token_ends() {
     assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
     assert_eq!(answer.text().await.unwrap(), "GET /a/b?c=d HTTP/1.1");
     assert!(!f.upstream.last().headers.contains_key("authorization"), "{:?}", f.upstream.last());
+    for html in ["/html", "/cookies"] {
+        let answer = program(&f.stack, Method::GET, &path(html), &secret).send().await.unwrap();
+        let policies: Vec<_> = answer.headers().get_all("content-security-policy").iter().collect();
+        assert_eq!(policies, ["sandbox"], "{html}");
+        assert!(!answer.headers().contains_key("service-worker-allowed"), "{html}");
+    }
     let answer = program(&f.stack, Method::GET, &path("/cookies"), &secret).send().await.unwrap();
-    for name in [SET_COOKIE.as_str(), "clear-site-data", "service-worker-allowed"] {
+    for name in [SET_COOKIE.as_str(), "clear-site-data"] {
         assert!(!answer.headers().contains_key(name), "{name}");
     }
     // On the preview's own host, `Authorization` is the dev server's matter.

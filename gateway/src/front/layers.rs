@@ -87,7 +87,8 @@ pub async fn security_headers(State(app): State<SharedApp>, request: Request, ne
     if app.origin.is_secure() && !app.origin.is_loopback() {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    if html {
+    // What a preview says through the API is html too, and has a stricter policy already.
+    if html && !headers.contains_key(CONTENT_SECURITY_POLICY) {
         headers.extend(policy(&app).map(|policy| (CONTENT_SECURITY_POLICY, policy)));
     }
     if api && !headers.contains_key(CACHE_CONTROL) {
