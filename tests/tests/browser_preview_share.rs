@@ -45,7 +45,7 @@ async fn a_link_is_made_given_to_a_phone_and_ended_in_the_page() {
     let link = link.as_str().unwrap().to_owned();
     assert!(link.starts_with(&format!("{}/preview-link#", stack.origin())), "{link}");
     browser.press("preview-link-qr").await;
-    browser.element("qr-code").await;
+    browser.css("[data-testid='preview-link'] [data-testid='qr-code']").await;
 
     // Somebody without an account, on a phone.
     let phone = Browser::open_phone(390, 844).await;
@@ -68,6 +68,11 @@ async fn a_link_is_made_given_to_a_phone_and_ended_in_the_page() {
             .await;
         let shown = shown.to_string();
         (shown.contains("GET /second?…") && !shown.contains("secret")).then_some(())
+    })
+    .await;
+    wait::until("the link to be told as opened", async || {
+        let link = browser.element("preview-link").await;
+        link.text().await.ok()?.contains("opened once").then_some(())
     })
     .await;
     browser.picture("preview-dialog").await;
@@ -125,20 +130,13 @@ async fn whoever_signs_in_for_a_preview_is_taken_to_it() {
 #[tokio::test]
 async fn a_preview_is_shown_beside_the_terminal_and_can_not_leave_its_frame() {
     let upstream = Upstream::start().await;
-    let (stack, client, url) = published(upstream.port).await;
+    let (stack, _, url) = published(upstream.port).await;
     let browser = Browser::open(1200, 800).await;
     let session = browser.open_terminal(&stack).await;
-    let columns = async || -> u64 {
-        let path = format!("/sessions/{session}/screen");
-        client.get(&path).await["panes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|pane| pane["columns"].as_u64().unwrap())
-            .max()
-            .unwrap()
+    let width = async || -> u64 {
+        browser.script("return document.querySelector('.xterm-screen').clientWidth").await.as_u64().unwrap()
     };
-    let before = columns().await;
+    let before = width().await;
     browser.press("terminal-menu").await;
     browser.press("menu-preview").await;
     let frame = browser.element("preview-frame").await;
@@ -170,7 +168,7 @@ async fn a_preview_is_shown_beside_the_terminal_and_can_not_leave_its_frame() {
     browser.page.clone().enter_parent_frame().await.unwrap();
     assert!(browser.script("return location.pathname").await.as_str().unwrap().starts_with("/sessions/"));
     // The terminal has made room, and goes on.
-    wait::until("the terminal to be narrower", async || (columns().await < before).then_some(())).await;
+    wait::until("the terminal to be narrower", async || (width().await < before).then_some(())).await;
     browser.type_text("echo $((6*7))\n").await;
     browser.shows("42").await;
     browser.picture("preview-beside").await;
@@ -182,7 +180,7 @@ async fn a_preview_is_shown_beside_the_terminal_and_can_not_leave_its_frame() {
     says(&browser, "GET / HTTP/1.1").await;
     browser.page.clone().enter_parent_frame().await.unwrap();
     browser.press("preview-pane-close").await;
-    wait::until("the terminal to have its room again", async || (columns().await == before).then_some(()))
+    wait::until("the terminal to have its room again", async || (width().await == before).then_some(()))
         .await;
     browser.close().await;
 

@@ -24,6 +24,7 @@ use super::views::Error;
 use super::views::preview::{NewPreviewLink, OpenedPreviewLink, PreviewLink, PreviewLinkCode, PreviewLinks};
 use crate::app::SharedApp;
 use crate::auth::CookieOf;
+use crate::changes::Change;
 use crate::preview::Named;
 use crate::previews::Code;
 use crate::store::{self, AuditNote, CurrentUser, now_ms};
@@ -140,6 +141,8 @@ pub async fn open(
     let detail = json!({ "preview": preview.id, "port": preview.port, "link": link.id, "name": link.name });
     let (workspace, user) = (preview.workspace.clone(), link.created_by.clone());
     app.store.note(AuditNote { workspace, user, request_id, action: "preview_link_opened", detail }).await?;
+    // Its maker sees that it was opened.
+    app.changes.publish(Change::Previews(preview.workspace.clone()));
     let left = Duration::from_millis(u64::try_from(link.expires_at_ms - now_ms()).unwrap_or_default());
     let guest = Code::Guest.sign(&app.sealer, &link);
     let cookie = CookieOf::PreviewGuest(&preview.id).set(&app.origin, &guest, left);
