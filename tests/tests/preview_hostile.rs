@@ -66,6 +66,28 @@ async fn a_length_beside_chunks_is_not_passed_on_and_nothing_behind_it_is_read()
 }
 
 #[tokio::test]
+async fn a_bare_line_feed_hides_nothing() {
+    let f = Previewed::open().await;
+    // Lines may end so; whoever takes it for a line and whoever does not must see the same requests.
+    let bare = f.request("POST /bare HTTP/1.1", &["Content-Length: 5"]).replace("\r\n", "\n");
+    f.exchange(&format!("{bare}hello{HIDDEN}")).await;
+    let inside =
+        f.request("POST /inside HTTP/1.1", &["X-Bare: a\nTransfer-Encoding: chunked", "Content-Length: 5"]);
+    f.exchange(&format!("{inside}0\r\n\r\n{HIDDEN}")).await;
+    for asked in f.upstream.seen() {
+        let (line, body) = (asked.line.as_str(), asked.body.as_slice());
+        assert!(
+            matches!((line, body), ("POST /bare HTTP/1.1", b"hello") | ("POST /inside HTTP/1.1", b"")),
+            "{asked:?}"
+        );
+        let lengths = ["content-length", "transfer-encoding"].map(|name| asked.headers.contains_key(name));
+        assert_ne!(lengths, [true, true], "{asked:?}");
+        assert_ne!(asked.headers.get("x-bare").map(String::as_str), Some("a\nTransfer-Encoding: chunked"));
+    }
+    assert!(f.upstream.seen().len() <= 2, "{:?}", f.asked());
+}
+
+#[tokio::test]
 async fn nothing_is_tunnelled_before_both_sides_have_agreed_to_a_websocket() {
     let f = Previewed::open().await;
     let origin = format!("Origin: {}", f.preview.origin);
