@@ -21,6 +21,7 @@
 //! | [`relay`] | moves a terminal's bytes between two WebSockets; knows nothing else |
 //! | [`boxes`] | dials doors, keeps connections warm, knows who answers |
 //! | [`links`] | listener for boxes: enrolment, reports, desired state |
+//! | [`notifications`] | who is told what their sessions need, by which channel, and whether it arrived |
 //! | [`environments`] | sealed for the store, opened for boxes |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
@@ -41,6 +42,7 @@ pub mod installation;
 pub mod jobs;
 pub mod links;
 pub mod metrics;
+pub mod notifications;
 pub mod preview;
 pub mod previews;
 pub mod relay;

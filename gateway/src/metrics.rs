@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::notifications;
 use crate::preview;
 use crate::relay::Meters;
 
@@ -44,6 +45,8 @@ pub struct Metrics {
     pub relay: Meters,
     /// What previews count.
     pub previews: preview::Meters,
+    /// What notifications count.
+    pub notifications: notifications::Meters,
     /// Links open now.
     pub links: Gauge,
     /// Links begun since the start: with one box, all but the first are reconnections.
@@ -82,6 +85,7 @@ impl Metrics {
         let help = "From input passed on to the output that followed";
         registry.register_with_unit("terminal_round_trip", help, Unit::Seconds, round_trip);
         self.previews.register(&mut registry);
+        self.notifications.register(&mut registry);
         registry.register("links_open", "Links of boxes open now", self.links.clone());
         registry.register("links_begun", "Links of boxes begun", self.links_begun.clone());
         let online = "Boxes that answer, by the way on which they do";

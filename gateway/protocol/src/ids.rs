@@ -121,6 +121,10 @@ id!(/// A link by which somebody may watch a session for a while.
     ShareId, "shr", "a share id");
 id!(/// Something that a user should know.
     NotificationId, "ntf", "a notification id");
+id!(/// A way by which notifications reach a user outside of the console.
+    ChannelId, "chn", "a channel id");
+id!(/// One message to one channel.
+    DeliveryId, "dlv", "a delivery id");
 id!(/// One browser tab or program that attaches to terminals.
     ClientId, "cli", "a client id");
 

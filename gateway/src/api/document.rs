@@ -7,7 +7,7 @@ use utoipa::openapi;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, environment, events, exec, input, previews, screen, sessions, shares, terminal, upload,
+    account, audit, channels, environment, events, exec, input, notifications, previews, screen, sessions, shares, terminal, upload,
     workspaces,
 };
 
@@ -42,6 +42,21 @@ use super::{
         shares::list,
         shares::end,
         shares::open,
+        notifications::list,
+        notifications::stream,
+        notifications::see,
+        notifications::settings,
+        notifications::change_settings,
+        notifications::ack,
+        notifications::answer,
+        notifications::mute,
+        notifications::unmute,
+        channels::list,
+        channels::create,
+        channels::change,
+        channels::end,
+        channels::test,
+        channels::receipt,
         terminal::ticket,
         terminal::attach,
         previews::list,

@@ -61,6 +61,18 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "preview_not_found", "there is no such preview")
     }
 
+    /// There is no such notification, or not for this user.
+    #[must_use]
+    pub fn notification_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "notification_not_found", "there is no such notification")
+    }
+
+    /// There is no such channel, or not of this user.
+    #[must_use]
+    pub fn channel_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "channel_not_found", "there is no such channel")
+    }
+
     /// The box does not answer.
     #[must_use]
     pub fn box_offline() -> Self {
@@ -139,6 +151,9 @@ impl From<StoreError> for ApiError {
             }
             StoreError::TooManyPreviews(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_previews", error.to_string())
+            }
+            StoreError::TooManyChannels(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_channels", error.to_string())
             }
             StoreError::EnvironmentChanged => {
                 Self::new(StatusCode::CONFLICT, "environment_changed", error.to_string())

@@ -8,11 +8,13 @@
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
+//! | `notifications`, `channels` | inboxes; ways by which users are told elsewhere |
 //! | `environment` | what terminals find on the box |
 //! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
 mod audit;
+mod channels;
 mod commands;
 mod document;
 mod environment;
@@ -20,6 +22,7 @@ mod error;
 mod events;
 mod exec;
 mod input;
+mod notifications;
 mod policy;
 mod previews;
 mod routes;

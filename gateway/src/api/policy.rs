@@ -11,14 +11,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, RequestExt};
 use berth_protocol::door::Role;
-use berth_protocol::ids::{PreviewId, SessionId, WorkspaceId};
+use berth_protocol::ids::{ChannelId, NotificationId, PreviewId, SessionId, WorkspaceId};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use super::ApiError;
 use crate::app::SharedApp;
 use crate::auth::CookieOf;
-use crate::store::{BrowserSession, CurrentUser, Holder, Preview, Session, Workspace};
+use crate::store::{
+    BrowserSession, Channel, CurrentUser, Holder, Notification, Preview, Session, Workspace,
+};
 
 /// What a route demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,10 @@ pub enum Policy {
     Watch,
     /// A signed-in user who may use the path's `{preview}`, by way of its workspace.
     Preview,
+    /// A signed-in user in whose inbox the path's `{notification}` is, by way of its workspace.
+    Notification,
+    /// A signed-in user whose own the path's `{channel}` is.
+    Channel,
     /// A ticket, which the handler takes; this checks that our own page asks.
     Ticket,
 }
@@ -50,6 +56,14 @@ pub struct InSession(pub Session);
 /// A preview that the caller may see.
 #[derive(Debug, Clone)]
 pub struct InPreview(pub Preview);
+
+/// A notification in the caller's inbox.
+#[derive(Debug, Clone)]
+pub struct InNotification(pub Notification);
+
+/// A channel of the caller's.
+#[derive(Debug, Clone)]
+pub struct InChannel(pub Channel);
 
 /// Who calls a route that guests may call too, and how far they may go.
 #[derive(Debug, Clone)]
@@ -83,6 +97,22 @@ impl<S: Send + Sync> FromRequestParts<S> for InPreview {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get().cloned().ok_or_else(ApiError::preview_not_found)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InNotification {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(ApiError::notification_not_found)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InChannel {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(ApiError::channel_not_found)
     }
 }
 
@@ -129,6 +159,19 @@ async fn admit(app: &SharedApp, policy: Policy, request: &mut Request) -> Result
             let session = session(app, request).await?;
             usable_session(app, &user, &session).await?;
             request.extensions_mut().insert(InSession(session));
+        }
+        Policy::Notification => {
+            let id = parameter::<NotificationId>(request, "notification").await;
+            let id = id.ok_or_else(ApiError::notification_not_found)?;
+            let found = app.store.notification(user.id.clone(), id).await?;
+            let found = found.ok_or_else(ApiError::notification_not_found)?;
+            request.extensions_mut().insert(InNotification(found));
+        }
+        Policy::Channel => {
+            let id = parameter::<ChannelId>(request, "channel").await;
+            let id = id.ok_or_else(ApiError::channel_not_found)?;
+            let found = app.store.channel(user.id.clone(), id).await?;
+            request.extensions_mut().insert(InChannel(found.ok_or_else(ApiError::channel_not_found)?));
         }
         Policy::Public | Policy::SignedIn | Policy::Ticket | Policy::Watch => {}
     }

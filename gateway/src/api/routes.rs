@@ -11,7 +11,7 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, document, environment, events, exec, input, previews, screen, sessions, shares, terminal,
+    account, audit, channels, document, environment, events, exec, input, notifications, previews, screen, sessions, shares, terminal,
     upload, workspaces,
 };
 use crate::app::SharedApp;
@@ -21,6 +21,12 @@ pub const PREFIX: &str = "/api/v1";
 
 /// One preview.
 const PREVIEW: &str = "/workspaces/{workspace}/previews/{preview}";
+
+/// The largest body of a channel to make, bytes.
+const MAX_CHANNEL_BODY: usize = 8 * 1024;
+
+/// The largest body of a receipt, bytes.
+const MAX_RECEIPT_BODY: usize = 1024;
 
 /// One method of one path.
 pub struct Route {
@@ -81,6 +87,41 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/workspaces/{workspace}/previews", Policy::Workspace, post(previews::create)),
         route(Method::PATCH, PREVIEW, Policy::Workspace, patch(previews::change)),
         route(Method::DELETE, PREVIEW, Policy::Workspace, delete(previews::end)),
+        route(Method::GET, "/notifications", Policy::SignedIn, get(notifications::list)),
+        route(Method::GET, "/notifications/stream", Policy::SignedIn, get(notifications::stream)),
+        route(Method::POST, "/notifications/seen", Policy::SignedIn, post(notifications::see)),
+        route(Method::GET, "/notifications/settings", Policy::SignedIn, get(notifications::settings)),
+        route(Method::PUT, "/notifications/settings", Policy::SignedIn, put(notifications::change_settings)),
+        route(
+            Method::POST,
+            "/notifications/{notification}/ack",
+            Policy::Notification,
+            post(notifications::ack),
+        ),
+        route(
+            Method::POST,
+            "/notifications/{notification}/answer",
+            Policy::Notification,
+            post(notifications::answer).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
+        ),
+        route(Method::PUT, "/sessions/{session}/mute", Policy::Session, put(notifications::mute)),
+        route(Method::DELETE, "/sessions/{session}/mute", Policy::Session, delete(notifications::unmute)),
+        route(Method::GET, "/channels", Policy::SignedIn, get(channels::list)),
+        route(
+            Method::POST,
+            "/channels",
+            Policy::SignedIn,
+            post(channels::create).layer(DefaultBodyLimit::max(MAX_CHANNEL_BODY)),
+        ),
+        route(Method::PATCH, "/channels/{channel}", Policy::Channel, patch(channels::change)),
+        route(Method::DELETE, "/channels/{channel}", Policy::Channel, delete(channels::end)),
+        route(Method::POST, "/channels/{channel}/test", Policy::Channel, post(channels::test)),
+        route(
+            Method::POST,
+            "/receipts",
+            Policy::Public,
+            post(channels::receipt).layer(DefaultBodyLimit::max(MAX_RECEIPT_BODY)),
+        ),
         route(Method::GET, "/previews/{preview}/", Policy::Preview, get(previews::root)),
         route(Method::GET, "/previews/{preview}/{*path}", Policy::Preview, get(previews::below)),
     ]
@@ -134,7 +175,9 @@ mod tests {
                 path if path.contains("{session}") => Policy::Session,
                 path if path.contains("{workspace}") => Policy::Workspace,
                 path if path.contains("{preview}") => Policy::Preview,
-                "/openapi.json" | "/shares/open" => Policy::Public,
+                path if path.contains("{notification}") => Policy::Notification,
+                path if path.contains("{channel}") => Policy::Channel,
+                "/openapi.json" | "/shares/open" | "/receipts" => Policy::Public,
                 _ => Policy::SignedIn,
             };
             assert_eq!(route.policy, expected, "{} {}", route.method, route.path);

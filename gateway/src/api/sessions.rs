@@ -93,6 +93,7 @@ pub async fn end(
     tracing::info!(session = %session.id, "session deleted");
     app.terminals.end_session(&session.id);
     app.changes.publish(Change::Session(change));
+    app.changes.publish(Change::Inbox(Some(session.workspace)));
     Ok(StatusCode::NO_CONTENT)
 }
 

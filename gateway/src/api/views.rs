@@ -3,6 +3,7 @@
 pub mod access;
 pub mod control;
 pub mod environment;
+pub mod notification;
 pub mod preview;
 
 use berth_protocol::event::Telemetry;
@@ -124,6 +125,8 @@ pub struct Session {
     pub message: Option<String>,
     /// Terminals attached to it.
     pub attachments: u64,
+    /// What it is doing, if its box says so.
+    pub attention: Option<notification::Attention>,
     /// When it was created, milliseconds since 1970.
     pub created_at_ms: i64,
     /// The workspace's count of changes when it last changed; a lower number is older.
@@ -166,6 +169,8 @@ pub struct Snapshot {
     pub sessions: Vec<Session>,
     /// Their previews.
     pub previews: Vec<preview::WorkspacePreviews>,
+    /// The newest of the caller's inbox.
+    pub inbox: notification::Inbox,
 }
 
 /// A session that was deleted.
@@ -259,6 +264,7 @@ impl From<store::Session> for Session {
             state: session.state,
             message: session.message,
             attachments: session.attachments,
+            attention: session.attention.map(notification::Attention::from),
             created_at_ms: session.created_at_ms,
             change_seq: session.change_seq,
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use berth_protocol::attention::{Answer, answer_path};
 use berth_protocol::control::{
     EXEC_PATH, Exec, ExecExit, ExecLine, Input, MAX_EXEC_OUTPUT, MAX_SCREEN_BYTES, PaneAddress, input_path,
     screen_path,
@@ -38,6 +39,10 @@ impl Command {
 
     pub(super) fn input(session: &SessionId, input: &Input, request_id: &RequestId) -> Self {
         Self::post(input_path(session), input, request_id)
+    }
+
+    pub(super) fn answer(session: &SessionId, answer: &Answer, request_id: &RequestId) -> Self {
+        Self::post(answer_path(session), answer, request_id)
     }
 
     pub(super) fn exec(exec: &Exec, request_id: &RequestId) -> Self {

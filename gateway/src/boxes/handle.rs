@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use berth_protocol::attention::Answer;
 use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, Input, PaneAddress, Screen};
 use berth_protocol::ids::{AttachmentId, InstanceId, RequestId, SessionId, WorkspaceId};
@@ -253,6 +254,19 @@ impl BoxHandle {
         request_id: &RequestId,
     ) -> Result<(), DoorError> {
         self.command(&Command::input(session, input, request_id)).await.map(drop)
+    }
+
+    /// Answers a question of a pane, if the pane still shows it.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn answer(
+        &self,
+        session: &SessionId,
+        answer: &Answer,
+        request_id: &RequestId,
+    ) -> Result<(), DoorError> {
+        self.command(&Command::answer(session, answer, request_id)).await.map(drop)
     }
 
     /// Runs a command, which ends when what is returned is dropped.

@@ -10,17 +10,22 @@
 //! | `users` | users, sign_in_codes, browser_sessions |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
-//! | `sessions`, `desired` | sessions |
+//! | `sessions`, `attention`, `desired` | sessions |
 //! | `environments` | workspace_environments |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
 //! | `previews`, `grants` | previews, preview_codes, preview_grants |
 //! | `events` | events, event_streams |
+//! | `notifications` | notifications, inbox, session_mutes, notification_settings |
+//! | `channels`, `deliveries` | channels, deliveries, delivery_notifications, push_keys |
 //! | `leases` | leases |
 //! | `audit` | audit |
 
+mod attention;
 mod audit;
 mod change_seq;
+mod channels;
+mod deliveries;
 mod desired;
 mod environments;
 mod events;
@@ -29,6 +34,7 @@ mod installation;
 mod instances;
 mod leases;
 mod migrations;
+mod notifications;
 mod ports;
 mod previews;
 mod records;
@@ -49,12 +55,16 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+pub use attention::AttentionOutcome;
 pub use audit::{AuditEntry, AuditNote};
+pub use channels::{Channel, ChannelChange, LastDelivery, NewChannel};
+pub use deliveries::{About, Receipt, Sent, Taken};
 pub use desired::{SealedDelta, SealedSnapshot};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
 pub use grants::{Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
+pub use notifications::{Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted};
 pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
 pub use records::{
@@ -65,6 +75,7 @@ pub use rights::{Ended, Held};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
 pub use tickets::{Holder, TicketFor};
+pub(crate) use notifications::word;
 use transaction::Tx;
 
 /// How many calls may wait for the store's thread before callers wait too.
@@ -109,6 +120,9 @@ pub enum StoreError {
     /// The workspace has as many previews as a workspace may have.
     #[error("the workspace has {0} previews, and that is as many as it may have: delete one first")]
     TooManyPreviews(u64),
+    /// The user has as many channels as a user may have.
+    #[error("there are {0} channels, and that is as many as a user may have: delete one first")]
+    TooManyChannels(u64),
     /// Somebody else has changed it meanwhile.
     #[error("the environment was changed meanwhile: load it again, and make the change there")]
     EnvironmentChanged,

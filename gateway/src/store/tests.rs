@@ -61,7 +61,7 @@ impl Fixture {
             at_ms: 0,
             payload: serde_json::json!({}),
         };
-        self.store.put_event(self.workspace.clone(), instance.clone(), link_epoch, event).await.unwrap()
+        self.store.put_event(self.workspace.clone(), instance.clone(), link_epoch, event).await.unwrap().0
     }
 }
 

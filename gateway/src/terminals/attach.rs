@@ -113,7 +113,7 @@ impl Attachment {
             ttyd,
             title: found.name,
             sitter,
-            attached: Attached { session, instance, holder: taken.holder },
+            attached: Attached { session, instance, holder: taken.holder, client: request.client },
         })
     }
 

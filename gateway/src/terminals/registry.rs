@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use berth_protocol::ids::{InstanceId, SessionId, ShareId};
+use berth_protocol::ids::{ClientId, InstanceId, SessionId, ShareId, UserId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -31,6 +32,8 @@ pub struct Attached {
     pub instance: InstanceId,
     /// Who was given the ticket.
     pub holder: Holder,
+    /// The tab or program.
+    pub client: ClientId,
 }
 
 impl Attached {
@@ -110,6 +113,18 @@ impl Terminals {
         self.open().terminals.values().map(|(attached, _)| attached.held()).collect()
     }
 
+    /// Who has typed where within `lately`: these users need not be told of it.
+    #[must_use]
+    pub fn typed_since(&self, now: Instant, lately: Duration) -> HashSet<(UserId, SessionId)> {
+        let open = self.open();
+        let typed = open.terminals.values().filter_map(|(attached, _)| {
+            let Holder::User(user, _) = &attached.holder else { return None };
+            let room = open.rooms.get(&attached.session)?;
+            room.typed_since(&attached.client, now, lately).then(|| (user.clone(), attached.session.clone()))
+        });
+        typed.collect()
+    }
+
     /// Lets time pass in every room, and forgets those that are of no use any more.
     pub fn sweep_rooms(&self, now: Instant) {
         self.open().rooms.retain(|_, room| room.sweep(now));
@@ -145,10 +160,7 @@ impl Drop for Registration {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use berth_protocol::door::Role;
-    use berth_protocol::ids::{ClientId, UserId};
 
     use super::*;
 
@@ -157,7 +169,8 @@ mod tests {
     }
 
     fn held_by(holder: Holder) -> Attached {
-        Attached { session: SessionId::random(), instance: InstanceId::random(), holder }
+        let (session, instance, client) = (SessionId::random(), InstanceId::random(), ClientId::random());
+        Attached { session, instance, holder, client }
     }
 
     fn register(
@@ -165,7 +178,7 @@ mod tests {
         attached: Attached,
     ) -> (Registration, Seat, oneshot::Receiver<Closing>) {
         let sitter = Sitter {
-            client: ClientId::random(),
+            client: attached.client.clone(),
             name: "n".into(),
             device: "d".into(),
             role: Role::Editor,
@@ -195,6 +208,22 @@ mod tests {
         let expected =
             [Some(Closing::gone()), Some(Closing::box_lost()), revoked(), revoked(), revoked(), None];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn who_types_is_known_by_user_and_a_guest_is_nobody() {
+        let terminals = Terminals::default();
+        let (user, guest) = (attached(), held_by(Holder::Guest(ShareId::random())));
+        let (_mine, my_seat, _my_end) = register(&terminals, user.clone());
+        let (_theirs, guests_seat, _their_end) = register(&terminals, guest);
+        let (now, lately) = (Instant::now(), Duration::from_secs(20));
+        assert!(terminals.typed_since(now, lately).is_empty(), "a terminal that is open proves nothing");
+        guests_seat.typed(now);
+        assert!(terminals.typed_since(now, lately).is_empty());
+        my_seat.typed(now);
+        let Holder::User(id, _) = user.holder else { unreachable!("made so") };
+        assert_eq!(terminals.typed_since(now, lately), HashSet::from([(id, user.session)]));
+        assert!(terminals.typed_since(now + lately, lately).is_empty());
     }
 
     #[test]

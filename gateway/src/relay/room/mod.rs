@@ -151,6 +151,13 @@ impl Room {
         self.state().lease.holder().is_some()
     }
 
+    /// Whether a client has typed within `lately`.
+    #[must_use]
+    pub fn typed_since(&self, client: &ClientId, now: Instant, lately: Duration) -> bool {
+        let typed = |one: &Occupant| one.typed.is_some_and(|typed| now < typed + lately);
+        self.state().seats.values().any(|one| one.sitter.client == *client && typed(one))
+    }
+
     /// Lets time pass: claims of clients that left end, and who stopped to type or to look is told. Whether the
     /// room is still of use: it remembers for a while who was there.
     pub fn sweep(&self, now: Instant) -> bool {
