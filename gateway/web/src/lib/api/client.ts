@@ -1,6 +1,15 @@
 // Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
 
 import {
+  type Channel,
+  type Channels,
+  type NewChannel,
+  type Preferences,
+  decodeChannel,
+  decodeChannels,
+  decodePreferences,
+} from './channels';
+import {
   decodeCreatedShare,
   decodeMe,
   decodeOpenedShare,
@@ -11,6 +20,7 @@ import {
 } from './decode';
 import { type Environment, type NewEnvironment, decodeEnvironment } from './environment';
 import { errorFromResponse, toApiError } from './errors';
+import { type InboxPage, decodeInboxPage } from './inbox';
 import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, TicketWish } from './types';
 
 const TIMEOUT_MS = 15_000;
@@ -139,6 +149,73 @@ export async function getEnvironment(workspaceId: string): Promise<Environment> 
 /** Replaces the whole environment; what is named without a value keeps the one that it has. */
 export async function putEnvironment(workspaceId: string, wanted: NewEnvironment): Promise<Environment> {
   return decoded(decodeEnvironment, await request('PUT', environmentPath(workspaceId), wanted));
+}
+
+const notificationPath = (id: string) => `/api/v1/notifications/${encodeURIComponent(id)}`;
+
+/** Older notifications: those before a place. */
+export async function getNotifications(before: number | null): Promise<InboxPage> {
+  const query = before === null ? '' : `?before=${before}`;
+  return decoded(decodeInboxPage, await request('GET', `/api/v1/notifications${query}`));
+}
+
+export async function ackNotification(id: string): Promise<void> {
+  await request('POST', `${notificationPath(id)}/ack`);
+}
+
+export async function markSeen(what: { session_id: string } | { up_to: number }): Promise<void> {
+  await request('POST', '/api/v1/notifications/seen', what);
+}
+
+/** Types the answer into the pane that asks, if it still does. */
+export async function answerNotification(
+  id: string,
+  answer: { choice: string } | { text: string },
+): Promise<void> {
+  await request('POST', `${notificationPath(id)}/answer`, answer);
+}
+
+/** For a number of seconds, or for good. */
+export async function muteSession(id: string, seconds: number | null): Promise<void> {
+  await request('PUT', `${sessionPath(id)}/mute`, seconds === null ? {} : { seconds });
+}
+
+export async function unmuteSession(id: string): Promise<void> {
+  await request('DELETE', `${sessionPath(id)}/mute`);
+}
+
+export async function getPreferences(): Promise<Preferences> {
+  return decoded(decodePreferences, await request('GET', '/api/v1/notifications/settings'));
+}
+
+export async function putPreferences(wanted: Preferences): Promise<Preferences> {
+  return decoded(decodePreferences, await request('PUT', '/api/v1/notifications/settings', wanted));
+}
+
+const channelPath = (id: string) => `/api/v1/channels/${encodeURIComponent(id)}`;
+
+export async function getChannels(): Promise<Channels> {
+  return decoded(decodeChannels, await request('GET', '/api/v1/channels'));
+}
+
+export async function createChannel(wanted: NewChannel): Promise<Channel> {
+  return decoded(decodeChannel, await request('POST', '/api/v1/channels', wanted));
+}
+
+export async function changeChannel(
+  id: string,
+  change: { escalation?: boolean; includes_text?: boolean; on?: boolean },
+): Promise<Channel> {
+  return decoded(decodeChannel, await request('PATCH', channelPath(id), change));
+}
+
+export async function deleteChannel(id: string): Promise<void> {
+  await request('DELETE', channelPath(id));
+}
+
+/** What becomes of it is the channel's `last`. */
+export async function testChannel(id: string): Promise<void> {
+  await request('POST', `${channelPath(id)}/test`);
 }
 
 /** Where a session's terminal is connected to, with the page's own scheme and host. */

@@ -4,15 +4,22 @@ export type Route =
   | { view: 'workspaces' }
   | { view: 'session'; id: string }
   | { view: 'environment'; workspace: string }
+  | { view: 'inbox' }
+  | { view: 'notification_settings' }
   /** A guest follows a share's link ... */
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
   | { view: 'watch'; id: string }
   | { view: 'not_found' };
 
+export const INBOX = '/inbox';
+export const NOTIFICATION_SETTINGS = '/settings/notifications';
+
 export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
 
+  if (pathname === INBOX) return { view: 'inbox' };
+  if (pathname === NOTIFICATION_SETTINGS) return { view: 'notification_settings' };
   if (pathname === '/share') return { view: 'share' };
 
   const environment = /^\/workspaces\/([^/]+)\/environment\/?$/.exec(pathname);
