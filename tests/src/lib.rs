@@ -13,6 +13,8 @@
 //! | [`client`] | the API as a browser uses it |
 //! | [`environment`] | a workspace's environment through the API |
 //! | [`exec`] | commands through the API |
+//! | [`linked`] | a box that says what a test wants over its link and at its door |
+//! | [`receiver`], [`push`] | where notifications go: an HTTP server that remembers, and a browser's subscription |
 //! | [`ports`] | ports that stay a test's own |
 //! | [`preview`], [`upstream`] | a preview as a browser uses it, and a dev server made for tests |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
@@ -34,6 +36,7 @@ pub mod client;
 pub mod devtools;
 pub mod environment;
 pub mod exec;
+pub mod linked;
 pub mod machine;
 pub mod metrics;
 pub mod network;
@@ -41,7 +44,9 @@ pub mod ports;
 pub mod preview;
 pub mod process;
 pub mod programs;
+pub mod push;
 pub mod raw;
+pub mod receiver;
 pub mod screen;
 pub mod stack;
 pub mod terminal;
@@ -53,8 +58,10 @@ pub use browser::Browser;
 pub use checkout::Checkout;
 pub use client::Client;
 pub use exec::Exec;
+pub use linked::Linked;
 pub use preview::Preview;
 pub use raw::Raw;
+pub use receiver::Receiver;
 pub use screen::Screen;
 pub use stack::Stack;
 pub use terminal::Terminal;

@@ -7,8 +7,8 @@ use utoipa::openapi;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, channels, environment, events, exec, input, notifications, previews, screen, sessions, shares, terminal, upload,
-    workspaces,
+    account, audit, channels, environment, events, exec, input, notifications, previews, screen, sessions,
+    shares, terminal, upload, workspaces,
 };
 
 #[derive(OpenApi)]

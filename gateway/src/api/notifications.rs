@@ -6,9 +6,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::{Extension, Json};
-use berth_protocol::attention::{
-    Answer, KIND_CHOICE_UNKNOWN, KIND_QUESTION_GONE, MAX_ANSWER_TEXT,
-};
+use berth_protocol::attention::{Answer, KIND_CHOICE_UNKNOWN, KIND_QUESTION_GONE, MAX_ANSWER_TEXT};
 use berth_protocol::ids::{RequestId, UserId};
 use futures_util::Stream;
 use http::{HeaderMap, StatusCode};
@@ -151,7 +149,8 @@ impl InboxNews {
     async fn since(&mut self, seq: u64) -> Result<Inbox, ApiError> {
         // A number that was never given is of another life of the store.
         let known = i64::try_from(seq).is_ok();
-        let inbox = self.app.store.inbox_since(self.user.clone(), if known { seq } else { 0 }, MAX_LIMIT).await?;
+        let inbox =
+            self.app.store.inbox_since(self.user.clone(), if known { seq } else { 0 }, MAX_LIMIT).await?;
         if inbox.seq < seq {
             return self.newest().await;
         }
@@ -329,10 +328,12 @@ pub async fn mute(
 ) -> Result<StatusCode, ApiError> {
     let Json(NewMute { seconds }) = body.map_err(|rejection| ApiError::malformed(&rejection))?;
     if seconds.is_some_and(|seconds| !MUTES.contains(&seconds)) {
-        let message = format!("a session is muted for {} to {} seconds, or for good", MUTES.start(), MUTES.end());
+        let message =
+            format!("a session is muted for {} to {} seconds, or for good", MUTES.start(), MUTES.end());
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_mute", message));
     }
-    let until_ms = seconds.and_then(|seconds| i64::try_from(seconds).ok()).map(|seconds| now_ms() + seconds * 1_000);
+    let until_ms =
+        seconds.and_then(|seconds| i64::try_from(seconds).ok()).map(|seconds| now_ms() + seconds * 1_000);
     app.store.mute(user.id, Mute { session: session.id, until_ms }).await?;
     app.changes.publish(Change::Inbox(Some(session.workspace)));
     Ok(StatusCode::NO_CONTENT)
@@ -378,9 +379,9 @@ pub async fn change_settings(
 ) -> Result<Json<Preferences>, ApiError> {
     let Json(body) = body.map_err(|rejection| ApiError::malformed(&rejection))?;
     let wanted = notifications::Preferences::from(body);
-    wanted.check().map_err(|message| {
-        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_settings", message)
-    })?;
+    wanted
+        .check()
+        .map_err(|message| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_settings", message))?;
     app.store.put_preferences(user.id, wanted.clone()).await?;
     app.notifications.wake();
     Ok(Json(wanted.into()))

@@ -18,9 +18,7 @@ use http::{HeaderMap, Method};
 use super::ApiError;
 use crate::app::SharedApp;
 use crate::auth::CookieOf;
-use crate::store::{
-    BrowserSession, Channel, CurrentUser, Holder, Notification, Preview, Session, Workspace,
-};
+use crate::store::{BrowserSession, Channel, CurrentUser, Holder, Notification, Preview, Session, Workspace};
 
 /// What a route demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

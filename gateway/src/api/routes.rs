@@ -11,8 +11,8 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, channels, document, environment, events, exec, input, notifications, previews, screen, sessions, shares, terminal,
-    upload, workspaces,
+    account, audit, channels, document, environment, events, exec, input, notifications, previews, screen,
+    sessions, shares, terminal, upload, workspaces,
 };
 use crate::app::SharedApp;
 

@@ -126,8 +126,7 @@ impl Resolve for GuardedResolver {
         let (guard, tls) = (self.guard.clone(), self.tls);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let admitted: Vec<SocketAddr> =
-                found.filter(|address| guard.admits(address.ip(), tls)).collect();
+            let admitted: Vec<SocketAddr> = found.filter(|address| guard.admits(address.ip(), tls)).collect();
             if admitted.is_empty() {
                 return Err(NotPublic.into());
             }

@@ -60,7 +60,11 @@ impl Default for Meters {
 impl Meters {
     /// Registers all of it.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("notifications_stored", "Notifications that came into inboxes", self.stored.clone());
+        registry.register(
+            "notifications_stored",
+            "Notifications that came into inboxes",
+            self.stored.clone(),
+        );
         let help = "Notifications that a box told once more as another event; each is in the inbox once";
         registry.register("notifications_duplicated", help, self.duplicated.clone());
         let help = "Notifications of boxes that were about no session of theirs or could not be understood";

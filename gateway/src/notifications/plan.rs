@@ -194,7 +194,11 @@ fn sort<'a>(situation: &'a Situation, plan: &mut Plan) -> (Vec<&'a Item>, Vec<&'
         let ready = ready.map(|ready| ready.max(quiet_until(situation, item).unwrap_or(ready)));
         match ready {
             Some(ready) if ready <= situation.now_ms => {
-                if item.pushed_at_ms.is_none() { fresh.push(item) } else { unseen.push(item) }
+                if item.pushed_at_ms.is_none() {
+                    fresh.push(item)
+                } else {
+                    unseen.push(item)
+                }
             }
             other => plan.due.push((item.id.clone(), other)),
         }

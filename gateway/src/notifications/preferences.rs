@@ -81,13 +81,10 @@ impl Quiet {
         if !is_quiet {
             return None;
         }
-        let day = if overnight && minute >= self.from_minute { now.date().tomorrow().ok()? } else { now.date() };
-        let end = Time::new(
-            i8::try_from(self.to_minute / 60).ok()?,
-            i8::try_from(self.to_minute % 60).ok()?,
-            0,
-            0,
-        );
+        let day =
+            if overnight && minute >= self.from_minute { now.date().tomorrow().ok()? } else { now.date() };
+        let end =
+            Time::new(i8::try_from(self.to_minute / 60).ok()?, i8::try_from(self.to_minute % 60).ok()?, 0, 0);
         // Where the clock is put forward, an end that does not exist is the moment after it.
         let end = day.to_datetime(end.ok()?).to_zoned(now.time_zone().clone()).ok()?;
         let end = end.round(Unit::Minute).ok()?.timestamp().as_millisecond();

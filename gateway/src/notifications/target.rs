@@ -85,7 +85,10 @@ impl Target {
             return Err(invalid("a topic's address ends with its name, as https://ntfy.sh/my-topic does"));
         }
         let token = token.filter(|token| !token.is_empty());
-        if token.as_ref().is_some_and(|token| token.len() > 256 || !token.chars().all(|c| c.is_ascii_graphic())) {
+        if token
+            .as_ref()
+            .is_some_and(|token| token.len() > 256 || !token.chars().all(|c| c.is_ascii_graphic()))
+        {
             return Err(invalid("an access token has at most 256 characters, none of them a space"));
         }
         Ok(Self::Ntfy { url, token })
@@ -203,7 +206,9 @@ mod tests {
         ] {
             assert!(refused(url).contains("public"), "{url}");
         }
-        for url in ["http://example.com/", "ftp://example.com/", "https://", "file:///etc/passwd", "example.com"] {
+        for url in
+            ["http://example.com/", "ftp://example.com/", "https://", "file:///etc/passwd", "example.com"]
+        {
             assert!(refused(url).contains("https://"), "{url}: {}", refused(url));
         }
         assert!(refused("https://user:pass@example.com/").contains("password"));
@@ -214,7 +219,9 @@ mod tests {
     fn a_topic_has_a_name_and_a_secret_a_length() {
         let guard = Guard::default();
         assert!(Target::ntfy("https://ntfy.sh/a_topic-1", None, &guard).is_ok());
-        for url in ["https://ntfy.sh/", "https://ntfy.sh/a%20b", "https://ntfy.sh/a?auth=x", "https://ntfy.sh"] {
+        for url in
+            ["https://ntfy.sh/", "https://ntfy.sh/a%20b", "https://ntfy.sh/a?auth=x", "https://ntfy.sh"]
+        {
             assert!(Target::ntfy(url, None, &guard).is_err(), "{url}");
         }
         assert!(Target::ntfy("https://ntfy.sh/a", Some("two words".into()), &guard).is_err());

@@ -42,7 +42,11 @@ pub struct Action {
 #[must_use]
 pub fn words(taken: &Taken, with_text: bool) -> Words {
     if taken.what == What::Test {
-        return plain("Berth reaches you here", "This is the test that you asked for.", "/settings/notifications");
+        return plain(
+            "Berth reaches you here",
+            "This is the test that you asked for.",
+            "/settings/notifications",
+        );
     }
     let open: Vec<&About> = taken.about.iter().filter(|about| !about.over).collect();
     let mut newest: BTreeMap<_, &About> = BTreeMap::new();
@@ -79,10 +83,9 @@ fn single(about: &About, with_text: bool) -> Words {
     // What Berth says itself is no terminal's text.
     let body = if with_text || about.reason == Reason::Berth { &about.text } else { &about.workspace_name };
     let choices = about.question.iter().flat_map(|question| &question.choices);
-    let actions = choices.take(MAX_ACTIONS).map(|choice| Action {
-        choice: choice.id.clone(),
-        label: choice.label.clone(),
-    });
+    let actions = choices
+        .take(MAX_ACTIONS)
+        .map(|choice| Action { choice: choice.id.clone(), label: choice.label.clone() });
     Words {
         title: format!("{} {does}", name(about)),
         body: body.clone(),

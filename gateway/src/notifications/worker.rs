@@ -120,7 +120,8 @@ async fn round(
 }
 
 async fn deliver(app: &SharedApp, taken: Taken) {
-    let opened = taken.target_sealed.as_deref().map(|sealed| Target::open(&app.sealer, &taken.channel, sealed));
+    let opened =
+        taken.target_sealed.as_deref().map(|sealed| Target::open(&app.sealer, &taken.channel, sealed));
     let sent = match opened {
         Some(Ok(Some(target))) => {
             let attempt = timeout(ATTEMPT, app.notifications.sender.send(&taken, &target));

@@ -151,8 +151,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn channels_of(&self, user: UserId) -> Result<Vec<Channel>, StoreError> {
         self.transaction(move |tx| {
-            let sql =
-                format!("SELECT {COLUMNS} FROM channels WHERE user_id = $1 ORDER BY created_at_ms, id");
+            let sql = format!("SELECT {COLUMNS} FROM channels WHERE user_id = $1 ORDER BY created_at_ms, id");
             let found = tx.all(&sql, [user.as_str()], channel)?;
             found.into_iter().map(|one| with_last(tx, one)).collect()
         })
@@ -189,8 +188,7 @@ impl Store {
                      state = CASE WHEN state = 'gone' THEN state ELSE COALESCE($5, state) END
                  WHERE id = $1 RETURNING {COLUMNS}"
             );
-            let values =
-                params![id.as_str(), change.name, change.escalation, change.includes_text, state];
+            let values = params![id.as_str(), change.name, change.escalation, change.includes_text, state];
             let found = tx.optional(&sql, values, channel)?;
             if change.on == Some(false) {
                 tx.execute(
@@ -209,10 +207,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn delete_channel(&self, id: ChannelId) -> Result<bool, StoreError> {
-        self.transaction(move |tx| {
-            Ok(tx.execute("DELETE FROM channels WHERE id = $1", [id.as_str()])? > 0)
-        })
-        .await
+        self.transaction(move |tx| Ok(tx.execute("DELETE FROM channels WHERE id = $1", [id.as_str()])? > 0))
+            .await
     }
 
     /// Queues a message by which the user tries a channel.

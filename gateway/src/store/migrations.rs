@@ -65,6 +65,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stored_by_any_earlier_version_is_there_afterwards() {
+        for start in 1..newest() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            connection.pragma_update(None, "foreign_keys", true).unwrap();
+            for migration in MIGRATIONS.iter().filter(|migration| migration.number <= start) {
+                connection.execute_batch(migration.sql).unwrap();
+                connection.pragma_update(None, "user_version", migration.number).unwrap();
+            }
+            connection
+                .execute_batch(
+                    "INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
+                     INSERT INTO workspaces (id, owner_user_id, name, change_seq, created_at_ms)
+                         VALUES ('w', 'u', 'main', 7, 1);
+                     INSERT INTO sessions (id, workspace_id, name, template, state, attachments, created_at_ms,
+                         change_seq, desired_seq) VALUES ('s', 'w', 'a', 'default', 'running', 0, 1, 7, 7);",
+                )
+                .unwrap();
+            migrate(&mut connection).unwrap();
+            let sql = "SELECT users.inbox_seq, workspaces.change_seq, sessions.attention FROM workspace_users
+                       JOIN users ON users.id = workspace_users.user_id
+                       JOIN workspaces ON workspaces.id = workspace_users.workspace_id
+                       JOIN sessions ON sessions.workspace_id = workspaces.id";
+            let found: (i64, i64, Option<String>) =
+                connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            assert_eq!(found, (0, 7, None), "from version {start}");
+        }
+    }
+
+    #[test]
     fn the_first_version_has_a_table_for_everything_that_was_designed() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(MIGRATIONS[0].sql).unwrap();

@@ -64,7 +64,10 @@ pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
 pub use grants::{Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
-pub use notifications::{Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted};
+pub(crate) use notifications::word;
+pub use notifications::{
+    Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted,
+};
 pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
 pub use records::{
@@ -75,7 +78,6 @@ pub use rights::{Ended, Held};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
 pub use tickets::{Holder, TicketFor};
-pub(crate) use notifications::word;
 use transaction::Tx;
 
 /// How many calls may wait for the store's thread before callers wait too.

@@ -8,6 +8,7 @@ use super::*;
 
 mod access;
 mod environments;
+mod notifications;
 mod previews;
 
 const HOUR: Duration = Duration::from_secs(3600);

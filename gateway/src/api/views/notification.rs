@@ -430,8 +430,7 @@ impl From<store::Asked> for Question {
 
 impl From<store::Inbox> for Inbox {
     fn from(inbox: store::Inbox) -> Self {
-        let mute =
-            |one: store::Mute| Mute { session_id: one.session.into(), until_ms: one.until_ms };
+        let mute = |one: store::Mute| Mute { session_id: one.session.into(), until_ms: one.until_ms };
         Self {
             unread: inbox.unread,
             seq: inbox.seq,

@@ -65,7 +65,11 @@ impl World {
         for (shown, (_, planned)) in self.situation.displayed.clone().iter().zip(&self.sent) {
             let is_over = over(&self.situation, &planned.about);
             let shown = shown.delivery.clone();
-            self.situation.displayed.iter_mut().filter(|one| one.delivery == shown).for_each(|one| one.over = is_over);
+            self.situation
+                .displayed
+                .iter_mut()
+                .filter(|one| one.delivery == shown)
+                .for_each(|one| one.over = is_over);
         }
         let decided = plan(&self.situation);
         let now = self.situation.now_ms;
@@ -111,7 +115,8 @@ impl World {
 
     fn quiet(&mut self, from_minute: u16, to_minute: u16, urgent_breaks_through: bool) {
         let time_zone = "UTC".into();
-        self.situation.preferences.quiet = Some(Quiet { time_zone, from_minute, to_minute, urgent_breaks_through });
+        self.situation.preferences.quiet =
+            Some(Quiet { time_zone, from_minute, to_minute, urgent_breaks_through });
     }
 }
 

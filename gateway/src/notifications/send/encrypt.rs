@@ -111,6 +111,10 @@ mod tests {
         let other = encrypt(b"same", &public, &auth).unwrap();
         assert_ne!(one[..86], other[..86]);
         assert!(encrypt(&[0; MAX_PLAIN], &public, &auth).unwrap().len() <= RECORD as usize);
-        assert_eq!(encrypt(b"x", &BASE64URL_NOPAD.encode(&[4; 65]), &auth), Err(BadKeys), "no point of the curve");
+        assert_eq!(
+            encrypt(b"x", &BASE64URL_NOPAD.encode(&[4; 65]), &auth),
+            Err(BadKeys),
+            "no point of the curve"
+        );
     }
 }

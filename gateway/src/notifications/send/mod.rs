@@ -119,9 +119,7 @@ impl Sender {
                 let words = words(taken, taken.includes_text);
                 ntfy::request(client, url, token.as_deref(), &self.origin, taken, &words)
             }
-            Target::Webhook { url, secret } => {
-                webhook::request(client, url, secret, &self.origin, taken)
-            }
+            Target::Webhook { url, secret } => webhook::request(client, url, secret, &self.origin, taken),
         };
         answered(target.url(), request).await
     }

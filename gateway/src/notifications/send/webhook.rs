@@ -19,7 +19,13 @@ const HEADER_TIMESTAMP: &str = "berth-timestamp";
 /// `v1=` and HMAC-SHA256 of `<timestamp>.<body>` in hexadecimal.
 const HEADER_SIGNATURE: &str = "berth-signature";
 
-pub(super) fn request(client: &Client, url: &Url, secret: &str, origin: &str, taken: &Taken) -> RequestBuilder {
+pub(super) fn request(
+    client: &Client,
+    url: &Url,
+    secret: &str,
+    origin: &str,
+    taken: &Taken,
+) -> RequestBuilder {
     let body = body(origin, taken).to_string();
     let timestamp = now_ms() / 1_000;
     client

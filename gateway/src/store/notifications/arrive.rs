@@ -125,9 +125,7 @@ fn has_session(tx: &Tx<'_>, workspace: &WorkspaceId, session: &SessionId) -> Res
 
 /// What of a question can be shown and answered. The keys are the box's to know.
 fn asked(question: Question) -> Option<Asked> {
-    let plain = |text: &str| {
-        (1..=MAX_NAME).contains(&text.chars().count()) && inert(text, MAX_NAME) == text
-    };
+    let plain = |text: &str| (1..=MAX_NAME).contains(&text.chars().count()) && inert(text, MAX_NAME) == text;
     if !plain(&question.fingerprint) {
         return None;
     }

@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 use super::transaction::{Tx, parsed, parsed_optional, signed, unsigned};
 use super::{Store, StoreError, now_ms};
 
+pub use arrive::Arrival;
 pub(super) use arrive::arrive;
 pub(super) use planning::queue;
-pub use arrive::Arrival;
 pub use rules::Mute;
 
-const COLUMNS: &str = "notifications.seq, notifications.id, notifications.workspace_id, notifications.session_id,
+const COLUMNS: &str =
+    "notifications.seq, notifications.id, notifications.workspace_id, notifications.session_id,
      notifications.pane, notifications.reason, notifications.severity, notifications.evidence,
      notifications.confidence, notifications.text, notifications.question, notifications.created_at_ms,
      notifications.ended_at_ms, notifications.ended_because, inbox.seen_at_ms, inbox.change_seq";
@@ -317,11 +318,7 @@ pub(crate) fn word(value: impl Serialize) -> String {
 }
 
 /// The other way: what this build does not know is `unknown`.
-pub(super) fn read_word<T: DeserializeOwned>(
-    row: &Row<'_>,
-    column: &str,
-    unknown: T,
-) -> rusqlite::Result<T> {
+pub(super) fn read_word<T: DeserializeOwned>(row: &Row<'_>, column: &str, unknown: T) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     Ok(serde_json::from_value(serde_json::Value::String(text)).unwrap_or(unknown))
 }

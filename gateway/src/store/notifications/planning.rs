@@ -6,7 +6,9 @@ use berth_protocol::ids::{DeliveryId, NotificationId, SessionId, UserId};
 use rusqlite::params;
 
 use super::{FROM, Seen, read_word, rules, see};
-use crate::notifications::plan::{Displayed, Item, Plan, PlanChannel, Planned, RECENT_MS, STANDING_MS, Situation};
+use crate::notifications::plan::{
+    Displayed, Item, Plan, PlanChannel, Planned, RECENT_MS, STANDING_MS, Situation,
+};
 use crate::store::transaction::{Tx, parsed, parsed_optional};
 use crate::store::{Store, StoreError, now_ms};
 
@@ -124,7 +126,11 @@ fn situation(tx: &Tx<'_>, user: &UserId, present: bool) -> Result<Situation, Sto
     let sql = "SELECT id, kind, escalation FROM channels WHERE user_id = $1 AND state = 'active' ORDER BY id";
     let channels = tx.all(sql, [user.as_str()], |row| {
         let kind: String = row.get("kind")?;
-        Ok(PlanChannel { id: parsed(row, "id")?, escalation: row.get("escalation")?, replaces: kind == "web_push" })
+        Ok(PlanChannel {
+            id: parsed(row, "id")?,
+            escalation: row.get("escalation")?,
+            replaces: kind == "web_push",
+        })
     })?;
     let sql = "SELECT deliveries.id, deliveries.channel_id, deliveries.tag,
                    NOT EXISTS (
