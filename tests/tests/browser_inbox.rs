@@ -36,7 +36,7 @@ fn asks(session: &str, text: &str) -> Value {
             "fingerprint": "f",
             "choices": [
                 { "id": "approve", "label": "Yes", "keys": ["Enter"] },
-                { "id": "always", "label": "Yes, and don’t ask again", "keys": ["2"] },
+                { "id": "always", "label": "Yes, and don’t ask again", "text": "2", "keys": ["Enter"] },
                 { "id": "deny", "label": "No", "keys": ["Escape"] }
             ],
             "free_text": true
@@ -106,6 +106,27 @@ async fn what_a_box_rings_is_in_the_inbox_and_a_click_answers_it() {
     let found = client.get("/notifications").await;
     assert_eq!(found["unread"], 0);
     browser.picture("inbox-desktop-answered").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_somebody_is_in_front_of_is_seen_and_what_merely_stands_open_is_not() {
+    let (stack, mut linked, client, [api, _]) = start().await;
+    let browser = Browser::open(1100, 800).await;
+    browser.goto(&stack.sign_in_link()).await;
+    browser.state("box-state", "online", wait::PATIENCE).await;
+    let link = format!("[data-testid='session-link'][data-session-id='{api}']");
+    browser.css(&link).await.click().await.unwrap();
+    browser.element("terminal").await;
+    // The page is open and in front, and nobody has moved since it was loaded.
+    browser.page.refresh().await.unwrap();
+    browser.element("terminal").await;
+    linked.event("notification", says(&api, "message", "ding")).await;
+    has_title(&browser, "(1) api").await;
+    assert_eq!(client.get("/notifications").await["unread"], 1);
+    browser.click(400, 400).await;
+    has_title(&browser, "api").await;
+    assert_eq!(client.get("/notifications").await["unread"], 0);
     browser.close().await;
 }
 

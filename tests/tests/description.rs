@@ -36,6 +36,10 @@ async fn answers_fit_their_description() {
         "post_start": "true",
     });
     let name = Some(json!({"name": "second"}));
+    let hours = json!({"time_zone": "UTC", "from_minute": 0, "to_minute": 60});
+    let quiet = json!({"quiet": hours, "escalate_after_secs": 60});
+    let target = json!({"kind": "ntfy", "url": "https://ntfy.example/topic"});
+    let channel = json!({"name": "phone", "target": target});
     let calls = [
         (Method::GET, "/me", "/me", None, 200),
         (Method::GET, "/workspaces", "/workspaces", None, 200),
@@ -57,6 +61,11 @@ async fn answers_fit_their_description() {
         (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 3000})), 201),
         (Method::POST, "/workspaces/{workspace}/previews", &previews, Some(json!({"port": 80})), 422),
         (Method::GET, "/workspaces/{workspace}/previews", &previews, None, 200),
+        (Method::GET, "/notifications", "/notifications", None, 200),
+        (Method::GET, "/notifications/settings", "/notifications/settings", None, 200),
+        (Method::PUT, "/notifications/settings", "/notifications/settings", Some(quiet), 200),
+        (Method::POST, "/channels", "/channels", Some(channel), 201),
+        (Method::GET, "/channels", "/channels", None, 200),
     ];
     for (method, template, path, body, status) in calls {
         let answer = client.call(method.clone(), path, body).await;

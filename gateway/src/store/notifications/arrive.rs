@@ -1,7 +1,7 @@
 //! What boxes tell, as it arrives: in the transaction that stores the event, so exactly once.
 
 use berth_protocol::attention::{
-    Evidence, MAX_CHOICES, MAX_LABEL_CHARS, MAX_TEXT_CHARS, Notification, Question, Withdrawn,
+    Evidence, MAX_CHOICES, MAX_LABEL_CHARS, MAX_TEXT_CHARS, Notification, Withdrawn,
 };
 use berth_protocol::event::Event;
 use berth_protocol::ids::{SessionId, UserId, WorkspaceId};
@@ -43,10 +43,16 @@ pub(in crate::store) fn arrive(
     event: &Event,
 ) -> Result<Option<Arrival>, StoreError> {
     let arrival = match event.kind.as_str() {
-        Notification::KIND => match serde_json::from_value(event.payload.clone()) {
-            Ok(notification) => put(tx, workspace, notification)?,
-            Err(_) => Arrival::Dropped,
-        },
+        Notification::KIND => {
+            let mut payload = event.payload.clone();
+            // Apart: what only the box has to understand of it, such as keys, must not cost the user the notification.
+            let question = payload.as_object_mut().and_then(|fields| fields.remove("question"));
+            let question = question.and_then(|question| serde_json::from_value(question).ok());
+            match serde_json::from_value(payload) {
+                Ok(notification) => put(tx, workspace, notification, question)?,
+                Err(_) => Arrival::Dropped,
+            }
+        }
         Withdrawn::KIND => match serde_json::from_value(event.payload.clone()) {
             Ok(withdrawn) => withdraw(tx, workspace, &withdrawn)?,
             Err(_) => Arrival::Dropped,
@@ -56,7 +62,12 @@ pub(in crate::store) fn arrive(
     Ok(Some(arrival))
 }
 
-fn put(tx: &Tx<'_>, workspace: &WorkspaceId, told: Notification) -> Result<Arrival, StoreError> {
+fn put(
+    tx: &Tx<'_>,
+    workspace: &WorkspaceId,
+    told: Notification,
+    question: Option<Asked>,
+) -> Result<Arrival, StoreError> {
     if let Some(session) = &told.session
         && !has_session(tx, workspace, session)?
     {
@@ -66,7 +77,7 @@ fn put(tx: &Tx<'_>, workspace: &WorkspaceId, told: Notification) -> Result<Arriv
     let pane = told.pane.filter(|_| told.session.is_some());
     // Plain data: it always serialises.
     let pane_text = pane.map(|pane| serde_json::to_string(&pane).unwrap_or_default());
-    let question = told.question.filter(|_| pane.is_some()).and_then(asked);
+    let question = question.filter(|_| pane.is_some()).and_then(asked);
     let question = question.map(|question| serde_json::to_string(&question).unwrap_or_default());
     let inserted = tx.execute(
         "INSERT INTO notifications
@@ -123,8 +134,8 @@ fn has_session(tx: &Tx<'_>, workspace: &WorkspaceId, session: &SessionId) -> Res
     Ok(tx.optional(sql, params![session.as_str(), workspace.as_str()], |_| Ok(()))?.is_some())
 }
 
-/// What of a question can be shown and answered. The keys are the box's to know.
-fn asked(question: Question) -> Option<Asked> {
+/// What of a question can be shown and answered.
+fn asked(question: Asked) -> Option<Asked> {
     let plain = |text: &str| (1..=MAX_NAME).contains(&text.chars().count()) && inert(text, MAX_NAME) == text;
     if !plain(&question.fingerprint) {
         return None;

@@ -84,8 +84,10 @@ pub struct Asked {
     /// What the box recognises it by.
     pub fingerprint: String,
     /// What can be chosen.
+    #[serde(default)]
     pub choices: Vec<AskedChoice>,
     /// Whether words can be typed as the answer.
+    #[serde(default)]
     pub free_text: bool,
 }
 

@@ -89,10 +89,14 @@ async fn a_notification_comes_once_however_often_it_is_told() {
         (Reason::Message, Severity::Warning, Evidence::Bell)
     );
     // Words that only a newer gateway knows.
-    let mut newer = rings(None);
+    let mut newer = rings(Some(&session(&f, "b").await));
     newer["reason"] = json!("dreams");
+    newer["pane"] = json!({ "id": 1, "window": 0, "index": 0 });
+    let choice = json!({ "id": "hum", "label": "Hum", "keys": ["a key of later times"] });
+    newer["question"] = json!({ "fingerprint": "f", "choices": [choice], "mood": "blue" });
     assert!(matches!(other.says(&f, Notification::KIND, newer).await, Some(Arrival::New { .. })));
-    assert_eq!(everything(&f).await.notifications[0].reason, Reason::Unknown);
+    let one = everything(&f).await.notifications.remove(0);
+    assert_eq!((one.reason, one.question.unwrap().choices[0].id.as_str()), (Reason::Unknown, "hum"));
 }
 
 #[tokio::test]
