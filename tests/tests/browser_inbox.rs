@@ -143,6 +143,9 @@ async fn an_inbox_on_a_phone() {
     browser.press("bell").await;
     browser.element("answer").await;
     browser.picture("inbox-phone").await;
+    let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.devtools("Emulation.setEmulatedMedia", dark).await;
+    browser.picture("inbox-phone-dark").await;
     let overflows = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
     assert_eq!(browser.script(overflows).await, false, "the page is wider than the phone");
     for button in browser.page.find_all(Locator::Css("[data-testid='answer-choice']")).await.unwrap() {

@@ -36,7 +36,7 @@ pub struct Attention {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PaneAttention {
     /// Which.
-    pub pane: Pane,
+    pub pane: PanePlace,
     /// What it does.
     #[serde(flatten)]
     pub belief: Belief,
@@ -44,7 +44,7 @@ pub struct PaneAttention {
 
 /// A pane, as it was when it was looked at.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Pane {
+pub struct PanePlace {
     /// tmux's own number.
     pub id: u32,
     /// Its window's index.
@@ -66,7 +66,7 @@ pub struct Notification {
     /// The session, if it is about one.
     pub session_id: Option<String>,
     /// The pane, if it is about one.
-    pub pane: Option<Pane>,
+    pub pane: Option<PanePlace>,
     /// `waiting_for_input`, `waiting_for_approval`, `done`, `failed`, `message`, `berth` or `unknown`.
     pub reason: String,
     /// `info`, `warning`, `urgent` or `unknown`.
@@ -381,7 +381,7 @@ impl From<attention::Belief> for Belief {
     }
 }
 
-impl From<PaneRef> for Pane {
+impl From<PaneRef> for PanePlace {
     fn from(pane: PaneRef) -> Self {
         Self { id: pane.id, window: pane.window, index: pane.index }
     }
@@ -405,7 +405,7 @@ impl From<store::Notification> for Notification {
             seq: one.seq,
             workspace_id: one.workspace.into(),
             session_id: one.session.map(String::from),
-            pane: one.pane.map(Pane::from),
+            pane: one.pane.map(PanePlace::from),
             reason: word(one.reason),
             severity: word(one.severity),
             evidence: word(one.evidence),

@@ -84,7 +84,10 @@ export interface Group {
   notifications: Notification[];
 }
 
-/** Notifications by session, each group where its newest is. They come newest first, and stay so in their group. */
+const WAITING = ['waiting_for_approval', 'waiting_for_input'];
+
+/** Notifications by session: first where somebody waits, then where the newest is. They come newest first, and stay so in
+    their group. */
 export function grouped(notifications: Notification[]): Group[] {
   const groups = new Map<string, Group>();
   for (const one of notifications) {
@@ -100,5 +103,7 @@ export function grouped(notifications: Notification[]): Group[] {
       });
     }
   }
-  return [...groups.values()];
+  const waits = ({ notifications: all }: Group) =>
+    all.some((one) => isOpen(one) && WAITING.includes(one.reason));
+  return [...groups.values()].sort((a, b) => Number(waits(b)) - Number(waits(a)));
 }
