@@ -58,6 +58,8 @@ pub struct Linked {
     seq: u64,
     sink: SplitSink<Socket, Message>,
     source: SplitStream<Socket>,
+    /// The door's.
+    port: u16,
     door: Arc<Mutex<Door>>,
     task: JoinHandle<()>,
 }
@@ -80,7 +82,7 @@ impl Linked {
         let socket = link(stack, &identity, port).await;
         let (sink, source) = socket.split();
         let (instance, stream) = (identity.instance, StreamId::random());
-        Self { instance, stream, seq: 0, sink, source, door, task }
+        Self { instance, stream, seq: 0, sink, source, port, door, task }
     }
 
     /// Says a message of the link.
@@ -105,12 +107,7 @@ impl Linked {
     /// # Panics
     /// As [`Self::event`].
     pub async fn repeat(&mut self, kind: &str, payload: Value) {
-        let (stream, seq) = (self.stream.clone(), self.seq);
-        self.say(json!({
-            "type": "event", "id": { "stream": stream, "seq": seq }, "instance": self.instance,
-            "kind": kind, "at_ms": 0, "payload": payload,
-        }))
-        .await;
+        self.say(self.message(kind, &payload)).await;
         loop {
             match self.hear().await {
                 FromGateway::Ack { stream, seq } if stream == self.stream && seq >= self.seq => return,
@@ -118,6 +115,32 @@ impl Linked {
                 _ => {}
             }
         }
+    }
+
+    /// Says a new event and does not wait for anything: the gateway may be about to die.
+    pub async fn event_into_the_blue(&mut self, kind: &str, payload: &Value) {
+        self.seq += 1;
+        let message = self.message(kind, payload);
+        // Whether it was heard is not known, as it is for a box.
+        let _ = self.sink.send(Message::text(message.to_string())).await;
+    }
+
+    /// Links again, as the same start of the same agent.
+    ///
+    /// # Panics
+    /// When the gateway does not take it.
+    pub async fn again(&mut self, stack: &Stack) {
+        let identity = identity(stack);
+        let port = self.port;
+        let (sink, source) = link(stack, &identity, port).await.split();
+        (self.sink, self.source) = (sink, source);
+    }
+
+    fn message(&self, kind: &str, payload: &Value) -> Value {
+        json!({
+            "type": "event", "id": { "stream": self.stream, "seq": self.seq }, "instance": self.instance,
+            "kind": kind, "at_ms": 0, "payload": payload,
+        })
     }
 
     /// Says what sessions are doing.

@@ -2,6 +2,7 @@
 //! is plain.
 
 use berth_protocol::ids::NotificationId;
+use berth_tests::push::Subscription;
 use berth_tests::{Browser, Client, Linked, Receiver, Stack, wait};
 use fantoccini::Locator;
 use http::Method;
@@ -226,7 +227,7 @@ async fn shown(browser: &Browser) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_worker_shows_what_is_pushed_and_takes_it_back() {
-    let (stack, _linked, client, [api, _]) = start().await;
+    let (stack, mut linked, client, [api, _]) = start().await;
     let browser = Browser::open(1100, 800).await;
     browser.goto(&stack.sign_in_link()).await;
     browser.state("box-state", "online", wait::PATIENCE).await;
@@ -270,7 +271,21 @@ async fn the_worker_shows_what_is_pushed_and_takes_it_back() {
     until("it to be taken back", &[("berth", "Nothing waits any more")]).await;
     push(json!("nonsense")).await;
     until("something to be shown all the same", &[("berth", "Berth")]).await;
-    let channels = client.call(Method::GET, "/channels", None).await;
-    assert_eq!(channels.status, 200);
+
+    // All the way: what the gateway sends to the push service, read with the browser's keys, is what the worker gets.
+    let (service, keys) = (Receiver::start().await, Subscription::new(9));
+    let channel = json!({ "name": "here", "target": keys.target(&service.url("/send")) });
+    assert_eq!(client.call(Method::POST, "/channels", Some(channel)).await.status, 201);
+    linked.event("notification", asks(&api, "may I?")).await;
+    push(keys.read(&service.nth(1).await)).await;
+    wait::until("the worker's receipt", async || {
+        let found = client.get("/channels").await;
+        (found["channels"][0]["last"]["state"] == "shown").then_some(())
+    })
+    .await;
+    let shown = shown(&browser).await;
+    let asked = shown.iter().find(|one| one["tag"] == *api).expect("it is shown");
+    assert_eq!((&asked["title"], &asked["body"]), (&json!("api wants your approval"), &json!("may I?")));
+    assert_eq!(asked["actions"], 2);
     browser.close().await;
 }

@@ -1,7 +1,7 @@
 //! Channels: what reaches push services, ntfy and webhooks, whoever dies meanwhile, and where nothing may lead.
 
 use berth_protocol::ids::NotificationId;
-use berth_tests::metrics::{metric, scrape, wait_for_metric};
+use berth_tests::metrics::{metric, wait_for_metric};
 use berth_tests::push::{Subscription, vapid_claims};
 use berth_tests::{Client, Linked, Receiver, Stack, wait};
 use http::Method;
@@ -104,7 +104,16 @@ async fn a_browser_gets_what_only_it_can_read_and_its_receipts_count_once() {
     assert_eq!(receipt("acted", secret).await, 204);
     assert_eq!(receipt("acted", secret).await, 404, "it was used");
     wait_for_metric(&stack, "gateway_notification_receipts_total", |count| count == 2.0).await;
-    assert!(!scrape(&stack).await.unwrap().contains("gateway_notifications_duplicated_total 1"));
+    for (name, expected) in [
+        ("gateway_notifications_stored_total", 1.0),
+        ("gateway_notifications_duplicated_total", 0.0),
+        ("gateway_notifications_dropped_total", 0.0),
+        ("gateway_notification_inbox_seconds_count{evidence=\"bell\"}", 1.0),
+        ("gateway_notification_accepted_seconds_count{evidence=\"bell\"}", 1.0),
+        ("gateway_notification_deliveries_total{channel=\"web_push\",outcome=\"accepted\"}", 2.0),
+    ] {
+        wait_for_metric(&stack, name, |count| count == expected).await;
+    }
 }
 
 #[tokio::test]

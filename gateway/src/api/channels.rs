@@ -9,7 +9,7 @@ use super::ApiError;
 use super::policy::InChannel;
 use super::sessions::checked_name;
 use super::views::Error;
-use super::views::notification::{Channel, ChannelPatch, Channels, NewChannel, NewReceipt, NewTarget};
+use super::views::channel::{Channel, ChannelPatch, Channels, NewChannel, NewReceipt, NewTarget};
 use crate::app::SharedApp;
 use crate::notifications::Target;
 use crate::store::{self, ChannelChange, CurrentUser};

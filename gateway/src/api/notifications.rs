@@ -19,9 +19,8 @@ use super::commands::{box_of, refused};
 use super::events::{KEEP_ALIVE, event};
 use super::policy::{InNotification, InSession};
 use super::views::Error;
-use super::views::notification::{
-    Inbox, InboxPage, InboxQuery, NewAnswer, NewMute, Preferences, SeenNotifications,
-};
+use super::views::channel::Preferences;
+use super::views::notification::{Inbox, InboxPage, InboxQuery, NewAnswer, NewMute, SeenNotifications};
 use crate::app::SharedApp;
 use crate::boxes::DoorError;
 use crate::changes::Change;

@@ -1,6 +1,7 @@
 //! What answers look like. These shapes are the public API: they gain fields, and lose none.
 
 pub mod access;
+pub mod channel;
 pub mod control;
 pub mod environment;
 pub mod notification;
@@ -264,7 +265,7 @@ impl From<store::Session> for Session {
             state: session.state,
             message: session.message,
             attachments: session.attachments,
-            attention: session.attention.map(notification::Attention::from),
+            attention: session.attention.map(|believed| (*believed).into()),
             created_at_ms: session.created_at_ms,
             change_seq: session.change_seq,
         }

@@ -108,7 +108,7 @@ pub struct Session {
     /// Terminals attached to it.
     pub attachments: u64,
     /// What its box believes of it, if it said so.
-    pub attention: Option<SessionAttention>,
+    pub attention: Option<Box<SessionAttention>>,
     /// When it was created.
     pub created_at_ms: i64,
     /// The workspace's `change_seq` when it last changed.

@@ -184,7 +184,7 @@ async fn what_is_decided_is_queued_and_sent_at_least_once() {
     let first = session(&f, "a").await;
     let channel = webhook(&f, "webhook").await;
     teller.says(&f, Notification::KIND, rings(Some(&first))).await;
-    assert_eq!(f.store.users_due().await.unwrap(), [f.user.clone()]);
+    assert_eq!(f.store.users_due().await.unwrap(), std::slice::from_ref(&f.user));
     assert_eq!(f.store.plan_for(f.user.clone(), false, plan).await.unwrap(), 1);
     assert_eq!(f.store.plan_for(f.user.clone(), false, plan).await.unwrap(), 0, "it was decided");
     assert!(f.store.users_due().await.unwrap().is_empty());
