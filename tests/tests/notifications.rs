@@ -291,6 +291,16 @@ async fn another_user_and_a_stranger_see_nothing() {
     }
     assert!(linked.asked().is_empty());
     assert_eq!(inbox(&client).await["unread"], 1);
+
+    // Whoever loses the workspace loses what was told of it.
+    let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).unwrap();
+    store.busy_timeout(wait::PATIENCE).unwrap();
+    store
+        .execute("UPDATE workspaces SET owner_user_id = (SELECT id FROM users WHERE name = 'other')", [])
+        .unwrap();
+    let lost = inbox(&client).await;
+    assert_eq!((&lost["unread"], &lost["notifications"]), (&json!(0), &json!([])));
+    assert_eq!(client.call(Method::POST, &format!("/notifications/{id}/ack"), None).await.status, 404);
 }
 
 /// A signed-in user beside the owner, as an operator could make one in the store.
