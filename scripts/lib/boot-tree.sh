@@ -2,7 +2,7 @@
 # Makes the Debian systems that tests boot, as directories: what an image has before Berth is installed on it, and the
 # same with a kernel. They are kept in .tools and made anew when this file or the ttyd in them has changed.
 #
-# Needs say.sh, packages.sh, build.sh (lock), ttyd.sh, debian-archive.sh, ttyd-prefix.sh, BERTH_TTYD and REPO.
+# Needs say.sh, packages.sh, build.sh (lock), ttyd.sh, debian-archive.sh, program-prefix.sh, BERTH_TTYD and REPO.
 
 BOOT_RELEASE=trixie
 BOOT_PACKAGES=(ca-certificates dbus e2fsprogs git procps systemd systemd-sysv tmux util-linux)

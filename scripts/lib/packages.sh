@@ -17,6 +17,7 @@ package_present() {
     iproute2) type -P ip >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
     qemu-system-x86) type -P qemu-system-x86_64 >/dev/null ;;
+    python3-pip) python3 -m pip --version >/dev/null 2>&1 ;;
     systemd-container) type -P systemd-nspawn >/dev/null ;;
     systemd) [[ -x /lib/systemd/systemd-journald ]] && type -P journalctl >/dev/null ;;
     *) type -P "$1" >/dev/null ;;

@@ -31,9 +31,33 @@ pub fn ttyd() -> PathBuf {
     if let Some(path) = std::env::var_os("BERTH_TTYD") {
         return path.into();
     }
-    let unpacked = std::fs::read_dir(repository().join(".tools")).into_iter().flatten().flatten();
-    let newest = unpacked.map(|entry| entry.path().join("bin/ttyd")).filter(|path| path.exists()).max();
-    newest.or_else(|| on_path("ttyd")).expect("ttyd is missing: run scripts/test, which fetches it")
+    unpacked("ttyd").or_else(|| on_path("ttyd")).expect("ttyd is missing: run scripts/test, which fetches it")
+}
+
+/// restic: as `BERTH_RESTIC` says, else the one that `scripts/test` unpacked.
+///
+/// # Panics
+/// When there is none. The distribution's is not taken: it may be too old.
+#[must_use]
+pub fn restic() -> PathBuf {
+    let named = std::env::var_os("BERTH_RESTIC").map(PathBuf::from);
+    named.or_else(|| unpacked("restic")).expect("restic is missing: run scripts/test, which fetches it")
+}
+
+/// rclone, which serves S3: as `BERTH_RCLONE` says, else the one that `scripts/test` unpacked.
+///
+/// # Panics
+/// When there is none. The distribution's is not taken: Debian's serves no S3.
+#[must_use]
+pub fn rclone() -> PathBuf {
+    let named = std::env::var_os("BERTH_RCLONE").map(PathBuf::from);
+    named.or_else(|| unpacked("rclone")).expect("rclone is missing: run scripts/test, which fetches it")
+}
+
+/// A program that `scripts/test` put into `.tools`.
+fn unpacked(name: &str) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(repository().join(".tools")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().join("bin").join(name)).filter(|path| path.exists()).max()
 }
 
 /// A program on `PATH`.
