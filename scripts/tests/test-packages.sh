@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packages of the distribution: what is said or called when some are missing, and where ttyd would come from.
-# shellcheck disable=SC2317,SC2329 # functions are called by name, through `run` and `expect_true`
+# shellcheck disable=SC2016,SC2317,SC2329 # programs have variables of their own; functions are called by name, through `run` and `expect_true`
 set -uo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$0")/expect.sh"
