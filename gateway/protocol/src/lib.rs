@@ -9,7 +9,7 @@
 //! | [`name`], [`trust`], [`tls`] | who a certificate says it is, and whether to believe it |
 //! | [`enroll`] | a box exchanges a one-time token for a certificate |
 //! | [`link`], [`desired`], [`environment`], [`observed`], [`ports`], [`attention`], [`event`] | agent → gateway WebSocket, always on |
-//! | [`door`], [`control`], [`keys`], [`suspend`] | gateway → box, `CONNECT` streams and the control API |
+//! | [`door`], [`control`], [`keys`], [`suspend`], [`backup`] | gateway → box, `CONNECT` streams and the control API |
 //! | [`terminal`] | browser ↔ gateway text messages of the `berth.v1` subprotocol |
 //! | [`error`] | the error body of every HTTP answer |
 //!
@@ -17,6 +17,7 @@
 //! `tests/compat.rs` goes on reading it. Unknown fields and unknown message types are tolerated.
 
 pub mod attention;
+pub mod backup;
 pub mod control;
 pub mod desired;
 pub mod door;
