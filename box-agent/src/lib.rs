@@ -27,6 +27,7 @@
 //! | [`listeners`] | what listens on the box, for previews |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
+//! | [`backup`] | snapshots of the volume, and the way back |
 //! | [`suspend`] | lets the volume go, and takes it back |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
@@ -41,6 +42,7 @@
 
 pub mod agent;
 pub mod backoff;
+pub mod backup;
 pub mod cli;
 pub mod control;
 pub mod doctor;

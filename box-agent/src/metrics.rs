@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use berth_protocol::backup::{BackupRun, Outcome, Work};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -29,6 +30,13 @@ pub struct Metrics {
     link_reconnects: Counter,
     outbox_events: Gauge,
     outbox_bytes: Gauge,
+    backup_runs: Family<[(&'static str, &'static str); 2], Counter>,
+    backup_seconds: Family<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>,
+    backup_bytes: Gauge,
+    backup_added_bytes: Gauge,
+    backup_good_timestamp: Gauge,
+    backup_verified_timestamp: Gauge,
+    backup_alarms: Gauge,
 }
 
 impl Metrics {
@@ -59,7 +67,59 @@ impl Metrics {
         registry.register("outbox_events", events, self.outbox_events.clone());
         let bytes = "Bytes of payload of those events";
         registry.register("outbox_bytes", bytes, self.outbox_bytes.clone());
+        let runs = "Runs of backups that have ended, by what they were for and how they ended";
+        registry.register("backup_runs", runs, self.backup_runs.clone());
+        let took = "Time that the last run of each kind took";
+        registry.register("backup_duration_seconds", took, self.backup_seconds.clone());
+        registry.register("backup_bytes", "Bytes in the last snapshot", self.backup_bytes.clone());
+        let added = "Bytes that the last snapshot added to the repository";
+        registry.register("backup_added_bytes", added, self.backup_added_bytes.clone());
+        let good = "When the newest good backup began, seconds since 1970; 0: there is none";
+        registry.register("backup_good_timestamp_seconds", good, self.backup_good_timestamp.clone());
+        let verified = "When a backup was last read back and found right, seconds since 1970; 0: never";
+        registry.register(
+            "backup_verified_timestamp_seconds",
+            verified,
+            self.backup_verified_timestamp.clone(),
+        );
+        registry.register(
+            "backup_alarms",
+            "Promises about backups that are broken now",
+            self.backup_alarms.clone(),
+        );
         registry
+    }
+
+    /// A run has ended.
+    pub fn backup_ended(&self, work: Work, outcome: Outcome, run: &BackupRun) {
+        let kind = match work {
+            Work::Backup => "backup",
+            Work::Restore => "restore",
+            Work::Drill => "drill",
+            Work::Unknown => "unknown",
+        };
+        let how = match outcome {
+            Outcome::Good => "good",
+            Outcome::Partial => "partial",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Lost => "lost",
+            Outcome::Unknown => "unknown",
+        };
+        self.backup_runs.get_or_create(&[("work", kind), ("outcome", how)]).inc();
+        let millis = run.ended_ms.unwrap_or(run.began_ms).saturating_sub(run.began_ms).max(0);
+        self.backup_seconds.get_or_create(&[("work", kind)]).set(millis as f64 / 1000.0);
+        if work == Work::Backup && run.snapshot.is_some() {
+            self.backup_bytes.set(i64::try_from(run.bytes).unwrap_or(i64::MAX));
+            self.backup_added_bytes.set(i64::try_from(run.added_bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// What is known of backups now, in seconds since 1970, 0 for never.
+    pub fn backup_times(&self, good: i64, verified: i64, alarms: usize) {
+        self.backup_good_timestamp.set(good);
+        self.backup_verified_timestamp.set(verified);
+        self.backup_alarms.set(i64::try_from(alarms).unwrap_or(i64::MAX));
     }
 
     /// A step of the start is done.

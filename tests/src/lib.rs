@@ -20,6 +20,7 @@
 //! | [`machine`] | a Debian system with the units, booted by a real systemd |
 //! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
+//! | [`s3`] | an S3 server, and a proxy before it that has bad days |
 //! | [`screen`] | what a terminal's bytes look like |
 //! | [`tmux`] | what tmux itself says |
 //! | [`wait`] | waiting on conditions, never for luck |
@@ -42,6 +43,7 @@ pub mod preview;
 pub mod process;
 pub mod programs;
 pub mod raw;
+pub mod s3;
 pub mod screen;
 pub mod stack;
 pub mod terminal;

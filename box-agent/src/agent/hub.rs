@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use berth_protocol::backup::DesiredBackup;
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::environment::report::EnvironmentReport;
 use berth_protocol::event::StartPhase;
@@ -50,6 +51,7 @@ pub(super) struct Hub {
     pub(super) listeners: watch::Sender<Option<ObservedPorts>>,
     pub(super) survey: watch::Sender<Survey>,
     pub(super) outbox: watch::Sender<u64>,
+    pub(super) backup: watch::Sender<Option<DesiredBackup>>,
     pub(super) link: watch::Sender<LinkState>,
     pub(super) retired: watch::Sender<bool>,
     pub(super) ttyd: watch::Sender<Report>,
@@ -76,6 +78,7 @@ impl Hub {
             listeners: watch::Sender::new(None),
             survey: watch::Sender::new(Survey::new()),
             outbox: watch::Sender::new(0),
+            backup: watch::Sender::new(None),
             link: watch::Sender::new(LinkState::Connecting),
             retired: watch::Sender::new(false),
             ttyd: watch::Sender::new(Report::default()),

@@ -16,6 +16,7 @@ use super::ports::Ports;
 use super::stay::Ground;
 use super::suspend::Warden;
 use super::{Programs, notify, status};
+use crate::backup::engine::{Backups, Places};
 use crate::control::server::Control;
 use crate::door::calls::Calls;
 use crate::door::calls::suspend::Suspensions;
@@ -75,11 +76,14 @@ pub(super) async fn start(
     parts.spawn(notify::watchdog(hub.pulses.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
     let (suspension, orders) = crate::suspend::channel();
+    let backups = backups(this, hub).map_err(Fatal::with(Exit::Config))?;
+    parts.spawn(until(stop.clone(), follow_backup(hub.clone())));
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
         user: this.account.uid,
         suspension: suspension.clone(),
+        backups: backups.clone(),
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
@@ -93,7 +97,13 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let ground = Ground { this: this.clone(), hub: hub.clone(), tmux: tmux.clone(), stop: stop.clone() };
+    let ground = Ground {
+        this: this.clone(),
+        hub: hub.clone(),
+        tmux: tmux.clone(),
+        backups: backups.clone(),
+        stop: stop.clone(),
+    };
     let mut stay = ground.enter().await?;
     hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
@@ -140,6 +150,36 @@ pub(super) async fn start(
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
     Ok(())
+}
+
+/// What makes backups, for as long as the agent runs.
+fn backups(this: &Foundation, hub: &Hub) -> Result<Backups, String> {
+    let places = Places {
+        volume: this.settings.volume.path.clone(),
+        agent: this.programs.agent.clone(),
+        account: this.account.clone(),
+        env: this.account.environment(|name| std::env::var_os(name)),
+        papers: this.runtime.backup(),
+        workspace: this.identity.facts.workspace.clone(),
+    };
+    let settings = this.settings.backup.clone();
+    Backups::new(settings, places, hub.backup.subscribe(), hub.metrics.clone(), hub.troubles.clone())
+}
+
+/// Tells what the gateway says of backups, without the rest.
+async fn follow_backup(hub: Arc<Hub>) {
+    let mut desired = hub.desired.subscribe();
+    loop {
+        let said = desired.borrow_and_update().as_ref().and_then(|desired| desired.backup.clone());
+        hub.backup.send_if_modified(|known| {
+            let news = *known != said;
+            *known = said;
+            news
+        });
+        if desired.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {

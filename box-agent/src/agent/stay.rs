@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::Hub;
 use super::notify;
 use super::start::Foundation;
+use crate::backup::engine::Backups;
 use crate::environment::board::{Board, Places};
 use crate::environment::settle::Settling;
 use crate::environment::toil;
@@ -43,6 +44,7 @@ pub(super) struct Ground {
     pub(super) this: Arc<Foundation>,
     pub(super) hub: Arc<Hub>,
     pub(super) tmux: Tmux,
+    pub(super) backups: Backups,
     /// Ends the agent, and a stay with it.
     pub(super) stop: CancellationToken,
 }
@@ -109,6 +111,7 @@ impl Ground {
             troubles: hub.troubles.clone(),
         };
         parts.spawn(health.run(Duration::from_secs(settings.volume.check_secs), stop.clone()));
+        parts.spawn(self.backups.clone().work(stay.store.clone(), events.clone(), stop.clone()));
         let sources = telemetry::Sources {
             volume: settings.volume.path.clone(),
             start_phases: hub.phases(),

@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 mod attach;
+mod backup;
 mod check_config;
 mod completions;
 mod doctor;
@@ -69,6 +70,8 @@ enum Verb {
     Suspend(suspend::Suspend),
     /// Take the volume back after a suspension
     Resume(suspend::Resume),
+    /// Back the volume up, look into backups, bring files back
+    Backup(backup::Backup),
     /// Compare the tree on the volume with what it should be, or mend it
     Layout(layout::Layout),
     /// List the sessions of the running agent
@@ -105,6 +108,7 @@ impl Cli {
             Verb::Volume(verb) => verb.run(options),
             Verb::Suspend(verb) => verb.run(options),
             Verb::Resume(verb) => verb.run(options),
+            Verb::Backup(verb) => verb.run(options),
             Verb::Layout(verb) => verb.run(options),
             Verb::Sessions(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),

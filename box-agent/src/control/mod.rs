@@ -10,6 +10,7 @@ pub mod server;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use berth_protocol::backup::{BackupState, Change, Entry, RestoreOrder, Snapshot, SnapshotRef, VolumePath};
 use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
 use berth_protocol::suspend::Suspension;
@@ -17,8 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::sessions::report::SessionReport;
 
-/// The longest line either side reads.
+/// The longest line that the agent reads.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+/// The longest that it answers: a directory of a snapshot may be large.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,30 @@ pub enum Request {
     Resume,
     /// How is the suspension?
     Suspension,
+    /// Something about backups.
+    Backup(BackupRequest),
+}
+
+/// What can be asked about backups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupRequest {
+    /// How are they?
+    State,
+    /// Make one.
+    Run,
+    /// Read them back.
+    Drill,
+    /// Bring files back.
+    Restore(RestoreOrder),
+    /// End what goes on.
+    Cancel,
+    /// Which snapshots are there?
+    Snapshots,
+    /// What is in a directory of one?
+    Entries(SnapshotRef, VolumePath),
+    /// What is different between two?
+    Changes(SnapshotRef, SnapshotRef),
 }
 
 /// What is answered.
@@ -50,6 +78,14 @@ pub enum Answer {
     Sessions(Vec<SessionReport>),
     /// This is how the suspension is.
     Suspension(Suspension),
+    /// This is how backups are.
+    Backup(Box<BackupState>),
+    /// These snapshots are there.
+    Snapshots(Vec<Snapshot>),
+    /// This is in that directory.
+    Entries(Vec<Entry>),
+    /// This is different.
+    Changes(Vec<Change>),
     /// That can't be done, and why.
     Refused(String),
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
+use berth_protocol::backup::{BackupState, Reason};
 use berth_protocol::ids::AttachmentId;
 use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,7 +16,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use super::{Answer, BackupRequest, MAX_LINE_BYTES, Request, StatusReport};
+use crate::backup::engine::{Backups, NotTaken, Order};
+use crate::backup::problem::Problem;
 use crate::sessions::report::SessionReport;
 use crate::suspend::Handle;
 use crate::terminal::attachments::{Attachments, Live};
@@ -37,6 +40,8 @@ pub struct Control {
     pub user: Uid,
     /// Lets the volume go.
     pub suspension: Handle,
+    /// Backups.
+    pub backups: Backups,
     /// How the agent is.
     pub status: Box<dyn Fn() -> StatusReport + Send + Sync>,
     /// What runs.
@@ -102,6 +107,7 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
         }
         Ok(Request::Suspend) => (Answer::Suspension(control.suspension.suspend()), None),
         Ok(Request::Resume) => (Answer::Suspension(control.suspension.resume()), None),
+        Ok(Request::Backup(asked)) => (backup(&control.backups, asked, peer != control.user).await, None),
         Ok(Request::Attach(id)) => match attach(&id, control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
             Err(refusal) => (Answer::Refused(refusal), None),
@@ -115,6 +121,39 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
         hold(reader.into_inner().into_inner(), live).await;
     }
     Ok(())
+}
+
+/// What is asked about backups. The user of terminals sees only what is theirs.
+async fn backup(backups: &Backups, asked: BackupRequest, all: bool) -> Answer {
+    let state = |outcome: Result<BackupState, NotTaken>| match outcome {
+        Ok(state) => Answer::Backup(Box::new(state)),
+        Err(error) => Answer::Refused(error.to_string()),
+    };
+    let refused = |problem: Problem| Answer::Refused(problem.to_string());
+    match asked {
+        BackupRequest::State => state(Ok(backups.state())),
+        BackupRequest::Cancel => state(Ok(backups.cancel())),
+        BackupRequest::Run => state(backups.order(Order::Backup(Reason::Asked))),
+        BackupRequest::Drill => state(backups.order(Order::Drill(Reason::Asked))),
+        BackupRequest::Restore(order) => match order.check() {
+            Ok(()) => state(backups.order(Order::Restore(order))),
+            Err(error) => Answer::Refused(error.to_string()),
+        },
+        BackupRequest::Snapshots => backups.snapshots().await.map_or_else(refused, Answer::Snapshots),
+        BackupRequest::Entries(_, path) if !all && !path.is_users() => {
+            Answer::Refused("only /user and what is in it is shown to you".into())
+        }
+        BackupRequest::Entries(snapshot, path) => {
+            backups.entries(&snapshot, &path).await.map_or_else(refused, Answer::Entries)
+        }
+        BackupRequest::Changes(before, after) => match backups.changes(&before, &after).await {
+            Ok(mut changes) => {
+                changes.retain(|change| all || change.path.is_users());
+                Answer::Changes(changes)
+            }
+            Err(problem) => refused(problem),
+        },
+    }
 }
 
 async fn attach(id: &AttachmentId, control: &Control) -> Result<(Vec<String>, Live), String> {

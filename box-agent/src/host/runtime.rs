@@ -168,6 +168,12 @@ impl RuntimeDir {
         self.path.join("pane.sh")
     }
 
+    /// What restic is handed in files while it runs. In memory, where the runtime directory is.
+    #[must_use]
+    pub fn backup(&self) -> PathBuf {
+        self.path.join("backup")
+    }
+
     /// What panes are handed that shows where their user was.
     #[must_use]
     pub fn screens(&self) -> PathBuf {

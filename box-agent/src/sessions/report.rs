@@ -79,6 +79,7 @@ mod tests {
             version: DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 },
             sessions: vec![wanted],
             environment: None,
+            backup: None,
             tombstones: vec![],
         };
         let observed = |id: &SessionId, state, message: Option<&str>| ObservedSession {

@@ -2,6 +2,7 @@
 //!
 //! `box-agent/config.reference.toml` is the commented reference; a test below holds it to this type.
 
+mod backup;
 mod tailscale;
 mod template;
 mod volume;
@@ -15,6 +16,7 @@ use berth_daemon::logging::LogSettings;
 use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{BackupSettings, KeepSettings};
 pub use tailscale::TailscaleSettings;
 pub use template::{Pane, Template, start_directory};
 pub use volume::{LayoutSettings, SuspendSettings, VolumeSettings};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub volume: VolumeSettings,
     /// The tree on it.
     pub layout: LayoutSettings,
+    /// Backups of the volume.
+    pub backup: BackupSettings,
     /// What is done before the volume is let go.
     pub suspend: SuspendSettings,
     /// What gateways reach.
@@ -120,6 +124,7 @@ impl Default for Settings {
             runtime_dir: "/run/box".into(),
             volume: VolumeSettings::default(),
             layout: LayoutSettings::default(),
+            backup: BackupSettings::default(),
             suspend: SuspendSettings::default(),
             door: DoorSettings::default(),
             link: LinkSettings::default(),
@@ -187,6 +192,7 @@ impl Settings {
             ));
         }
         volume::check(&self.volume, &self.layout, &self.suspend)?;
+        self.backup.check(&self.volume.path)?;
         self.tailscale.check()?;
         let home = self.home();
         self.templates.iter().try_for_each(|(name, template)| template.check(name, &home))

@@ -7,7 +7,8 @@ use rusqlite::{Connection, ErrorCode};
 use super::StoreError;
 
 /// Each entry leads from its index to the next version. Entries are appended, never changed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE outbox (
         -- Order of arrival, over all streams.
         id       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +27,21 @@ const MIGRATIONS: &[&str] = &["
         only     INTEGER PRIMARY KEY CHECK (only = 1),
         snapshot TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE backup_runs (
+        run    INTEGER PRIMARY KEY AUTOINCREMENT,
+        -- JSON, without the number.
+        detail TEXT    NOT NULL,
+        ended  INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE backup_notes (
+        name  TEXT PRIMARY KEY,
+        -- JSON.
+        value TEXT NOT NULL
+    ) STRICT;
+",
+];
 
 /// Opens the file, checks it and migrates it.
 ///

@@ -8,6 +8,8 @@
 //! | [`environment`] | puts variables and files of the environment in place |
 //! | [`clone`], [`credential`] | clones a repository, and tells git its token |
 //! | [`post_start`] | runs the workspace's script |
+//! | [`sample`] | takes hashes of some files, for drills |
+//! | [`restore`] | puts what was restored in its place |
 //! | [`tree`] | paths in the user's tree, which never lead out of it |
 //! | [`holders`] | names what the user's processes have on a device |
 //! | [`fresh`] | a file that is not there until it is whole |
@@ -18,5 +20,7 @@ pub mod environment;
 pub mod fresh;
 pub mod holders;
 pub mod post_start;
+pub mod restore;
+pub mod sample;
 pub mod tree;
 pub mod upload;

@@ -35,7 +35,7 @@ impl Store {
             let version = version(tx, &workspace)?;
             let (sessions, tombstones) = changed_since(tx, &workspace, 0)?;
             let environment = environments::changed_since(tx, &workspace, 0)?;
-            let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: None };
+            let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: None, backup: None };
             Ok(SealedSnapshot { snapshot, environment })
         })
         .await
@@ -81,7 +81,7 @@ impl Store {
             if sessions.is_empty() && tombstones.is_empty() && environment.is_none() {
                 return Ok(None);
             }
-            let delta = DesiredDelta { from, to, sessions, tombstones, environment: None };
+            let delta = DesiredDelta { from, to, sessions, tombstones, environment: None, backup: None };
             Ok(Some(SealedDelta { delta, environment }))
         })
         .await

@@ -152,7 +152,10 @@ impl FromStr for SnapshotRef {
         if text == "latest" || ((8..=64).contains(&text.len()) && digits) {
             return Ok(Self(text.to_owned()));
         }
-        Err(InvalidName { what: "the snapshot", problem: "must be latest, or 8 to 64 digits of its identifier" })
+        Err(InvalidName {
+            what: "the snapshot",
+            problem: "must be latest, or 8 to 64 digits of its identifier",
+        })
     }
 }
 
@@ -200,7 +203,9 @@ impl FromStr for VolumePath {
         if text == "/" {
             return Ok(Self::root());
         }
-        let Some(rest) = text.strip_prefix('/') else { return invalid("must begin with /, the volume's root") };
+        let Some(rest) = text.strip_prefix('/') else {
+            return invalid("must begin with /, the volume's root");
+        };
         if text.len() > MAX_PATH || text.contains('\0') {
             return invalid("is too long, or has a NUL character");
         }

@@ -55,7 +55,8 @@ impl BackupCredentials {
     /// # Errors
     /// [`InvalidName`], which tells nothing of a value.
     pub fn check(&self) -> Result<(), InvalidName> {
-        let fits = |bytes: &[u8]| !bytes.is_empty() && bytes.len() <= 8192 && bytes.iter().all(u8::is_ascii_graphic);
+        let fits =
+            |bytes: &[u8]| !bytes.is_empty() && bytes.len() <= 8192 && bytes.iter().all(u8::is_ascii_graphic);
         let parts = [
             ("the key's id", Some(self.key_id.as_bytes())),
             ("the secret key", Some(self.secret_key.expose())),
@@ -64,7 +65,10 @@ impl BackupCredentials {
         ];
         for (what, value) in parts {
             if value.is_some_and(|value| !fits(value)) {
-                return Err(InvalidName { what, problem: "must be plain characters without blanks, and not empty" });
+                return Err(InvalidName {
+                    what,
+                    problem: "must be plain characters without blanks, and not empty",
+                });
             }
         }
         Ok(())
