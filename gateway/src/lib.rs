@@ -21,6 +21,7 @@
 //! | [`relay`] | moves a terminal's bytes between two WebSockets; knows nothing else |
 //! | [`boxes`] | dials doors, keeps connections warm, knows who answers |
 //! | [`links`] | listener for boxes: enrolment, reports, desired state |
+//! | [`backups`] | where they go: sealed for the store, opened for boxes, shown once on a recovery sheet |
 //! | [`environments`] | sealed for the store, opened for boxes |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
@@ -31,6 +32,7 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod backups;
 pub mod boxes;
 pub mod ca;
 pub mod changes;

@@ -19,6 +19,7 @@ use super::{Programs, notify, status};
 use crate::backup::engine::{Backups, Places};
 use crate::control::server::Control;
 use crate::door::calls::Calls;
+use crate::door::calls::backup::BackupCalls;
 use crate::door::calls::suspend::Suspensions;
 use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
 use crate::door::hall::Hall;
@@ -121,6 +122,7 @@ pub(super) async fn start(
             env.clone(),
             this.programs.agent.clone(),
         ),
+        backups: BackupCalls::new(backups.clone()),
         ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         status: {

@@ -82,7 +82,11 @@ async fn compare(run: &mut Run<'_>, sample: &Sample) -> Result<(), Problem> {
         .flat_map(|file| ["--include".into(), format!("/user/{}", calls::literal(&file.path)).into()]);
     args.splice(place..place, includes);
     let volume = run.engine.places.volume.as_path();
-    run.call(|| Call::restoring(args.clone(), volume)).await?;
+    match run.call(|| Call::restoring(args.clone(), volume)).await {
+        // It names what it can't read.
+        Err(Problem::Failed { words, .. }) => return Err(Problem::Damaged(words)),
+        outcome => drop(outcome?),
+    }
     run.record.files = run.summary.files_restored;
     run.record.bytes = run.summary.bytes_restored;
     run.enter("comparing");

@@ -21,8 +21,8 @@ use crate::metrics::Metrics;
 use crate::settings::BackupSettings;
 use crate::troubles::Troubles;
 
-/// Orders that wait: whoever gives one is told at once when another run goes on.
-const QUEUE: usize = 4;
+/// Orders that wait: whoever gives one is told at once when another run goes on, or is about to.
+const QUEUE: usize = 1;
 
 /// Where things are, and whose.
 #[derive(Debug, Clone)]

@@ -188,6 +188,8 @@ impl Problem {
             "tls:",
             "x509",
             "internal error",
+            "internal server error",
+            "gateway timeout",
             "internalerror",
             "service unavailable",
             "bad gateway",
@@ -244,6 +246,7 @@ mod tests {
             ("dial tcp 127.0.0.1:9: connect: connection refused", "unreachable"),
             ("We encountered an internal error, please try again.", "unreachable"),
             ("Load(<key/ab>): unexpected EOF", "unreachable"),
+            ("500 Internal Server Error", "unreachable"),
             ("invalid argument", "restic_failed"),
         ] {
             assert_eq!(kind(words), expected, "{words}");

@@ -218,7 +218,8 @@ async fn in_snapshot(
 /// Forgets what need not be kept, and gives the space back now and then. What fails here fails again tomorrow, and the
 /// snapshot is none the worse.
 async fn tidy(run: &mut Run<'_>) {
-    if run.target.add_only {
+    // What a restore is about to read must not be forgotten before it.
+    if run.target.add_only || run.record.reason == Reason::Safety {
         return;
     }
     run.enter("forgetting old snapshots");

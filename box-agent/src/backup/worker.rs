@@ -44,6 +44,8 @@ impl Backups {
         let _serving = self.serve();
         let late = fastrand::u64(..=self.inner().settings.jitter_secs);
         let mut desired = self.inner().desired.clone();
+        // After a run, and at the beginning, something else may be due at once.
+        let mut pause = Duration::ZERO;
         loop {
             if let Err(error) = watch::look(self.inner(), &store, &events).await {
                 tracing::warn!(error = chain(&error), "what is known of backups can't be read");
@@ -54,12 +56,13 @@ impl Backups {
                 () = stop.cancelled() => return,
                 Some(order) = orders.recv() => Some(order),
                 Ok(()) = desired.changed() => None,
-                () = tokio::time::sleep(LOOK_PAUSE) => None,
+                () = tokio::time::sleep(pause) => None,
             };
             let order = match order {
                 Some(order) => Some(order),
                 None => self.due(&store, Duration::from_secs(late)).await,
             };
+            pause = if order.is_some() { Duration::ZERO } else { LOOK_PAUSE };
             if let Some(order) = order {
                 self.perform(&store, order, &stop).await;
             }

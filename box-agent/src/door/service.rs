@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use nix::unistd::Uid;
@@ -29,9 +29,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use super::calls::Calls;
+use super::calls::backup::{Answered, BackupCalls};
 use super::calls::suspend::Suspensions;
 use super::hall::Admission;
-use super::request::{Asked, Refusal, file_name, read, request_id};
+use super::request::{Asked, BackupAsked, Refusal, file_name, read, request_id};
 use super::splice::splice;
 use crate::terminal::attachments::{Attachments, Grant, Minted};
 
@@ -51,6 +52,8 @@ pub struct Door {
     pub calls: Calls,
     /// The suspension.
     pub suspension: Suspensions,
+    /// Backups.
+    pub backups: BackupCalls,
     /// ttyd's socket, and whose it is.
     pub ttyd: (PathBuf, Uid),
     /// Ports of the agent itself, which no stream leads to.
@@ -86,7 +89,9 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
         let told = asked
             .as_ref()
             .ok()
-            .filter(|asked| !matches!(asked, Asked::Status | Asked::Suspension))
+            .filter(|asked| {
+                !matches!(asked, Asked::Status | Asked::Suspension | Asked::Backup(BackupAsked::State))
+            })
             .map(Asked::as_str);
         let outcome = match asked {
             Ok(Asked::Status) => Ok(json(StatusCode::OK, &(admission.door.status)())),
@@ -104,6 +109,9 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
             }
             Ok(Asked::Exec) => {
                 calls.exec(id.clone(), request.into_body()).await.map(|said| with_type(NDJSON, lines(said)))
+            }
+            Ok(Asked::Backup(asked)) => {
+                door.backups.answer(&id, &asked, request.into_body()).await.map(backup)
             }
             Ok(Asked::Upload(session)) => match file_name(request.headers()) {
                 Ok(name) => {
@@ -225,6 +233,21 @@ fn json(status: StatusCode, body: &impl serde::Serialize) -> Answer {
     let mut answer = with_type(JSON, whole(serde_json::to_vec(body).unwrap_or_default()));
     *answer.status_mut() = status;
     answer
+}
+
+fn backup(answered: Answered) -> Answer {
+    match answered {
+        Answered::Json(status, body) => {
+            let mut answer = with_type(JSON, whole(body));
+            *answer.status_mut() = status;
+            answer
+        }
+        Answered::File(length, pieces) => {
+            let mut answer = with_type("application/octet-stream", lines(pieces));
+            answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+            answer
+        }
+    }
 }
 
 fn no_content() -> Answer {

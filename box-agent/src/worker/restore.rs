@@ -141,6 +141,8 @@ fn try_put(
 
 /// Puts all entries of a directory into another, which then gets the first one's rights and times.
 fn merge(from: &OwnedFd, to: &OwnedFd, way: &str, placed: &mut Placed) {
+    // Before anything is taken out of it, which changes its time.
+    let known = fstat(from);
     let listed = std::fs::read_dir(format!("/proc/self/fd/{}", from.as_raw_fd()));
     let names: Vec<OsString> =
         listed.into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
@@ -148,7 +150,7 @@ fn merge(from: &OwnedFd, to: &OwnedFd, way: &str, placed: &mut Placed) {
         put(from, &name, to, &name, way, placed);
     }
     let rights = || {
-        let stat = fstat(from)?;
+        let stat = known?;
         fchmod(to, Mode::from_bits_truncate(stat.st_mode & 0o7777))?;
         let (accessed, changed) = (
             TimeSpec::new(stat.st_atime, stat.st_atime_nsec),
@@ -203,6 +205,8 @@ mod tests {
         fs::write(dir.path().join("staged/src/deep/new"), "new").unwrap();
         fs::hard_link(dir.path().join("staged/src/both"), dir.path().join("staged/src/deep/twin")).unwrap();
         fs::set_permissions(dir.path().join("staged/src"), fs::Permissions::from_mode(0o750)).unwrap();
+        let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::open(dir.path().join("staged/src")).unwrap().set_modified(old).unwrap();
         let staged = File::open(dir.path().join("staged")).unwrap().into();
         (dir, staged)
     }
@@ -224,7 +228,8 @@ mod tests {
         assert_eq!([text("old"), text("both"), text("deep/new")], ["mine", "then", "new"]);
         let inode = |name: &str| fs::metadata(home.join(name)).unwrap().ino();
         assert_eq!(inode("both"), inode("deep/twin"), "hard links stay what they are");
-        assert_eq!(fs::metadata(&home).unwrap().mode() & 0o7777, 0o750);
+        let directory = fs::metadata(&home).unwrap();
+        assert_eq!((directory.mode() & 0o7777, directory.mtime()), (0o750, 1_000_000_000));
         // As after an interruption: the same once more.
         fs::create_dir_all(dir.path().join("staged/src/deep")).unwrap();
         fs::write(dir.path().join("staged/src/both"), "then").unwrap();

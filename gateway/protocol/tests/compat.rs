@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 
 use berth_protocol::attention::{Answer, Notification, Withdrawn};
+use berth_protocol::backup::{BackupState, Entry, Look, RestoreOrder, Snapshot};
 use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
@@ -95,6 +96,24 @@ fn commands_at_the_door_are_read() {
     survives::<Vec<ExecLine>>(include_str!("../data/v1/door_exec_lines.json"));
     survives::<Uploaded>(include_str!("../data/v1/door_uploaded.json"));
     survives::<Vec<Suspension>>(include_str!("../data/v1/door_suspension.json"));
+}
+
+#[test]
+fn what_is_said_of_backups_is_read() {
+    let text = include_str!("../data/v1/from_gateway_backup.json");
+    messages_survive(text, &FromGateway::Unknown);
+    let messages: Vec<FromGateway> = serde_json::from_str(text).unwrap();
+    let [FromGateway::Snapshot(snapshot), FromGateway::Delta(delta)] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+    let (whole, kept) = (snapshot.backup.as_ref().unwrap(), delta.backup.as_ref().unwrap());
+    whole.check().unwrap();
+    assert_eq!(whole.without_secrets(), *kept);
+    survives::<BackupState>(include_str!("../data/v1/door_backup_state.json"));
+    survives::<Vec<RestoreOrder>>(include_str!("../data/v1/door_backup_orders.json"));
+    survives::<Vec<Look>>(include_str!("../data/v1/door_backup_looks.json"));
+    survives::<Vec<Entry>>(include_str!("../data/v1/door_backup_entries.json"));
+    survives::<Vec<Snapshot>>(include_str!("../data/v1/door_backup_snapshots.json"));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use utoipa::openapi;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, environment, events, exec, input, previews, screen, sessions, shares, terminal, upload,
-    workspaces,
+    account, audit, backup_repository, backups, environment, events, exec, input, previews, screen, sessions,
+    shares, terminal, upload, workspaces,
 };
 
 #[derive(OpenApi)]
@@ -26,6 +26,17 @@ use super::{
         events::stream,
         workspaces::list,
         workspaces::show,
+        backup_repository::settings,
+        backup_repository::set,
+        backup_repository::recovery_sheet,
+        backups::show,
+        backups::run,
+        backups::check,
+        backups::cancel,
+        backups::restore,
+        backups::snapshots,
+        backups::entries,
+        backups::file,
         environment::show,
         environment::replace,
         sessions::list,

@@ -143,6 +143,7 @@ impl From<StoreError> for ApiError {
             StoreError::EnvironmentChanged => {
                 Self::new(StatusCode::CONFLICT, "environment_changed", error.to_string())
             }
+            StoreError::BackupChanged => Self::new(StatusCode::CONFLICT, "backup_changed", error.to_string()),
             other => {
                 tracing::error!(error = %berth_daemon::exit::chain(&other), "store failed");
                 let message = "the gateway failed; its log says why under the request id";

@@ -9,10 +9,13 @@
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
 //! | `environment` | what terminals find on the box |
+//! | `backup_repository`, `backups` | where backups go, how they are, and what is in them |
 //! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
 mod audit;
+mod backup_repository;
+mod backups;
 mod commands;
 mod document;
 mod environment;

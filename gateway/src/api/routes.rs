@@ -11,8 +11,8 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, document, environment, events, exec, input, previews, screen, sessions, shares, terminal,
-    upload, workspaces,
+    account, audit, backup_repository, backups, document, environment, events, exec, input, previews, screen,
+    sessions, shares, terminal, upload, workspaces,
 };
 use crate::app::SharedApp;
 
@@ -60,6 +60,52 @@ pub fn routes() -> Vec<Route> {
             Policy::Workspace,
             put(environment::replace).layer(DefaultBodyLimit::max(environment::MAX_BODY)),
         ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backup-repository",
+            Policy::Workspace,
+            get(backup_repository::settings),
+        ),
+        route(
+            Method::PUT,
+            "/workspaces/{workspace}/backup-repository",
+            Policy::Workspace,
+            put(backup_repository::set),
+        ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backup-repository/recovery-sheet",
+            Policy::Workspace,
+            post(backup_repository::recovery_sheet),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/backups", Policy::Workspace, get(backups::show)),
+        route(Method::POST, "/workspaces/{workspace}/backups/run", Policy::Workspace, post(backups::run)),
+        route(Method::POST, "/workspaces/{workspace}/backups/check", Policy::Workspace, post(backups::check)),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/cancel",
+            Policy::Workspace,
+            post(backups::cancel),
+        ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/restore",
+            Policy::Workspace,
+            post(backups::restore),
+        ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/snapshots",
+            Policy::Workspace,
+            get(backups::snapshots),
+        ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/entries",
+            Policy::Workspace,
+            get(backups::entries),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/backups/file", Policy::Workspace, get(backups::file)),
         route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
         route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),
         route(Method::DELETE, "/sessions/{session}", Policy::Session, delete(sessions::end)),

@@ -1,6 +1,7 @@
 //! What answers look like. These shapes are the public API: they gain fields, and lose none.
 
 pub mod access;
+pub mod backup;
 pub mod control;
 pub mod environment;
 pub mod preview;

@@ -39,7 +39,7 @@ use crate::changes::{Change, Changes};
 use crate::metrics::Metrics;
 use crate::store::Instance;
 
-pub use control::ExecOutput;
+pub use control::{BackupFile, ExecOutput};
 pub(crate) use dial::tune;
 pub use dial::{BoxStream, Dialer};
 pub use door::{DoorError, DoorStream, TerminalRequest};

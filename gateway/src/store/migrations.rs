@@ -16,6 +16,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, sql: include_str!("migrations/0003_shares.sqlite.sql") },
     Migration { number: 4, sql: include_str!("migrations/0004_environments.sqlite.sql") },
     Migration { number: 5, sql: include_str!("migrations/0005_previews.sqlite.sql") },
+    Migration { number: 8, sql: include_str!("migrations/0008_backups.sqlite.sql") },
 ];
 
 /// The schema version that this build writes.

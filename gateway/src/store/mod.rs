@@ -12,6 +12,7 @@
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `desired` | sessions |
 //! | `environments` | workspace_environments |
+//! | `backups` | workspace_backups |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
 //! | `previews`, `grants` | previews, preview_codes, preview_grants |
@@ -20,6 +21,7 @@
 //! | `audit` | audit |
 
 mod audit;
+mod backups;
 mod change_seq;
 mod desired;
 mod environments;
@@ -50,6 +52,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 pub use audit::{AuditEntry, AuditNote};
+pub use backups::StoredBackup;
 pub use desired::{SealedDelta, SealedSnapshot};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
@@ -109,6 +112,9 @@ pub enum StoreError {
     /// The workspace has as many previews as a workspace may have.
     #[error("the workspace has {0} previews, and that is as many as it may have: delete one first")]
     TooManyPreviews(u64),
+    /// Where backups go is not what it was when the change was begun.
+    #[error("where backups go was changed meanwhile: look at what it is now, and change that")]
+    BackupChanged,
     /// Somebody else has changed it meanwhile.
     #[error("the environment was changed meanwhile: load it again, and make the change there")]
     EnvironmentChanged,

@@ -51,11 +51,12 @@ pub fn backup(host: &str, excludes: &Path, sources: &[String]) -> Vec<OsString> 
     args
 }
 
-/// Forgets snapshots that need not be kept.
+/// Forgets snapshots that need not be kept. Those of the last day all are, so that one that was made before a restore
+/// does not go with the next that is made.
 #[must_use]
 pub fn forget(host: &str, keep: KeepSettings) -> Vec<OsString> {
     let mut args: Vec<OsString> = ["forget", "--host", host, "--tag", TAG].map(OsString::from).into();
-    args.extend(["--group-by", "host,tags"].map(OsString::from));
+    args.extend(["--group-by", "host,tags", "--keep-within", "1d"].map(OsString::from));
     for (option, count) in
         [("--keep-daily", keep.daily), ("--keep-weekly", keep.weekly), ("--keep-monthly", keep.monthly)]
     {
@@ -170,7 +171,10 @@ mod tests {
     fn snapshots_are_grouped_by_host_and_tags_and_one_that_is_not_kept_is_not_named() {
         let keep = KeepSettings { daily: 7, weekly: 0, monthly: 6 };
         let words = words(forget("ws", keep)).join(" ");
-        assert!(words.contains("--group-by host,tags --keep-daily 7 --keep-monthly 6"), "{words}");
+        assert!(
+            words.contains("--group-by host,tags --keep-within 1d --keep-daily 7 --keep-monthly 6"),
+            "{words}"
+        );
         assert!(!words.contains("weekly") && !words.contains("prune"), "{words}");
     }
 

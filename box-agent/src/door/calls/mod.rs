@@ -3,11 +3,13 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`backup`] | backups: how they are, and what is in them |
 //! | [`once`] | a request that is made again does not act again |
 //! | [`exec`] | runs a command and streams what it says |
 //! | [`suspend`] | lets the volume go |
 //! | [`upload`] | passes a file on to the worker that writes it |
 
+pub mod backup;
 pub mod exec;
 pub mod once;
 pub mod suspend;

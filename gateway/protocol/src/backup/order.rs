@@ -75,6 +75,15 @@ impl BackupCredentials {
     }
 }
 
+/// A file or directory to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// In which snapshot.
+    pub snapshot: SnapshotRef,
+    /// Where, in the user's tree.
+    pub path: VolumePath,
+}
+
 /// What to restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreOrder {
