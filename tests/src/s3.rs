@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::ports::Ports;
 use crate::process::Process;
@@ -75,7 +76,7 @@ pub enum Weather {
     Fair,
     /// Answers with this status, and a body as S3 has it.
     Status(u16),
-    /// Answers every second with 500 and passes the others on.
+    /// Answers every fourth with 500 and passes the others on.
     Storm,
     /// Cuts the connection after so many bytes in either direction, and passes on what comes before.
     Cut(u64),
@@ -92,7 +93,8 @@ pub struct Proxy {
     /// Where it listens on 127.0.0.1.
     pub port: u16,
     sky: Arc<Sky>,
-    task: JoinHandle<()>,
+    /// Dropped, it ends the thread.
+    _stop: oneshot::Sender<()>,
 }
 
 struct Sky {
@@ -108,30 +110,39 @@ struct State {
     refused: u64,
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Proxy {
-    /// Listens on a free port, in fair weather.
+    /// Listens on a free port, in fair weather; on a thread of its own, since tests wait for programs on theirs.
     ///
     /// # Panics
     /// When there is none.
-    pub async fn start(upstream: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    #[must_use]
+    pub fn start(upstream: u16) -> Self {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        listener.set_nonblocking(true).expect("it is one");
         let port = listener.local_addr().expect("an address").port();
         let state = State { weather: Weather::Fair, next: None, requests: 0, refused: 0 };
         let sky = Arc::new(Sky { upstream, state: Mutex::new(state) });
         let shared = sky.clone();
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, shared.clone()));
-            }
+        let (stop, stopped) = oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let work = async {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                let mut connections = JoinSet::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    connections.spawn(serve(stream, shared.clone()));
+                }
+            };
+            runtime.block_on(async {
+                tokio::select! {
+                    // Cancel-safe, both: nothing is kept.
+                    () = work => {}
+                    _ = stopped => {}
+                }
+            });
         });
-        Self { port, sky, task }
+        Self { port, sky, _stop: stop }
     }
 
     /// Changes the weather for requests that begin from now on.
@@ -167,7 +178,7 @@ impl Sky {
     fn next(&self) -> Weather {
         let mut state = self.state.lock().expect("no test panics here");
         state.requests += 1;
-        let weather = match (state.weather, state.requests % 2) {
+        let weather = match (state.weather, state.requests % 4) {
             (Weather::Storm, 0) => Weather::Status(500),
             (Weather::Storm, _) => Weather::Fair,
             (weather, _) => weather,
