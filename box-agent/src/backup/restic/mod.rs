@@ -344,12 +344,12 @@ pub async fn complaints(stderr: ChildStderr) -> String {
     let mut bytes = Vec::new();
     let _ = stderr.take(MAX_LINE).read_to_end(&mut bytes).await;
     let text = String::from_utf8_lossy(&bytes);
-    let words = text.lines().filter_map(|line| match serde_json::from_str::<Line>(line) {
+    let mut words = text.lines().filter_map(|line| match serde_json::from_str::<Line>(line) {
         Ok(Line::ExitError { message }) => Some(message),
         Ok(_) => None,
         Err(_) => Some(line.to_owned()),
     });
-    words.last().unwrap_or_default()
+    words.next_back().unwrap_or_default()
 }
 
 /// Standard output of a started call.
