@@ -1,6 +1,6 @@
 //! A tree with everything in it that a backup may spoil, and a comparison that misses none of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -93,7 +93,10 @@ struct Known {
     sparse: bool,
 }
 
-fn known(root: &Path) -> (BTreeMap<Vec<u8>, Known>, BTreeMap<Vec<Vec<u8>>, ()>) {
+/// Entries by their names, and names that are one file.
+type Tree = (BTreeMap<Vec<u8>, Known>, BTreeSet<Vec<Vec<u8>>>);
+
+fn known(root: &Path) -> Tree {
     let mut all = BTreeMap::new();
     let mut names: BTreeMap<u64, Vec<Vec<u8>>> = BTreeMap::new();
     let mut todo = vec![PathBuf::new()];
@@ -132,7 +135,7 @@ fn known(root: &Path) -> (BTreeMap<Vec<u8>, Known>, BTreeMap<Vec<Vec<u8>>, ()>) 
     }
     let twins = names.into_values().map(|mut names| {
         names.sort();
-        (names, ())
+        names
     });
     (all, twins.collect())
 }
