@@ -17,6 +17,7 @@
 //! | [`settings`] | file, environment and flags |
 //! | [`agent`] | what is started in which order, status, shutdown |
 //! | [`identity`] | key and certificate, and how they are got |
+//! | [`provision`], [`boot`] | what user-data makes of a new machine, and how long its boot took |
 //! | [`volume`], [`layout`] | whose volume it is, and the tree on it |
 //! | [`store`], [`events`] | the database on the volume, and where events come from |
 //! | [`terminal`] | tmux, ttyd, templates, attachments, panes |
@@ -41,6 +42,7 @@
 
 pub mod agent;
 pub mod backoff;
+pub mod boot;
 pub mod cli;
 pub mod control;
 pub mod doctor;
@@ -54,6 +56,7 @@ pub mod layout;
 pub mod link;
 pub mod listeners;
 pub mod metrics;
+pub mod provision;
 pub mod pulse;
 pub mod sessions;
 pub mod settings;

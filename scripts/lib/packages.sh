@@ -16,6 +16,7 @@ package_present() {
     gcc) type -P cc >/dev/null ;;
     iproute2) type -P ip >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
+    nftables) type -P nft >/dev/null ;;
     qemu-system-x86) type -P qemu-system-x86_64 >/dev/null ;;
     systemd-container) type -P systemd-nspawn >/dev/null ;;
     systemd) [[ -x /lib/systemd/systemd-journald ]] && type -P journalctl >/dev/null ;;

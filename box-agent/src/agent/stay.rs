@@ -111,6 +111,7 @@ impl Ground {
         parts.spawn(health.run(Duration::from_secs(settings.volume.check_secs), stop.clone()));
         let sources = telemetry::Sources {
             volume: settings.volume.path.clone(),
+            runtime_dir: settings.runtime_dir.clone(),
             start_phases: hub.phases(),
             ttyd: hub.ttyd.subscribe(),
         };

@@ -8,6 +8,7 @@ mod enroll;
 mod guard;
 mod layout;
 mod logs;
+mod provision;
 mod run;
 mod sessions;
 mod status;
@@ -17,7 +18,7 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 
-use berth_daemon::config::{ConfigError, Sources};
+use berth_daemon::config::{ConfigError, Sources, drop_ins};
 use berth_daemon::exit::{Exit, Fatal};
 use clap::{Args, Parser, Subcommand};
 
@@ -39,7 +40,8 @@ pub struct Cli {
 /// Options of every verb; they outweigh the environment, which outweighs the file.
 #[derive(Debug, Args)]
 struct Options {
-    /// The settings file [default: /etc/box-agent/config.toml, if it is there]
+    /// The settings file [default: /etc/box-agent/config.toml, if it is there]; files in the directory of the same
+    /// name that ends in .d outweigh it
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the box's identity is kept (state_dir)
@@ -59,6 +61,8 @@ enum Verb {
     Run(run::Run),
     /// Make this machine a box, with a token of `gateway workspace enroll <name>`
     Enroll(enroll::Enroll),
+    /// Become the box that this machine's user-data says; the image's first boot does it
+    Provision(provision::Provision),
     /// Check the settings and print them, secrets masked
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
@@ -100,6 +104,7 @@ impl Cli {
         match self.verb {
             Verb::Run(verb) => verb.run(options),
             Verb::Enroll(verb) => verb.run(options),
+            Verb::Provision(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
             Verb::Volume(verb) => verb.run(options),
@@ -137,7 +142,8 @@ impl Options {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Settings::load(&Sources { file, env_prefix: ENV_PREFIX, env, flags })
+        let drop_ins = drop_ins(file.unwrap_or(default)).map_err(Fatal::with(Exit::Config))?;
+        Settings::load(&Sources { file, drop_ins, env_prefix: ENV_PREFIX, env, flags })
             .map_err(Fatal::with(Exit::Config))
     }
 }

@@ -14,6 +14,7 @@ use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
 use berth_protocol::error::ErrorBody;
 use berth_protocol::event::{OutOfMemory, Telemetry};
 use berth_protocol::link::{FromAgent, FromGateway};
+use berth_protocol::provision::Provision;
 use berth_protocol::suspend::{SuspendState, Suspension};
 use berth_protocol::terminal::{FromBrowser, FromRelay};
 use serde::Serialize;
@@ -50,6 +51,14 @@ fn link_messages_are_read() {
     messages_survive(environment, &FromGateway::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_environment.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_attention.json"), &FromAgent::Unknown);
+}
+
+#[test]
+fn what_a_new_machine_is_given_is_read() {
+    let given: Provision = survives(include_str!("../data/v1/provision.json"));
+    assert_eq!(given.volume.map(|volume| (volume.hcloud_id, volume.new)), Some((10_000_001, true)));
+    let bare: Provision = serde_json::from_str(r#"{"token": "berth1.e30", "later": 1}"#).unwrap();
+    assert_eq!(bare.volume, None);
 }
 
 #[test]

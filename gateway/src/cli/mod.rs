@@ -90,6 +90,7 @@ impl Cli {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let sources = Sources {
             file: self.config_file(),
+            drop_ins: Vec::new(),
             env_prefix: ENV_PREFIX,
             env: env.collect(),
             flags: flags.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect(),
