@@ -8,7 +8,7 @@ PACKAGES=(
     # Berth's own needs.
     ca-certificates dbus e2fsprogs git procps restic tmux util-linux
     # The machine's: first boot, time, firewall, updates, memory.
-    cloud-init nftables openssh-server systemd-timesyncd systemd-zram-generator udev unattended-upgrades
+    cloud-guest-utils cloud-init nftables openssh-server systemd-timesyncd systemd-zram-generator udev unattended-upgrades
     # The user's, and those of the steps that follow.
     bash-completion curl iproute2 less xz-utils
 )

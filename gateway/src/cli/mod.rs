@@ -5,6 +5,7 @@ mod config;
 mod init;
 mod serve;
 mod sign_in_link;
+mod user_data;
 mod workspace;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,205 @@
+//! Berth's image: a fresh machine becomes a box by its user-data alone, and what an image must not hold is found.
+
+use berth_tests::machine::{self, Disk, Machine, image};
+use berth_tests::process::{failure, run, stdout};
+use berth_tests::{Client, Stack, Terminal, programs, wait};
+
+/// Hetzner's number of the volume.
+const ID: u32 = 4711;
+
+/// Where cloud-init puts what the machine is to become.
+const PROVISION: &str = "/var/lib/box-agent/provision.json";
+
+/// User-data, as an operator gets it.
+fn user_data(stack: &Stack, more: &[&str]) -> String {
+    stdout(&stack.gateway_verb(&[&["workspace", "user-data", "main"], more].concat()))
+}
+
+/// The token in it, or a part of any other.
+fn token(user_data: &str) -> &str {
+    let (_, rest) = user_data.split_once("\"token\": \"").expect("a token");
+    rest.split_once('"').expect("its end").0
+}
+
+#[test]
+fn a_fresh_machine_becomes_a_box_by_its_user_data_and_forgets_it() {
+    machine::test(async |stack| {
+        let text = user_data(&stack, &["--volume-id", &ID.to_string(), "--new-volume"]);
+        let disk = Disk::blank();
+        let mut machine = Machine::fresh(&text, Some(&disk));
+        machine.start();
+        wait::within(machine::BOOT, "the box to wait for its volume", async || {
+            machine.try_property("box-agent.service", "StatusText")?.contains("waiting for hcloud:4711").then_some(())
+        })
+        .await;
+        machine.attach(&disk, ID);
+        let client = stack.client().await;
+        wait::within(machine::BOOT, "the box to be online", async || online(&client).await).await;
+        let session = client.running_session("work").await;
+        let mut terminal = Terminal::open(&client, &session).await;
+        terminal.type_text("echo $USER-$((40+2))\r").await;
+        terminal.read_until("claude-42").await;
+        machine.wait_for_boot().await;
+        machine.prints_phases();
+
+        is_forgotten(&machine, token(&text)).await;
+        let phases = boot_phases(&stack).await;
+        println!("    {phases:?}");
+        for name in ["cloud-init", "enrolment", "ready", "volume", "layout", "ttyd", "sessions"] {
+            assert!(phases.iter().any(|(phase, _)| phase == name), "{name} is not in {phases:?}");
+        }
+        is_well_formed(&machine, &text);
+        assert_eq!(machine.says(&["systemctl", "--failed", "--plain", "--no-legend"]), "");
+        let journal = machine.says(&["journalctl", "--no-pager", "--boot"]);
+        assert!(!journal.contains("ordering cycle"), "{journal}");
+
+        machine.reboot().await;
+        client.wait_for_box("online").await;
+        client.wait_for_session(&session, "running").await;
+        let mut terminal = Terminal::open_again(&client, &session, wait::PATIENCE).await;
+        terminal.type_text("echo again-$((40+2))\r").await;
+        terminal.read_until("again-42").await;
+        assert_eq!(machine.property("cloud-final.service", "ActiveState"), "inactive");
+        assert_eq!(machine.property("box-provision.service", "ConditionResult"), "no");
+    });
+}
+
+async fn online(client: &Client) -> Option<()> {
+    let workspaces = client.get("/workspaces").await;
+    (workspaces["workspaces"][0]["box"]["state"] == "online").then_some(())
+}
+
+/// The secret is nowhere in the machine any more.
+async fn is_forgotten(machine: &Machine, token: &str) {
+    wait::until("cloud-init to be over and its files gone", async || {
+        machine.run(&["test", "-e", "/etc/cloud/cloud-init.disabled"]).status.success().then_some(())?;
+        machine.property("box-forget.service", "ActiveState").eq("inactive").then_some(())
+    })
+    .await;
+    assert!(!machine.run(&["test", "-e", PROVISION]).status.success());
+    // What the agent's state and the journal have of it is looked at, too.
+    let places = ["/etc", "/var", "/root", "/run", "/home", "/tmp"];
+    let found = machine.run(&[&["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "-e", token], &places[..]].concat());
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+/// The phases that the gateway was told.
+async fn boot_phases(stack: &Stack) -> Vec<(String, u64)> {
+    let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).expect("the store");
+    wait::until("telemetry with the phases of the boot", async || {
+        let sql = "SELECT payload FROM events WHERE kind = 'telemetry' ORDER BY rowid DESC LIMIT 1";
+        let payload: String = store.query_row(sql, [], |row| row.get(0)).ok()?;
+        let payload: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
+        let phases = payload["start_phases"].as_array()?.iter();
+        let phases: Vec<_> = phases
+            .filter_map(|phase| Some((phase["name"].as_str()?.to_owned(), phase["millis"].as_u64()?)))
+            .collect();
+        phases.iter().any(|(name, _)| name == "ready").then_some(phases)
+    })
+    .await
+}
+
+/// cloud-init's own judgement of user-data, and systemd's of the image's units.
+fn is_well_formed(machine: &Machine, user_data: &str) {
+    let _ = stdout(&machine.run_with(&["tee", "/run/user-data"], user_data));
+    let judged = machine.run(&["cloud-init", "schema", "--config-file", "/run/user-data"]);
+    assert!(judged.status.success(), "{judged:?}");
+    let _ = stdout(&machine.run_with(&["tee", "/run/user-data"], &user_data.replace("write_files", "write_flies")));
+    let judged = machine.run(&["cloud-init", "schema", "--config-file", "/run/user-data"]);
+    assert!(!judged.status.success(), "the schema takes anything: {judged:?}");
+    let units = ["box-provision.service", "box-forget.service", "berth-firewall.service"];
+    let verified = machine.run(&[&["systemd-analyze", "--man=no", "verify"], &units[..]].concat());
+    assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+}
+
+#[test]
+fn a_machine_whose_user_data_is_wrong_says_so_and_can_be_mended() {
+    machine::test(async |stack| {
+        let mut machine = Machine::fresh("#cloud-config\nhostname: nobody\n", None);
+        machine.boot().await;
+        let missing = "this machine was not told what to become";
+        let console = machine.console();
+        assert!(console.contains(missing), "{console}");
+        assert!(machine.journal("box-provision.service").contains(missing));
+        assert_eq!(machine.property("box-provision.service", "ActiveState"), "failed");
+        assert_eq!(machine.property("box-agent.service", "ConditionResult"), "no");
+        // No way in but what was configured, which here is none.
+        let listening = machine.says(&["ss", "--listening", "--tcp", "--numeric", "--no-header", "--processes"]);
+        assert!(!listening.contains("sshd"), "{listening}");
+        assert_eq!(machine.property("ssh.service", "LoadState"), "masked");
+        assert_eq!(machine.property("ttyd.service", "LoadState"), "masked");
+
+        // A token that was used is told, too; nothing tries it for ever.
+        let spent = user_data(&stack, &[]);
+        let given = |token: &str| {
+            let _ = stdout(&machine.run_with(&["tee", PROVISION], &format!("{{\"token\": \"{token}\"}}")));
+            machine.run(&["systemctl", "start", "box-provision.service"])
+        };
+        let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).expect("the store");
+        store.execute("DELETE FROM enrollment_tokens", []).expect("the token is gone");
+        assert!(!given(token(&spent)).status.success());
+        let refused = "the enrolment token is unknown or was used before";
+        assert!(machine.journal("box-provision.service").contains(refused));
+        assert_eq!(machine.property("box-provision.service", "ActiveState"), "failed");
+
+        // One that is good makes it a box, agent and all.
+        let good = user_data(&stack, &[]);
+        assert!(given(token(&good)).status.success());
+        let client = stack.client().await;
+        wait::within(machine::BOOT, "the box to be online", async || online(&client).await).await;
+        is_forgotten(&machine, token(&good)).await;
+    });
+}
+
+/// Runs a script in an overlay of the image, in which nothing lasts; `$1` is the place.
+fn in_overlay(script: &str) -> std::process::Output {
+    let mount = "mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir upper work root && \
+        mount -t overlay overlay -o \"lowerdir=$1,upperdir=upper,workdir=work\" root && shift && set -- /mnt/root \"$@\"";
+    let leak_check = programs::repository().join("packer/leak-check");
+    let (tree, leak_check) = (image(), leak_check.to_str().expect("a plain path").to_owned());
+    let tree = tree.canonicalize().expect("the image");
+    let script = format!("set -eu; {mount}; {script}");
+    let unshare = programs::on_path("unshare").expect("unshare (of util-linux)");
+    let tree = tree.to_str().expect("a plain path");
+    run(&unshare, &["--mount", "sh", "-c", &script, "sh", tree, &leak_check], "")
+}
+
+#[test]
+fn the_image_holds_no_secret_and_a_planted_one_is_found() {
+    machine::test(async |_| {
+        let clean = in_overlay("exec \"$2\" \"$1\"");
+        assert!(stdout(&clean).contains("nothing found"), "{clean:?}");
+        // As a machine that was booted leaves them, and a careless build.
+        let planted = in_overlay(
+            "key=$(head -c 90 /dev/urandom | base64 -w 0) && \
+             printf '%s BEGIN PRIVATE KEY%s\\n%s\\n' ----- ----- \"$key\" | sed 's/- BEGIN/-BEGIN/' >\"$1/usr/share/forgotten\" && echo 0123 >\"$1/etc/machine-id\" && \
+             mkdir -p \"$1/var/lib/tailscale\" && echo state >\"$1/var/lib/tailscale/tailscaled.state\" && \
+             exec \"$2\" \"$1\"",
+        );
+        let found = failure(&planted, 1);
+        for finding in ["/usr/share/forgotten: a private key", "/etc/machine-id: ", "/tailscaled.state: state of Tailscale"] {
+            assert!(found.contains(finding), "{finding} is not in {found}");
+        }
+    });
+}
+
+#[test]
+fn the_image_says_what_it_is_made_of() {
+    machine::test(async |_| {
+        let text = std::fs::read_to_string(image().join("usr/share/berth/image.json")).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(manifest["berth"].as_str().is_some_and(|berth| berth.starts_with("box-agent ")), "{text}");
+        let packages = manifest["packages"].as_array().expect("packages");
+        let version = |name: &str| {
+            let package = packages.iter().find(|package| package["name"] == name);
+            package.and_then(|package| package["version"].as_str()).unwrap_or_else(|| panic!("{name}")).to_owned()
+        };
+        assert!(version("ttyd").starts_with("1.7."), "{}", version("ttyd"));
+        let restic = version("restic");
+        assert!(restic.starts_with("0.18") || restic.starts_with("0.19"), "{restic}");
+        // Nothing else can come from where ttyd came from.
+        assert!(!std::fs::read_dir(image().join("etc/apt/sources.list.d")).is_ok_and(|mut list| list.next().is_some()));
+        let sources = std::fs::read_to_string(image().join("etc/apt/sources.list")).unwrap_or_default();
+        assert!(!sources.contains("sid"), "{sources}");
+    });
+}
