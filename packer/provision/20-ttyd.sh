@@ -12,6 +12,12 @@ PINS=/etc/apt/preferences.d/berth-sid
 # The package's own service would listen on the door's port, with a shell behind it.
 systemctl mask ttyd.service
 
+# Run again, or on a system that has one: it stays.
+if dpkg-query -W -f '${db:Status-Status}' ttyd 2>/dev/null | grep -qx installed; then
+    say "ttyd $(dpkg-query -W -f '${Version}' ttyd) is there already"
+    exit 0
+fi
+
 # The mirror that has this release's main part; BERTH_DEBIAN_MIRROR names another.
 mirror=${BERTH_DEBIAN_MIRROR:-}
 if [[ -z $mirror ]]; then

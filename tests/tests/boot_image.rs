@@ -183,6 +183,46 @@ fn the_image_holds_no_secret_and_a_planted_one_is_found() {
     });
 }
 
+/// Runs the step for what comes from elsewhere with this list, then a script in the image.
+fn from_elsewhere(list: &str, then: &str) -> std::process::Output {
+    in_overlay(&format!(
+        "mkdir -p \"$1/run/berth\" && cp -R \"${{2%/*}}\" \"$1/run/berth/packer\" && mount --rbind /dev \"$1/dev\" && \
+         cd \"$1/run\" && mkdir -p thing-1/bin && printf '#!/bin/sh\\necho made\\n' >tool && chmod +x tool && \
+         cp tool thing-1/bin/thing && tar --create --file thing.tar thing-1 && \
+         tool=$(sha256sum <tool) thing=$(sha256sum <thing.tar) && tool=${{tool%% *}} thing=${{thing%% *}} && \
+         printf '%s\\n' \"{list}\" >list && \
+         if chroot \"$1\" env BERTH_ELSEWHERE=/run/list /run/berth/packer/provision/30-elsewhere.sh; then :; \
+         else code=$?; find \"$1/usr/local/bin\" -type f >&2; exit $code; fi && chroot \"$1\" {then}"
+    ))
+}
+
+#[test]
+fn what_comes_from_elsewhere_has_the_checksum_that_was_vouched_for() {
+    machine::test(async |_| {
+        let good = from_elsewhere(
+            "# a comment\ntool program file:///run/tool $tool\nthing archive file:///run/thing.tar $thing",
+            "sh -c 'tool && thing && cat /usr/share/berth/elsewhere.txt'",
+        );
+        let said = stdout(&good);
+        assert!(said.contains("made\nmade\ntool file:///run/tool "), "{said}");
+        for (list, problem) in [
+            ("tool program file:///run/tool", "tool has no checksum"),
+            ("tool program file:///run/tool $tool\nlate program file:///run/tool", "late has no checksum"),
+            ("tool program file:///run/tool $thing", "and $thing was expected"),
+            ("tool program file:///run/tool sha256", "is no SHA-256"),
+            ("tool program http://127.0.0.1/tool $tool", "neither an https nor a file URL"),
+            ("../tool program file:///run/tool $tool", "is no name"),
+            ("tool script file:///run/tool $tool", "neither deb, program nor archive"),
+        ] {
+            let refused = from_elsewhere(list, "true");
+            let said = failure(&refused, 1);
+            assert!(said.contains(problem.trim_end_matches("$thing was expected")), "{problem} is not in {said}");
+            // Not even what came before it on the list is installed.
+            assert!(!said.contains("/usr/local/bin/"), "{said}");
+        }
+    });
+}
+
 #[test]
 fn the_image_says_what_it_is_made_of() {
     machine::test(async |_| {

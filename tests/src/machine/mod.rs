@@ -10,13 +10,16 @@
 //! The machine need not run a systemd itself. The system is Berth's image as a directory, which `scripts/boot-test` makes
 //! (`scripts/image build-tree`); booting one needs root.
 
+mod bundle;
 mod disk;
+pub mod hetzner;
 pub mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+pub use bundle::bundle;
 pub use disk::Disk;
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -129,8 +132,22 @@ impl Machine {
         self.put("etc/box-agent/config.toml", &text);
     }
 
+    /// Puts a directory, with all that is in it, into one of the machine's, before it boots.
+    ///
+    /// # Panics
+    /// When it can't be copied.
+    pub fn add(&self, place: &str, directory: &Path) {
+        let place = self.directory.path().join("extra").join(place);
+        std::fs::create_dir_all(&place).expect("a directory");
+        let copied = run(Path::new("/bin/cp"), &["-a", &text(directory), &text(place)], "");
+        let _ = stdout(&copied);
+    }
+
     /// Puts a file into the machine, before it boots.
-    fn put(&self, place: &str, text: &str) {
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn put(&self, place: &str, text: &str) {
         let place = self.directory.path().join("extra").join(place);
         std::fs::create_dir_all(place.parent().expect("a file is in a directory")).expect("a directory");
         std::fs::write(place, text).expect("a file");
