@@ -28,7 +28,7 @@ image_bundle() {
 image_stamp() {
     (
         cd "$REPO" || exit
-        find packer systemd box-agent/src/terminal/tmux.conf scripts/lib/image-tree.sh -type f -print0 \
+        find packer systemd box-agent/src/terminal/tmux.conf scripts/lib/image-tree.sh -type f ! -name '*.md' -print0 \
             | LC_ALL=C sort -z | xargs -0 sha256sum
         printf '%s\n' "${BERTH_SSH:-}" "${BERTH_EXTRA_PACKAGES:-}"
     ) | sha256sum
@@ -37,7 +37,15 @@ image_stamp() {
 # Makes .tools/box-tree. Only root can. Needs BOX_AGENT.
 image_tree_ensure() {
     packages_ensure debian-archive-keyring iproute2 mmdebstrap nftables systemd-container
+    packer_if_offered
     with_build_lock image_tree_make "$REPO/.tools/box-tree"
+}
+
+# Packer, where the distribution has one, as Debian 12 does; its test is skipped elsewhere.
+packer_if_offered() {
+    if ! type -P packer >/dev/null && LC_ALL=C apt-cache policy packer 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+        packages_ensure packer
+    fi
 }
 
 # image_tree_make DIR: the slow half, under the lock.

@@ -41,6 +41,10 @@ fn a_fresh_machine_becomes_a_box_by_its_user_data_and_forgets_it() {
         terminal.read_until("claude-42").await;
         machine.wait_for_boot().await;
         machine.prints_phases();
+        // What user-data brought is read by everybody who asks the agent, and nobody else came with it.
+        let status = machine.run_as("claude", &["box-agent", "status"]);
+        assert!(status.status.success(), "{status:?}");
+        assert!(!machine.run(&["id", "debian"]).status.success(), "there is a user who may become root");
 
         is_forgotten(&machine, token(&text)).await;
         let phases = boot_phases(&stack).await;
@@ -186,7 +190,7 @@ fn the_image_holds_no_secret_and_a_planted_one_is_found() {
 /// Runs the step for what comes from elsewhere with this list, then a script in the image.
 fn from_elsewhere(list: &str, then: &str) -> std::process::Output {
     in_overlay(&format!(
-        "mkdir -p \"$1/run/berth\" && cp -R \"${{2%/*}}\" \"$1/run/berth/packer\" && mount --rbind /dev \"$1/dev\" && \
+        "mkdir -p \"$1/run/berth\" && cp -R \"${{2%/*}}\" \"$1/run/berth/packer\" && mount --rbind /dev \"$1/dev\" && mount -t proc proc \"$1/proc\" && \
          cd \"$1/run\" && mkdir -p thing-1/bin && printf '#!/bin/sh\\necho made\\n' >tool && chmod +x tool && \
          cp tool thing-1/bin/thing && tar --create --file thing.tar thing-1 && \
          tool=$(sha256sum <tool) thing=$(sha256sum <thing.tar) && tool=${{tool%% *}} thing=${{thing%% *}} && \

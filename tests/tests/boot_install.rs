@@ -12,6 +12,13 @@ fn bare(machine: &Machine) {
     is_gone(machine);
 }
 
+/// Runs the bundle's `scripts/install` as an administrator would: with nothing of the test's environment.
+fn install(machine: &Machine, options: &[&str], input: &str) -> std::process::Output {
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let command = ["env", "--ignore-environment", path, "/opt/berth/scripts/install"];
+    machine.run_with(&[&command, options].concat(), input)
+}
+
 /// Nothing of Berth's is left but the workspace and its user.
 fn is_gone(machine: &Machine) {
     for path in [
@@ -57,16 +64,15 @@ fn a_machine_of_ones_own_is_installed_upgraded_and_rid_of_berth() {
         machine.add("opt", &bundle().path().join("berth"));
         machine.boot().await;
         bare(&machine);
-        let install = "/opt/berth/scripts/install";
-        let early = machine.run(&[install]);
+        let early = install(&machine, &[], "");
         let said = String::from_utf8_lossy(&early.stderr).into_owned();
         assert_eq!(early.status.code(), Some(78), "{said}");
         assert!(said.contains("a box needs a token"), "{said}");
-        let _ = stdout(&machine.run_with(&[install, "--token-file", "-"], &stack.token("main")));
+        let _ = stdout(&install(&machine, &["--token-file", "-"], &stack.token("main")));
         let (client, session, panes) = at_work(&stack, &machine).await;
 
         let agent = machine.property("box-agent.service", "MainPID");
-        let _ = machine.says(&[install]);
+        let _ = stdout(&install(&machine, &[], ""));
         goes_on(&machine, &client, &session, &panes, &agent).await;
 
         let _ = machine.says(&["/opt/berth/scripts/uninstall"]);

@@ -10,7 +10,9 @@
 
 mod forget;
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use berth_daemon::exit::Exit;
@@ -126,7 +128,13 @@ pub fn write_settings(config: &Path, provision: &Provision) -> Result<(), Provis
     let Some(volume) = &provision.volume else { return Ok(()) };
     let directory = config.with_extension("d");
     private_dir(&directory)?;
-    write_private(&directory.join(DROP_IN), settings(volume).as_bytes())?;
+    let file = directory.join(DROP_IN);
+    write_private(&file, settings(volume).as_bytes())?;
+    // Whoever asks the agent reads its settings, the terminals' user too, and there is no secret in these.
+    for (path, mode) in [(directory, 0o755), (file, 0o644)] {
+        std::fs::set_permissions(&path, Permissions::from_mode(mode))
+            .map_err(|source| StateError::Unwritable { path, source })?;
+    }
     Ok(())
 }
 
