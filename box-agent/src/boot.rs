@@ -65,7 +65,8 @@ fn read(machine: &str, units: &str, container: bool) -> Option<Vec<StartPhase>> 
         line.parse().ok().filter(|micros| *micros > 0)
     };
     let of = |unit: &str, property: &str| {
-        let block = units.split("\n\n").find(|block| block.lines().any(|line| line == format!("Id={unit}")))?;
+        let block =
+            units.split("\n\n").find(|block| block.lines().any(|line| line == format!("Id={unit}")))?;
         value(block, property)
     };
     let userspace = value(machine, "UserspaceTimestampMonotonic")?;
@@ -80,7 +81,11 @@ fn read(machine: &str, units: &str, container: bool) -> Option<Vec<StartPhase>> 
     push("kernel", (!container).then_some(0), Some(userspace));
     push("cloud-init", Some(userspace), of("cloud-config.target", "ActiveEnterTimestampMonotonic"));
     let enrolment = |property: &str| of("box-provision.service", property);
-    push("enrolment", enrolment("ExecMainStartTimestampMonotonic"), enrolment("ExecMainExitTimestampMonotonic"));
+    push(
+        "enrolment",
+        enrolment("ExecMainStartTimestampMonotonic"),
+        enrolment("ExecMainExitTimestampMonotonic"),
+    );
     push("ready", Some(began), Some(ready));
     Some(phases)
 }

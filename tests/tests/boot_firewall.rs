@@ -73,11 +73,14 @@ fn only_root_asks_the_metadata_service() {
         let ip = programs::on_path("ip").expect("ip (of iproute2)");
         let _ = stdout(&run(&ip, &["address", "add", &format!("{METADATA}/32"), "dev", "lo"], ""));
         let _ = stdout(&run(&ip, &["address", "add", "fe80::a9fe:a9fe/128", "dev", "lo", "nodad"], ""));
-        let _services = [listen(80), TcpListener::bind((Ipv6Addr::UNSPECIFIED, 81)).expect("a port of this namespace")];
+        let _services =
+            [listen(80), TcpListener::bind((Ipv6Addr::UNSPECIFIED, 81)).expect("a port of this namespace")];
         let asked = |user: &str, address: &str| {
             let setpriv = programs::on_path("setpriv").expect("setpriv (of util-linux)");
             let ask = format!(": </dev/tcp/{address}");
-            run(&setpriv, &["--reuid", user, "--clear-groups", "timeout", "20", "bash", "-c", &ask], "").status.success()
+            run(&setpriv, &["--reuid", user, "--clear-groups", "timeout", "20", "bash", "-c", &ask], "")
+                .status
+                .success()
         };
         let places = [format!("{METADATA}/80"), "fe80::a9fe:a9fe%lo/81".to_owned()];
         for place in &places {

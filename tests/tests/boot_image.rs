@@ -29,7 +29,10 @@ fn a_fresh_machine_becomes_a_box_by_its_user_data_and_forgets_it() {
         let mut machine = Machine::fresh(&text, Some(&disk));
         machine.start();
         wait::within(machine::BOOT, "the box to wait for its volume", async || {
-            machine.try_property("box-agent.service", "StatusText")?.contains("waiting for hcloud:4711").then_some(())
+            machine
+                .try_property("box-agent.service", "StatusText")?
+                .contains("waiting for hcloud:4711")
+                .then_some(())
         })
         .await;
         machine.attach(&disk, ID);
@@ -54,8 +57,7 @@ fn a_fresh_machine_becomes_a_box_by_its_user_data_and_forgets_it() {
         }
         is_well_formed(&machine, &text);
         assert_eq!(machine.says(&["systemctl", "--failed", "--plain", "--no-legend"]), "");
-        let journal = machine.says(&["journalctl", "--no-pager", "--boot"]);
-        assert!(!journal.contains("ordering cycle"), "{journal}");
+        no_circles(&machine);
 
         machine.reboot().await;
         client.wait_for_box("online").await;
@@ -73,6 +75,15 @@ async fn online(client: &Client) -> Option<()> {
     (workspaces["workspaces"][0]["box"]["state"] == "online").then_some(())
 }
 
+/// systemd had to leave nothing out to begin the boot. In a container it says so nowhere but to whoever asks it for the
+/// order again.
+fn no_circles(machine: &Machine) {
+    let verified =
+        machine.run(&["systemd-analyze", "--man=no", "verify", "default.target", "cloud-init.target"]);
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(!said.contains("cycle"), "{said}");
+}
+
 /// The secret is nowhere in the machine any more.
 async fn is_forgotten(machine: &Machine, token: &str) {
     wait::until("cloud-init to be over and its files gone", async || {
@@ -83,7 +94,13 @@ async fn is_forgotten(machine: &Machine, token: &str) {
     assert!(!machine.run(&["test", "-e", PROVISION]).status.success());
     // What the agent's state and the journal have of it is looked at, too.
     let places = ["/etc", "/var", "/root", "/run", "/home", "/tmp"];
-    let found = machine.run(&[&["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "-e", token], &places[..]].concat());
+    let found = machine.run(
+        &[
+            &["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "-e", token],
+            &places[..],
+        ]
+        .concat(),
+    );
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
 
@@ -108,7 +125,9 @@ fn is_well_formed(machine: &Machine, user_data: &str) {
     let _ = stdout(&machine.run_with(&["tee", "/run/user-data"], user_data));
     let judged = machine.run(&["cloud-init", "schema", "--config-file", "/run/user-data"]);
     assert!(judged.status.success(), "{judged:?}");
-    let _ = stdout(&machine.run_with(&["tee", "/run/user-data"], &user_data.replace("write_files", "write_flies")));
+    let _ = stdout(
+        &machine.run_with(&["tee", "/run/user-data"], &user_data.replace("write_files", "write_flies")),
+    );
     let judged = machine.run(&["cloud-init", "schema", "--config-file", "/run/user-data"]);
     assert!(!judged.status.success(), "the schema takes anything: {judged:?}");
     let units = ["box-provision.service", "box-forget.service", "berth-firewall.service"];
@@ -128,7 +147,8 @@ fn a_machine_whose_user_data_is_wrong_says_so_and_can_be_mended() {
         assert_eq!(machine.property("box-provision.service", "ActiveState"), "failed");
         assert_eq!(machine.property("box-agent.service", "ConditionResult"), "no");
         // No way in but what was configured, which here is none.
-        let listening = machine.says(&["ss", "--listening", "--tcp", "--numeric", "--no-header", "--processes"]);
+        let listening =
+            machine.says(&["ss", "--listening", "--tcp", "--numeric", "--no-header", "--processes"]);
         assert!(!listening.contains("sshd"), "{listening}");
         assert_eq!(machine.property("ssh.service", "LoadState"), "masked");
         assert_eq!(machine.property("ttyd.service", "LoadState"), "masked");
@@ -181,7 +201,11 @@ fn the_image_holds_no_secret_and_a_planted_one_is_found() {
              exec \"$2\" \"$1\"",
         );
         let found = failure(&planted, 1);
-        for finding in ["/usr/share/forgotten: a private key", "/etc/machine-id: ", "/tailscaled.state: state of Tailscale"] {
+        for finding in [
+            "/usr/share/forgotten: a private key",
+            "/etc/machine-id: ",
+            "/tailscaled.state: state of Tailscale",
+        ] {
             assert!(found.contains(finding), "{finding} is not in {found}");
         }
     });
@@ -220,7 +244,10 @@ fn what_comes_from_elsewhere_has_the_checksum_that_was_vouched_for() {
         ] {
             let refused = from_elsewhere(list, "true");
             let said = failure(&refused, 1);
-            assert!(said.contains(problem.trim_end_matches("$thing was expected")), "{problem} is not in {said}");
+            assert!(
+                said.contains(problem.trim_end_matches("$thing was expected")),
+                "{problem} is not in {said}"
+            );
             // Not even what came before it on the list is installed.
             assert!(!said.contains("/usr/local/bin/"), "{said}");
         }
@@ -236,13 +263,19 @@ fn the_image_says_what_it_is_made_of() {
         let packages = manifest["packages"].as_array().expect("packages");
         let version = |name: &str| {
             let package = packages.iter().find(|package| package["name"] == name);
-            package.and_then(|package| package["version"].as_str()).unwrap_or_else(|| panic!("{name}")).to_owned()
+            package
+                .and_then(|package| package["version"].as_str())
+                .unwrap_or_else(|| panic!("{name}"))
+                .to_owned()
         };
         assert!(version("ttyd").starts_with("1.7."), "{}", version("ttyd"));
         let restic = version("restic");
         assert!(restic.starts_with("0.18") || restic.starts_with("0.19"), "{restic}");
         // Nothing else can come from where ttyd came from.
-        assert!(!std::fs::read_dir(image().join("etc/apt/sources.list.d")).is_ok_and(|mut list| list.next().is_some()));
+        assert!(
+            !std::fs::read_dir(image().join("etc/apt/sources.list.d"))
+                .is_ok_and(|mut list| list.next().is_some())
+        );
         let sources = std::fs::read_to_string(image().join("etc/apt/sources.list")).unwrap_or_default();
         assert!(!sources.contains("sid"), "{sources}");
     });

@@ -87,7 +87,10 @@ fn packer_makes_a_snapshot_and_none_of_a_system_with_a_secret() {
             ]
         );
         let image = &questions[3].1;
-        assert_eq!((&image["description"], &image["labels"]["berth"]), (&"berth-box-test".into(), &"box".into()));
+        assert_eq!(
+            (&image["description"], &image["labels"]["berth"]),
+            (&"berth-box-test".into(), &"box".into())
+        );
         // The way in that the build took is not in the image.
         assert!(!machine.run(&["test", "-e", "/root/.ssh/authorized_keys"]).status.success());
     });

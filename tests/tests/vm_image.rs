@@ -24,7 +24,7 @@ fn metadata_service(user_data: String) -> mpsc::Receiver<String> {
     let ip = programs::on_path("ip").expect("ip (of iproute2)");
     let _ = stdout(&run(&ip, &["address", "add", &format!("{METADATA}/32"), "dev", "lo"], ""));
     let listener = TcpListener::bind((METADATA, 80)).expect("the service's port");
-    let network = "network-config:\n  config:\n  - mac_address: 52:54:00:12:34:56\n    name: eth0\n    \
+    let network = "network-config:\n  config:\n  - mac_address: '52:54:00:12:34:56'\n    name: eth0\n    \
                    subnets:\n    - ipv4: true\n      type: dhcp\n    type: physical\n  version: 1\n";
     let metadata = format!(
         "hostname: box-1\ninstance-id: {SERVER}\nlocal-ipv4: ''\n{network}public-ipv4: 192.0.2.10\npublic-keys: []\n"
@@ -45,7 +45,10 @@ fn metadata_service(user_data: String) -> mpsc::Receiver<String> {
             let (status, body) = body.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
             let length = body.len();
             // Whoever hangs up asks again.
-            let _ = write!(&stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let _ = write!(
+                &stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
             let _ = told.send(path);
         }
     });
@@ -84,7 +87,8 @@ fn a_machine_at_hetzner_becomes_a_box_with_a_volume_that_comes_late() {
         assert!(source.starts_with("/dev/sd") && source.ends_with("ext4"), "{source}");
         assert_eq!(says(&client, "hostname").await, "box-1");
         // Nobody but root asks the service, and what it says of the token is of no use any more.
-        let asked = says(&client, "timeout 20 bash -c ': </dev/tcp/169.254.169.254/80' 2>&1 || echo refused").await;
+        let asked =
+            says(&client, "timeout 20 bash -c ': </dev/tcp/169.254.169.254/80' 2>&1 || echo refused").await;
         assert!(asked.contains("refused"), "{asked}");
         assert_eq!(says(&client, "systemctl --failed --plain --no-legend").await, "");
         let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).expect("the store");
@@ -97,6 +101,9 @@ fn a_machine_at_hetzner_becomes_a_box_with_a_volume_that_comes_late() {
         })
         .await;
         println!("    {phases}");
-        assert!(phases.as_array().is_some_and(|all| all.iter().any(|phase| phase["name"] == "kernel")), "{phases}");
+        assert!(
+            phases.as_array().is_some_and(|all| all.iter().any(|phase| phase["name"] == "kernel")),
+            "{phases}"
+        );
     });
 }

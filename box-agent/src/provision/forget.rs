@@ -61,8 +61,7 @@ pub fn erase(path: &Path) -> Result<(), ProvisionError> {
 
 /// On a journalling file system the old blocks are the file's own: those are written over.
 fn overwrite(path: &Path) -> io::Result<()> {
-    let mut file: File =
-        OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
+    let mut file: File = OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let zeros = [0; 4096];
     let mut rest = length;
@@ -105,8 +104,11 @@ mod tests {
         fs::hard_link(root.path().join("var/lib/cloud/instances/1/obj.pkl"), &twin).unwrap();
 
         forget(root.path()).unwrap();
-        for gone in ["var/lib/cloud/instances", "var/lib/cloud/instance", "run/cloud-init/instance-data-sensitive.json"]
-        {
+        for gone in [
+            "var/lib/cloud/instances",
+            "var/lib/cloud/instance",
+            "run/cloud-init/instance-data-sensitive.json",
+        ] {
             assert!(root.path().join(gone).symlink_metadata().is_err(), "{gone}");
         }
         assert_eq!(fs::read(&twin).unwrap(), [0; 4]);

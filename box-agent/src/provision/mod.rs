@@ -50,7 +50,9 @@ pub enum ProvisionError {
         source: io::Error,
     },
     /// The file is not what the gateway prints.
-    #[error("{path} is damaged ({problem}): the machine needs new user-data, of `gateway workspace user-data <name>`")]
+    #[error(
+        "{path} is damaged ({problem}): the machine needs new user-data, of `gateway workspace user-data <name>`"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -58,7 +60,9 @@ pub enum ProvisionError {
         problem: String,
     },
     /// Its token is none.
-    #[error("the token in {path} is none: the machine needs new user-data, of `gateway workspace user-data <name>`")]
+    #[error(
+        "the token in {path} is none: the machine needs new user-data, of `gateway workspace user-data <name>`"
+    )]
     Token {
         /// The file.
         path: PathBuf,
@@ -90,7 +94,9 @@ impl ProvisionError {
             Self::Unreadable { .. } | Self::State(_) | Self::Left { .. } => Exit::State,
             Self::Enroll(EnrollError::Unreachable { .. }) => Exit::Unavailable,
             Self::Enroll(EnrollError::WrongGateway { .. }) => Exit::Config,
-            Self::Enroll(EnrollError::Refused { kind, .. }) if kind.starts_with("enrollment_token_") => Exit::Config,
+            Self::Enroll(EnrollError::Refused { kind, .. }) if kind.starts_with("enrollment_token_") => {
+                Exit::Config
+            }
             Self::Enroll(EnrollError::Identity(IdentityError::State(_))) => Exit::State,
             Self::Enroll(_) => Exit::Failure,
         }
@@ -106,7 +112,9 @@ pub fn read(path: &Path) -> Result<(Provision, EnrollmentToken), ProvisionError>
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
     match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ProvisionError::Nothing(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(ProvisionError::Nothing(path.to_owned()));
+        }
         Err(source) => return Err(ProvisionError::Unreadable { path: path.to_owned(), source }),
         Ok(_) => {}
     }

@@ -58,7 +58,8 @@ mod tests {
     /// The file that cloud-init would write.
     fn content(text: &str) -> Provision {
         let (_, block) = text.split_once("content: |\n").expect("a file with content");
-        let lines: Vec<_> = block.lines().map(|line| line.strip_prefix("      ").expect("indented")).collect();
+        let lines: Vec<_> =
+            block.lines().map(|line| line.strip_prefix("      ").expect("indented")).collect();
         serde_json::from_str(&lines.join("\n")).unwrap()
     }
 

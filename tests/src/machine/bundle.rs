@@ -17,7 +17,8 @@ pub fn bundle() -> TempDir {
     let archive = directory.path().join("berth.tar.gz");
     let archive = archive.to_str().expect("a plain path");
     let programs = programs::built("box-agent");
-    let built = [(OsStr::new("BERTH_BINARIES"), programs.parent().expect("it is in a directory").as_os_str())];
+    let built =
+        [(OsStr::new("BERTH_BINARIES"), programs.parent().expect("it is in a directory").as_os_str())];
     let image = programs::repository().join("scripts/image");
     let _ = stdout(&run_with(&image, &["bundle", archive], &built));
     let tar = programs::on_path("tar").expect("tar");

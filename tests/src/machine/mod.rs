@@ -78,7 +78,10 @@ impl Machine {
         let machine = Self::with_options(&options);
         machine.put("var/lib/cloud/seed/nocloud/user-data", user_data);
         let name = machine.directory.path().file_name().unwrap_or_default().to_string_lossy();
-        machine.put("var/lib/cloud/seed/nocloud/meta-data", &format!("instance-id: {name}\nlocal-hostname: box\n"));
+        machine.put(
+            "var/lib/cloud/seed/nocloud/meta-data",
+            &format!("instance-id: {name}\nlocal-hostname: box\n"),
+        );
         machine
     }
 

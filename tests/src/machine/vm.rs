@@ -82,7 +82,8 @@ impl Vm {
         let paths = paths.map(|path: &Path| text(path));
         let memory = memory.to_string();
         let mut arguments = vec!["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"];
-        arguments.extend(paths.iter().map(String::as_str).chain([memory.as_str()]).chain(options.iter().copied()));
+        arguments
+            .extend(paths.iter().map(String::as_str).chain([memory.as_str()]).chain(options.iter().copied()));
         let unshare = programs::on_path("unshare").expect("unshare (of util-linux)");
         let mut qemu = Process::new("vm", unshare, &arguments, directory.path());
         qemu.start();
