@@ -17,6 +17,8 @@ systemctl enable berth-firewall.service
 install -d -m 0755 /etc/udev/rules.d
 ln -sfn /dev/null /etc/udev/rules.d/99-hc-volume-automount.rules
 
+# systemd would offer sshd to the machine itself and to its hypervisor, whatever becomes of the service.
+systemctl mask sshd-unix-local.socket sshd-vsock.socket
 put "$FILES/sshd-berth.conf" /etc/ssh/sshd_config.d/10-berth.conf
 case ${BERTH_SSH:-off} in
 off)

@@ -150,8 +150,9 @@ fn a_machine_whose_user_data_is_wrong_says_so_and_can_be_mended() {
         let listening =
             machine.says(&["ss", "--listening", "--tcp", "--numeric", "--no-header", "--processes"]);
         assert!(!listening.contains("sshd"), "{listening}");
-        assert_eq!(machine.property("ssh.service", "LoadState"), "masked");
-        assert_eq!(machine.property("ttyd.service", "LoadState"), "masked");
+        for unit in ["ssh.service", "ssh.socket", "sshd-unix-local.socket", "sshd-vsock.socket", "ttyd.service"] {
+            assert_eq!(machine.property(unit, "LoadState"), "masked", "{unit}");
+        }
 
         // A token that was used is told, too; nothing tries it for ever.
         let spent = user_data(&stack, &[]);
