@@ -5,6 +5,15 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$0")/lib.sh"
 
+# A system that runs, as on a server, would write some of it anew until it is off: its journal, and a seed when it goes
+# down.
+if [[ -d /run/systemd/system ]]; then
+    journalctl --relinquish-var
+    install -d /run/systemd/system/systemd-random-seed.service.d
+    printf '[Service]\nExecStop=\n' >/run/systemd/system/systemd-random-seed.service.d/berth-image.conf
+    systemctl daemon-reload
+fi
+
 # Empty, and not "uninitialized": a box's first boot must not reset which units are enabled.
 : >/etc/machine-id
 rm -f /var/lib/dbus/machine-id
