@@ -137,7 +137,7 @@ fn is_well_formed(machine: &Machine, user_data: &str) {
 
 #[test]
 fn a_machine_whose_user_data_is_wrong_says_so_and_can_be_mended() {
-    machine::test(async |stack| {
+    machine::test(async |mut stack| {
         let mut machine = Machine::fresh("#cloud-config\nhostname: nobody\n", None);
         machine.boot().await;
         let missing = "this machine was not told what to become";
@@ -150,7 +150,9 @@ fn a_machine_whose_user_data_is_wrong_says_so_and_can_be_mended() {
         let listening =
             machine.says(&["ss", "--listening", "--tcp", "--numeric", "--no-header", "--processes"]);
         assert!(!listening.contains("sshd"), "{listening}");
-        for unit in ["ssh.service", "ssh.socket", "sshd-unix-local.socket", "sshd-vsock.socket", "ttyd.service"] {
+        for unit in
+            ["ssh.service", "ssh.socket", "sshd-unix-local.socket", "sshd-vsock.socket", "ttyd.service"]
+        {
             assert_eq!(machine.property(unit, "LoadState"), "masked", "{unit}");
         }
 
@@ -167,9 +169,13 @@ fn a_machine_whose_user_data_is_wrong_says_so_and_can_be_mended() {
         assert!(machine.journal("box-provision.service").contains(refused));
         assert_eq!(machine.property("box-provision.service", "ActiveState"), "failed");
 
-        // One that is good makes it a box, agent and all.
+        // One that is good makes it a box, agent and all, as soon as the gateway can be reached.
         let good = user_data(&stack, &[]);
-        assert!(given(token(&good)).status.success());
+        stack.gateway.stop();
+        assert!(!given(token(&good)).status.success());
+        assert!(machine.journal("box-provision.service").contains("failed to reach the gateway"));
+        stack.gateway.start();
+        stack.wait_for_gateway().await;
         let client = stack.client().await;
         wait::within(machine::BOOT, "the box to be online", async || online(&client).await).await;
         is_forgotten(&machine, token(&good)).await;
