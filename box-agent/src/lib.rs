@@ -24,6 +24,7 @@
 //! | [`environment`] | variables, files, repository and script that terminals find |
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
+//! | [`notify`] | what sessions need of their user, and how that is known |
 //! | [`listeners`] | what listens on the box, for previews |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
@@ -54,6 +55,7 @@ pub mod layout;
 pub mod link;
 pub mod listeners;
 pub mod metrics;
+pub mod notify;
 pub mod pulse;
 pub mod sessions;
 pub mod settings;

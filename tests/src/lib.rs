@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`stack`] | gateway, agent and their state |
 //! | [`process`] | one child process, its log and its memory |
+//! | [`attention`] | what a box tells of its sessions' need for the user |
 //! | [`browser`], [`devtools`] | a real Chromium, and what its driver alone can't do |
 //! | [`checkout`] | `scripts/start`, as a user runs it |
 //! | [`client`] | the API as a browser uses it |
@@ -28,6 +29,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the harness starts programs")]
 
+pub mod attention;
 pub mod browser;
 pub mod checkout;
 pub mod client;

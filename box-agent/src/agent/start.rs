@@ -27,6 +27,8 @@ use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::listeners::worker::Lookout;
+use crate::notify::answer::Answers;
+use crate::notify::patterns::Patterns;
 use crate::settings::Settings;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
@@ -56,6 +58,7 @@ pub(super) struct Foundation {
     pub(super) runtime: RuntimeDir,
     pub(super) account: Account,
     pub(super) programs: Programs,
+    pub(super) patterns: Arc<Patterns>,
 }
 
 /// Starts everything, as parts that run until `stop`.
@@ -79,6 +82,7 @@ pub(super) async fn start(
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
         user: this.account.uid,
+        intake: hub.intake.clone(),
         suspension: suspension.clone(),
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
@@ -110,6 +114,7 @@ pub(super) async fn start(
             this.account.clone(),
             env.clone(),
             this.programs.agent.clone(),
+            Answers { tmux: tmux.clone(), patterns: this.patterns.clone(), intake: hub.intake.clone() },
         ),
         ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
@@ -201,6 +206,7 @@ fn start_link(
         observed: hub.observed.subscribe(),
         listeners: hub.listeners.subscribe(),
         environment: hub.environment.subscribe(),
+        attention: hub.attention.subscribe(),
         outbox: hub.outbox.subscribe(),
         dial_back,
         state: hub.link.clone(),

@@ -8,10 +8,12 @@ mod enroll;
 mod guard;
 mod layout;
 mod logs;
+mod notify;
 mod run;
 mod sessions;
 mod status;
 mod suspend;
+mod tap;
 mod volume;
 mod worker;
 
@@ -82,6 +84,12 @@ enum Verb {
     /// Become the tmux client of an attachment; ttyd starts this
     #[command(hide = true)]
     Attach(attach::Attach),
+    /// Tell the agent what a coding agent's hook says; coding agents start this
+    #[command(hide = true)]
+    Notify(notify::Notify),
+    /// Read a pane's output on standard input; tmux starts this
+    #[command(hide = true)]
+    Tap(tap::Tap),
     /// Become another program that ends with its parent; the agent starts this
     #[command(hide = true)]
     Guard(guard::Guard),
@@ -111,6 +119,8 @@ impl Cli {
             Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
+            Verb::Notify(verb) => Ok(verb.run()),
+            Verb::Tap(verb) => Ok(verb.run()),
             Verb::Guard(verb) => verb.run(),
             Verb::Worker(verb) => Ok(verb.run()),
         }

@@ -14,6 +14,7 @@ use crate::host::mounts::Number;
 use crate::worker::clone::clone;
 use crate::worker::credential::answer;
 use crate::worker::environment::settle;
+use crate::worker::hooks;
 use crate::worker::post_start;
 use crate::worker::upload::{Outcome, store};
 
@@ -43,6 +44,8 @@ enum Work {
     Clone(Places),
     /// Run the script of the job on standard input, for as long as that stays open
     PostStart(Places),
+    /// Enter hooks into the settings of coding agents, or take them out, as the job on standard input says
+    Hooks(Places),
     /// Name the processes that use a device
     Holders {
         /// The device's number, first part
@@ -94,6 +97,7 @@ impl Worker {
             Work::Environment(Places { root, secrets }) => {
                 job().and_then(|job| say(&settle(&root, &secrets, job)))
             }
+            Work::Hooks(Places { root, .. }) => job().and_then(|job| say(&hooks::settle(&root, &job))),
             Work::Clone(Places { root, secrets }) => job().map(|job| {
                 end_with_input();
                 // Nobody who listens: then the input has ended, too.

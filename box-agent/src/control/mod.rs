@@ -1,7 +1,7 @@
 //! The agent's Unix socket: `box-agent attach` redeems an attachment there, and `box-agent status` asks how
-//! things are, `box-agent sessions` what runs.
+//! things are, `box-agent sessions` what runs. `box-agent tap` and `box-agent notify` tell what panes need.
 //!
-//! One JSON line from the client, one from the agent. Who may ask is decided by the kernel's word on the
+//! One JSON line from the client, one from the agent; a tap goes on with more. Who may ask is decided by the kernel's word on the
 //! peer's user, not by what it says: root, the agent's own user and the user of terminals. The connection of an attachment stays open as long as its terminal.
 
 pub mod client;
@@ -15,6 +15,8 @@ use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
 use berth_protocol::suspend::Suspension;
 use serde::{Deserialize, Serialize};
 
+use crate::notify::hooks::HookMessage;
+use crate::notify::tap::report::Size;
 use crate::sessions::report::SessionReport;
 
 /// The longest line either side reads.
@@ -36,6 +38,13 @@ pub enum Request {
     Resume,
     /// How is the suspension?
     Suspension,
+    /// A pane's tap reports: lines of [`Report`](crate::notify::tap::report::Report) follow.
+    Tap {
+        /// tmux's number of the pane.
+        pane: u32,
+    },
+    /// A coding agent's hook says something.
+    Notify(HookMessage),
 }
 
 /// What is answered.
@@ -50,6 +59,10 @@ pub enum Answer {
     Sessions(Vec<SessionReport>),
     /// This is how the suspension is.
     Suspension(Suspension),
+    /// The pane has this size. Said whenever it changes.
+    Tap(Size),
+    /// It is kept.
+    Noted,
     /// That can't be done, and why.
     Refused(String),
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use crate::notify::intake::Intake;
 use crate::sessions::report::SessionReport;
 use crate::suspend::Handle;
 use crate::terminal::attachments::{Attachments, Live};
@@ -35,6 +36,8 @@ pub struct Control {
     pub tmux: Tmux,
     /// Who uses terminals: asked for by `attach`, which runs as that user.
     pub user: Uid,
+    /// Who hears taps and hooks.
+    pub intake: Intake,
     /// Lets the volume go.
     pub suspension: Handle,
     /// How the agent is.
@@ -84,7 +87,8 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
 }
 
 async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
-    let peer = Uid::from_raw(stream.peer_cred()?.uid());
+    let credentials = stream.peer_cred()?;
+    let (peer, pid) = (Uid::from_raw(credentials.uid()), credentials.pid());
     if !peer.is_root() && peer != Uid::effective() && peer != control.user {
         tracing::warn!(%peer, "refused a control connection of another user");
         return Ok(());
@@ -102,6 +106,15 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
         }
         Ok(Request::Suspend) => (Answer::Suspension(control.suspension.suspend()), None),
         Ok(Request::Resume) => (Answer::Suspension(control.suspension.resume()), None),
+        Ok(Request::Tap { pane }) => {
+            reader.get_mut().set_limit(u64::MAX);
+            control.intake.tap(pane, reader, writer).await;
+            return Ok(());
+        }
+        Ok(Request::Notify(message)) => match control.intake.hook(pid, message).await {
+            Ok(()) => (Answer::Noted, None),
+            Err(why) => (Answer::Refused(why), None),
+        },
         Ok(Request::Attach(id)) => match attach(&id, control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
             Err(refusal) => (Answer::Refused(refusal), None),

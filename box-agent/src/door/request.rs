@@ -27,6 +27,8 @@ pub enum Asked {
     Screen(SessionId, PaneAddress),
     /// Input to a pane of a session; its body says what.
     Input(SessionId),
+    /// An answer to a question that a pane of a session shows; its body says which.
+    Answer(SessionId),
     /// A command to run; its body says which.
     Exec,
     /// Let the volume go.
@@ -48,6 +50,7 @@ impl Asked {
             Self::Status => "status",
             Self::Screen(..) => "screen",
             Self::Input(_) => "input",
+            Self::Answer(_) => "answer",
             Self::Exec => "exec",
             Self::Suspend => "suspend",
             Self::Resume => "resume",
@@ -95,7 +98,7 @@ pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asked, Re
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
     let acts = Asked::Exec == asked || Asked::Suspend == asked || Asked::Resume == asked;
-    if acts || matches!(asked, Asked::Input(_) | Asked::Upload(_)) {
+    if acts || matches!(asked, Asked::Input(_) | Asked::Answer(_) | Asked::Upload(_)) {
         // What acts must say which request it is, so that it is not done twice.
         header::<RequestId>(headers, HEADER_REQUEST_ID)?;
     }
@@ -119,6 +122,7 @@ fn command(method: &Method, uri: &Uri) -> Option<(Asked, Method)> {
             match (what, query) {
                 ("screen", query) => Some((Asked::Screen(session, address(query)?), Method::GET)),
                 ("input", None) => Some((Asked::Input(session), Method::POST)),
+                ("answer", None) => Some((Asked::Answer(session), Method::POST)),
                 ("files", None) => Some((Asked::Upload(session), Method::POST)),
                 _ => None,
             }
@@ -329,6 +333,10 @@ mod tests {
             assert_eq!(ask(&Method::DELETE, path, &request), Err(405));
         }
         assert_eq!(ask(&Method::GET, "/v1/suspend", &[]), Ok(Asked::Suspension));
+        let answer = format!("/v1/sessions/{id}/answer");
+        assert_eq!(ask(&Method::POST, &answer, &request), Ok(Asked::Answer(id.clone())));
+        assert_eq!(ask(&Method::POST, &answer, &[]), Err(400), "without a request id");
+        assert_eq!(ask(&Method::GET, &answer, &request), Err(405));
         let files = format!("/v1/sessions/{id}/files");
         assert_eq!(ask(&Method::POST, &files, &request), Ok(Asked::Upload(id)));
         assert_eq!(ask(&Method::POST, &files, &[]), Err(400), "without a request id");

@@ -102,6 +102,9 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
             Ok(Asked::Input(session)) => {
                 calls.input(id.clone(), session, request.into_body()).await.map(|()| no_content())
             }
+            Ok(Asked::Answer(session)) => {
+                calls.answer(id.clone(), session, request.into_body()).await.map(|()| no_content())
+            }
             Ok(Asked::Exec) => {
                 calls.exec(id.clone(), request.into_body()).await.map(|said| with_type(NDJSON, lines(said)))
             }

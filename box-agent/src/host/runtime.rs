@@ -92,6 +92,7 @@ impl RuntimeDir {
         }
         runtime.give(&runtime.terminal(), account)?;
         runtime.give(&runtime.secrets(), account)?;
+        runtime.give(&runtime.spool(), account)?;
         Ok(runtime)
     }
 
@@ -129,6 +130,12 @@ impl RuntimeDir {
     #[must_use]
     pub fn secrets(&self) -> PathBuf {
         self.path.join("secrets")
+    }
+
+    /// What belongs to the user of terminals: what hooks said while the agent was away.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.path.join("spool")
     }
 
     /// ttyd's socket.

@@ -2,6 +2,7 @@
 //!
 //! `box-agent/config.reference.toml` is the commented reference; a test below holds it to this type.
 
+mod notify;
 mod tailscale;
 mod template;
 mod volume;
@@ -15,6 +16,7 @@ use berth_daemon::logging::LogSettings;
 use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
+pub use notify::NotifySettings;
 pub use tailscale::TailscaleSettings;
 pub use template::{Pane, Template, start_directory};
 pub use volume::{LayoutSettings, SuspendSettings, VolumeSettings};
@@ -56,6 +58,8 @@ pub struct Settings {
     pub terminal: TerminalSettings,
     /// What sessions are made of, by name.
     pub templates: BTreeMap<String, Template>,
+    /// What users are told of sessions, and how that is known.
+    pub notify: NotifySettings,
     /// The box's place in a tailnet.
     pub tailscale: TailscaleSettings,
     /// Prometheus text.
@@ -125,6 +129,7 @@ impl Default for Settings {
             link: LinkSettings::default(),
             terminal: TerminalSettings::default(),
             templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { directory: None, panes })]),
+            notify: NotifySettings::default(),
             tailscale: TailscaleSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
@@ -188,6 +193,7 @@ impl Settings {
         }
         volume::check(&self.volume, &self.layout, &self.suspend)?;
         self.tailscale.check()?;
+        self.notify.check()?;
         let home = self.home();
         self.templates.iter().try_for_each(|(name, template)| template.check(name, &home))
     }

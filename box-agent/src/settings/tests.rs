@@ -30,7 +30,7 @@ fn switched_on(except: &[&str]) -> String {
 }
 
 /// Keys that have no default; the reference shows an example of each.
-const WITHOUT_DEFAULT: [&str; 10] = [
+const WITHOUT_DEFAULT: [&str; 11] = [
     "home",
     "public_ip",
     "tailscale_ip",
@@ -41,6 +41,7 @@ const WITHOUT_DEFAULT: [&str; 10] = [
     "auth_key_file",
     "hostname",
     "unit",
+    "patterns_file",
 ];
 
 #[test]

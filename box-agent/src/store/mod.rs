@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`schema`] | opening, and the migrations |
 //! | [`outbox`] | events |
+//! | [`attention`] | what the user was told of panes, and hooks |
 //! | [`desired`] | the desired state |
 
+pub mod attention;
 pub mod desired;
 pub mod outbox;
 pub mod schema;

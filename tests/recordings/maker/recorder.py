@@ -20,6 +20,7 @@ import time
 WORK = "/tmp/w"
 PATIENCE = 60.0
 SAMPLE = 0.05
+READY = "\x1b]1337;ready\x07"
 
 
 class Take:
@@ -102,6 +103,16 @@ class Take:
                 if self.ended.is_set() or time.monotonic() > deadline:
                     raise AssertionError(f"{self.name}: no {pattern!r} in {plain(self.text[self.seen:])[-400:]!r}")
                 self.changed.wait(0.1)
+
+    def ready(self):
+        """Waits until a stand-in has nothing to do, which it says where nobody looks."""
+        deadline = time.monotonic() + PATIENCE
+        with self.changed:
+            while READY not in self.text[self.seen:]:
+                if self.ended.is_set() or time.monotonic() > deadline:
+                    raise AssertionError(f"{self.name}: it never has nothing to do")
+                self.changed.wait(0.1)
+            self.seen = len(self.text)
 
     def type(self, text):
         with self.lock:

@@ -28,7 +28,7 @@ def claude_approvals():
                 take.type("\r")
             take.rest(1.6)
             take.label("none", "it was answered and works")
-            take.expect(r"\? for shortcuts")
+            take.ready()
             take.rest(1.4)
             take.label("done", "it has finished")
 
@@ -46,7 +46,7 @@ def two_questions(take):
     take.type("3")
     take.rest(1.6)
     take.label("none", "it works")
-    take.expect("for shortcuts")
+    take.ready()
     take.rest(1.5)
     take.label("done")
 
@@ -71,7 +71,7 @@ def rings(take):
     take.type("1")
     take.rest(1.6)
     take.label("none")
-    take.expect("for shortcuts")
+    take.ready()
     take.rest(1.4)
     take.label("done", "it rang and has nothing to do")
 
@@ -83,21 +83,21 @@ def notices(take):
     take.type("1")
     take.rest(1.6)
     take.label("none")
-    take.expect("for shortcuts")
+    take.ready()
     take.rest(1.4)
     take.label("input|done", "it said that it waits, and has finished")
 
 
 @agent_scene("claude-idle", "claude", ["ready", "think:5", "ready", "think:1", "ready"], rows=24)
 def idle(take):
-    take.expect("for shortcuts")
+    take.ready()
     take.quiet("nothing was asked of it yet")
     take.type("explain the parser\r")
     take.rest(2.5)
     take.label("none", "it works")
     take.rest(1.5)
     take.label("none", "it still works")
-    take.expect(r"─\s*$|for shortcuts")
+    take.ready()
     take.rest(3)
     take.label("done", "it has finished")
     take.type("thanks")
@@ -121,7 +121,7 @@ def quotes(take):
 def long_think(take):
     for _ in range(4):
         take.quiet("it thinks", after=1.8)
-    take.expect("for shortcuts")
+    take.ready()
     take.rest(3.5)
     take.label("done")
 
@@ -131,7 +131,7 @@ def long_think(take):
 def trust(take):
     take.asks("trust the files", "approval")
     take.type("1")
-    take.expect("for shortcuts")
+    take.ready()
     take.rest(1.5)
     take.label("none", "there was no work yet")
 
@@ -166,7 +166,7 @@ def codex():
             take.type(answer)
             take.rest(1.6)
             take.label("none", "it works again")
-            take.expect("Ask for a change")
+            take.ready()
             take.rest(1.5)
             take.label("done|none", "it may be told that it is done")
 
@@ -181,7 +181,7 @@ def codex_osc(take):
     take.type("y")
     take.rest(1.6)
     take.label("none")
-    take.expect("Ask for a change")
+    take.ready()
     take.rest(1.4)
     take.label("done")
     take.rest(1)

@@ -10,6 +10,9 @@ def begins(take, line):
     take.expect(r"\$ ")
     take.rest(0.3)
     take.type(line + "\r")
+    # The line itself is shown, and is no output of what it starts.
+    take.rest(0.3)
+    take.seen = len(take.text)
 
 
 def asked(name, line, pattern, answer, reason="approval", prepare="", needs=(), then="it goes on", columns=80, away=0.0, ends=1.6):

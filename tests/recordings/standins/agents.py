@@ -44,12 +44,13 @@ class Agent:
     """What all of them share: a part at the bottom of the screen that is drawn again and again."""
 
     def __init__(self, keys):
-        self.keys, self.drawn = keys, 0
+        self.keys, self.drawn, self.marked = keys, 0, False
         self.columns = os.get_terminal_size().columns
 
     def draw(self, lines):
         say("\x1b[?25l" + self.clear() + "\r\n".join(lines))
         self.drawn = len(lines)
+        self.tell_recorder()
 
     def clear(self):
         if not self.drawn:
@@ -98,6 +99,15 @@ class Agent:
     def pause(self, seconds):
         time.sleep(float(seconds))
 
+    def mark(self):
+        """For the recorder: nobody else knows this one."""
+        self.marked = True
+
+    def tell_recorder(self):
+        if self.marked:
+            say("\x1b]1337;ready\x07")
+        self.marked = False
+
     def bell(self):
         say("\x07")
 
@@ -141,6 +151,7 @@ class Claude(Agent):
         self.leave("⏺ " + head)
 
     def ready(self, *_):
+        self.mark()
         text = ""
         while True:
             self.draw(self.input(text))
@@ -171,6 +182,7 @@ class Codex(Agent):
         self.leave("✔ You approved it to run" if key in "\ry1" else "✗ You canceled the request")
 
     def ready(self, *_):
+        self.mark()
         self.draw(["› Ask for a change", "", "  send   ⌃J newline   ⌃C quit"])
         text = ""
         while not text.endswith("\r"):
@@ -191,6 +203,7 @@ class Gemini(Agent):
         self.leave(f"✔  Shell {detail}")
 
     def ready(self, *_):
+        self.mark()
         self.draw(self.box([">   Type your message or @path/to/file"]))
         text = ""
         while not text.endswith("\r"):
@@ -209,6 +222,7 @@ class Aider(Agent):
 
     def line(self, prompt):
         say("\x1b[?25h" + prompt)
+        self.tell_recorder()
         text = ""
         while not text.endswith("\r"):
             key = self.keys.get()
@@ -222,6 +236,7 @@ class Aider(Agent):
         self.line(f"{question} {choices[0]}: ")
 
     def ready(self, *_):
+        self.mark()
         self.leave("─" * self.columns)
         self.line("> ")
 
@@ -239,6 +254,7 @@ class Opencode(Agent):
         self.leave(f"┃ $ {detail}")
 
     def ready(self, *_):
+        self.mark()
         self.draw(["┃", "┃  > Ask anything", "┃", "  tab agents  ctrl+p commands"])
         text = ""
         while not text.endswith("\r"):
