@@ -164,3 +164,72 @@ async fn flood(duration: Duration) {
     wait_told(&stack, "the bell after the flood", of_pane(&session)).await;
     assert!(stored(&stack, "notification").len() <= 2);
 }
+
+#[tokio::test]
+#[ignore = "takes minutes: a thousand hooks while agent and gateway are killed"]
+async fn a_thousand_events_survive_every_kill() {
+    const SESSIONS: usize = 5;
+    const EACH: usize = 100;
+    let mut stack = Stack::start().await;
+    let client = stack.client().await;
+    client.wait_for_box("online").await;
+    let agent = programs::built("box-agent");
+    let call = format!(
+        "{} notify claude --socket {} --spool {}",
+        agent.display(),
+        stack.path("run/agent.sock").display(),
+        stack.path("run/spool").display()
+    );
+    let mut panes = Vec::new();
+    for number in 0..SESSIONS {
+        let session = client.running_session(&format!("s{number}")).await;
+        for pane in [1, 2] {
+            shell(&client, &session, pane).await;
+            let json = format!(r#"{{"hook_event_name": "Notification", "message": "event {number} {pane} $i."}}"#);
+            let script = format!(
+                "i=0; while [ $i -lt {EACH} ]; do echo '{}' | {call}; i=$((i+1)); sleep 0.3; done; clear; echo so''ak-ended\n",
+                json.replace("$i", "'$i'")
+            );
+            type_in(&client, &session, pane, &script).await;
+            panes.push((session.clone(), pane));
+        }
+    }
+    let ended = |stack: &Stack| {
+        panes.iter().all(|(session, pane)| {
+            let target = format!("={session}:.{pane}");
+            let shown = stack.tmux.run(&["capture-pane", "-p", "-t", &target]).unwrap_or_default();
+            shown.contains("soak-ended")
+        })
+    };
+    let mut kills = 0;
+    while !ended(&stack) {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(500..4000))).await;
+        kills += 1;
+        if fastrand::bool() {
+            stack.agent.kill();
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..1500))).await;
+            stack.agent.start();
+        } else {
+            stack.gateway.kill();
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..1500))).await;
+            stack.gateway.start();
+        }
+    }
+    assert!(kills > 5, "only {kills} kills");
+    stack.wait_for_gateway().await;
+    stack.wait_for_agent().await;
+    let events = |stack: &Stack| {
+        let texts = told(stack).into_iter().map(|told| told["text"].as_str().unwrap().to_owned());
+        let mut texts: Vec<String> = texts.filter(|text| text.starts_with("event ")).collect();
+        texts.sort();
+        texts
+    };
+    wait::until("every event", async || {
+        let mut found = events(&stack);
+        found.dedup();
+        (found.len() == SESSIONS * 2 * EACH).then_some(())
+    })
+    .await;
+    assert_eq!(events(&stack).len(), SESSIONS * 2 * EACH, "some were doubled");
+    println!("{} events, {kills} kills", SESSIONS * 2 * EACH);
+}

@@ -432,6 +432,8 @@ impl Working {
         if self.desk.taps {
             self.tend_taps().await;
         }
+        // A hook that found nobody may be late with what it leaves.
+        self.drain().await;
         self.tend().await;
         self.publish();
     }
