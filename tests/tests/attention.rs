@@ -106,8 +106,9 @@ async fn a_hook_becomes_an_event_also_one_that_nobody_heard() {
     stack.agent.kill();
     stack.start_agent().await;
     client.wait_for_box("online").await;
-    type_in(&client, &session, PANE, "printf '\\033]9;after all\\a'\n").await;
-    wait_told(&stack, "the message", |told| told["text"] == "after all").await;
+    let last = r#"{"hook_event_name": "Stop", "last_assistant_message": "three"}"#;
+    type_in(&client, &session, PANE, &hook_line(&stack, last)).await;
+    wait_told(&stack, "the last", |told| told["text"] == "Claude has finished: three").await;
     assert_eq!(told(&stack).len(), 4);
 }
 
@@ -185,7 +186,8 @@ async fn a_thousand_events_survive_every_kill() {
         let session = client.running_session(&format!("s{number}")).await;
         for pane in [1, 2] {
             shell(&client, &session, pane).await;
-            let json = format!(r#"{{"hook_event_name": "Notification", "message": "event {number} {pane} $i."}}"#);
+            let json =
+                format!(r#"{{"hook_event_name": "Notification", "message": "event {number} {pane} $i."}}"#);
             let script = format!(
                 "i=0; while [ $i -lt {EACH} ]; do echo '{}' | {call}; i=$((i+1)); sleep 0.3; done; clear; echo so''ak-ended\n",
                 json.replace("$i", "'$i'")

@@ -49,7 +49,12 @@ impl Clock {
 
     /// The moment of a second since 1970; nothing for one that is still to come.
     pub(super) fn of_second(self, second: i64) -> Option<Moment> {
-        let ago = self.wall_ms().checked_sub(second.checked_mul(1000)?)?;
+        self.of_wall(second.checked_mul(1000)?)
+    }
+
+    /// The same of milliseconds since 1970.
+    pub(super) fn of_wall(self, wall_ms: i64) -> Option<Moment> {
+        let ago = self.wall_ms().checked_sub(wall_ms)?;
         self.now().checked_sub(u64::try_from(ago).ok()?)
     }
 }

@@ -165,8 +165,8 @@ impl Working {
     async fn resume(&mut self, key: PaneKey, told: Told, panes: &BTreeMap<u32, SessionId>) {
         match panes.get(&key.pane).filter(|_| key.server == self.server) {
             Some(session) => {
-                let now = self.clock.now();
-                self.panes.insert(key.pane, PaneDesk::resumed(session.clone(), told, now));
+                let desk = PaneDesk::resumed(session.clone(), told, self.clock);
+                self.panes.insert(key.pane, desk);
                 self.look(key.pane);
             }
             None => self.ledger.forget(key, &told.notification.id).await,

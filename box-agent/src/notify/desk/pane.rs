@@ -62,9 +62,14 @@ impl PaneDesk {
     }
 
     /// A pane of which something was told before.
-    pub(super) fn resumed(session: SessionId, told: Told, now: Moment) -> Self {
+    pub(super) fn resumed(session: SessionId, told: Told, clock: Clock) -> Self {
+        let (now, told_at) = (clock.now(), clock.of_wall(told.notification.signal_ms));
         let need = Need::told(&told.notification, told.fingerprint, now);
-        Self { mind: Mind::resumed(need, now), told: Some(told.notification), ..Self::new(session, now) }
+        Self {
+            mind: Mind::resumed(need, told_at.unwrap_or(now), now),
+            told: Some(told.notification),
+            ..Self::new(session, now)
+        }
     }
 
     pub(super) fn due(&self) -> Option<Moment> {

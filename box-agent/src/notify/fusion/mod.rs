@@ -160,13 +160,13 @@ impl Mind {
         }
     }
 
-    /// A pane of which something was told before: it stands, until a look says otherwise.
+    /// A pane of which something was told before, at `told_at`: it stands, until a look says otherwise.
     #[must_use]
-    pub fn resumed(need: Need, now: Moment) -> Self {
+    pub fn resumed(need: Need, told_at: Moment, now: Moment) -> Self {
         let mut mind = Self::new(now);
         mind.finished = need.reason == Reason::Done;
-        mind.last_bell = (need.evidence == Evidence::Bell).then_some(now);
-        mind.standing = Some(Standing::new(need, now));
+        mind.last_bell = (need.evidence == Evidence::Bell).then_some(told_at);
+        mind.standing = Some(Standing::new(need, told_at));
         mind.believe(now);
         mind
     }

@@ -172,14 +172,14 @@ fn what_stood_before_a_restart_stands_and_is_not_told_again() {
     let mut first = Mind::new(NOW);
     first.take(Signal::Referee(asks("a")), NOW);
     let need = first.standing().unwrap().need.clone();
-    let mut mind = Mind::resumed(need.clone(), NOW);
+    let mut mind = Mind::resumed(need.clone(), NOW, NOW);
     assert_eq!(mind.said().activity, Activity::WaitingForApproval);
     assert!(said(&mind.take(Signal::Referee(asks("a")), NOW + 100)).is_empty());
-    let mut mind = Mind::resumed(need, NOW);
+    let mut mind = Mind::resumed(need, NOW, NOW);
     mind.take(Signal::Referee(seen(None, 3)), NOW + 100);
     assert_eq!(said(&mind.take(Signal::Referee(seen(None, 3)), NOW + 500)), ["withdraw WentOn"]);
     assert_eq!(
-        said(&Mind::resumed(Need::bell(&Foreground::default(), NOW), NOW).take(Signal::Gone, NOW)),
+        said(&Mind::resumed(Need::bell(&Foreground::default(), NOW), NOW, NOW).take(Signal::Gone, NOW)),
         ["withdraw Gone"]
     );
 }
