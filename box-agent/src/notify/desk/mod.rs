@@ -9,6 +9,7 @@
 //! ```
 
 mod clock;
+mod hooks;
 mod ledger;
 mod pane;
 mod taps;
@@ -22,7 +23,7 @@ use berth_daemon::exit::chain;
 use berth_protocol::attention::ObservedAttention;
 use berth_protocol::ids::SessionId;
 use nix::unistd::Uid;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::clock::Clock;
@@ -31,7 +32,6 @@ use self::pane::PaneDesk;
 use super::board;
 use super::evidence::evidence;
 use super::fusion::Effect;
-use super::hooks::{HookMessage, caller, spool};
 use super::intake::{Intake, Word};
 use super::patterns::Patterns;
 use super::signal::{Moment, Signal};
@@ -39,7 +39,7 @@ use super::tap::report::Report;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::attention::{HookRow, PaneKey, Told};
+use crate::store::attention::PaneKey;
 use crate::terminal::pipes::Glance;
 use crate::terminal::survey::Survey;
 use crate::terminal::tmux::{Tmux, TmuxError};
@@ -132,64 +132,6 @@ impl Desk {
 }
 
 impl Working {
-    /// Takes up what was told before, and what was said meanwhile.
-    async fn begin(&mut self) {
-        let standing = match self.desk.store.standing().await {
-            Ok(standing) => standing,
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "what was told of panes is not known");
-                Vec::new()
-            }
-        };
-        let mut survey = self.desk.survey.clone();
-        // The first survey, without which every pane would be gone.
-        let there = survey.wait_for(|survey| !survey.is_empty());
-        let _ = tokio::time::timeout(TICK, there).await;
-        self.server = self.server_name();
-        let panes = self.panes_of_survey();
-        for (key, told) in standing {
-            self.resume(key, told, &panes).await;
-        }
-        self.take_survey().await;
-        match self.desk.store.open_hooks().await {
-            Ok(rows) => {
-                for row in rows {
-                    self.take_hook(row).await;
-                }
-            }
-            Err(error) => tracing::warn!(error = chain(&error), "what hooks said is not known"),
-        }
-        self.drain().await;
-    }
-
-    async fn resume(&mut self, key: PaneKey, told: Told, panes: &BTreeMap<u32, SessionId>) {
-        match panes.get(&key.pane).filter(|_| key.server == self.server) {
-            Some(session) => {
-                let desk = PaneDesk::resumed(session.clone(), told, self.clock);
-                self.panes.insert(key.pane, desk);
-                self.look(key.pane);
-            }
-            None => self.ledger.forget(key, &told.notification.id).await,
-        }
-    }
-
-    /// Reads the spool.
-    async fn drain(&mut self) {
-        let (directory, owner) = self.desk.spool.clone();
-        let waiting = tokio::task::spawn_blocking(move || spool::waiting(&directory, owner)).await;
-        for mut spooled in waiting.unwrap_or_default() {
-            let Some(message) = spooled.message.take() else {
-                spooled.done();
-                continue;
-            };
-            let pane = caller::pane_by_words(&message, &self.desk.survey.borrow());
-            // What can't be kept now stays where it is.
-            if self.keep_hook(pane, message).await.is_ok() {
-                spooled.done();
-            }
-        }
-    }
-
     fn server_name(&self) -> String {
         let server = self.desk.tmux.server();
         server.and_then(|server| serde_json::to_string(&server).ok()).unwrap_or_default()
@@ -231,50 +173,6 @@ impl Working {
                 }
             }
         }
-    }
-
-    async fn hear_hook(
-        &mut self,
-        caller: Option<i32>,
-        message: HookMessage,
-        kept: oneshot::Sender<Result<(), String>>,
-    ) {
-        let pane = match caller {
-            _ if !message.is_sound() => None,
-            Some(pid) => caller::pane_of(pid, &message, &self.desk.survey.borrow()),
-            None => caller::pane_by_words(&message, &self.desk.survey.borrow()),
-        };
-        // Whoever has gone meanwhile says it again, and it has the same id then.
-        let _ = kept.send(self.keep_hook(pane, message).await);
-    }
-
-    /// Keeps what a hook says and acts on it. One that is kept is not lost any more.
-    async fn keep_hook(&mut self, pane: Option<u32>, message: HookMessage) -> Result<(), String> {
-        let Some(pane) = pane else {
-            // A coding agent outside of every session, or of one that has ended.
-            tracing::debug!("a hook of no pane was let go");
-            return Ok(());
-        };
-        let row = HookRow { id: message.id, pane, said: message.said };
-        match self.desk.store.keep_hook(&row, self.clock.wall_ms()).await {
-            Ok(true) => self.take_hook(row).await,
-            Ok(false) => tracing::debug!(pane, "a hook was told before"),
-            Err(error) => return Err(chain(&error)),
-        }
-        Ok(())
-    }
-
-    async fn take_hook(&mut self, row: HookRow) {
-        if !self.panes.contains_key(&row.pane) {
-            self.take_survey().await;
-        }
-        let Some(desk) = self.panes.get_mut(&row.pane) else {
-            return self.ledger.close(vec![row.id]).await;
-        };
-        desk.open_hooks.push(row.id);
-        let signal = Signal::Hook(row.said);
-        self.desk.metrics.signal_of(&signal);
-        self.give(row.pane, signal).await;
     }
 
     async fn take_report(&mut self, pane: u32, report: Report) {

@@ -13,6 +13,8 @@
 mod belief;
 pub mod bucket;
 mod need;
+mod screen;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +22,7 @@ use berth_protocol::attention::{Activity, Evidence, Reason, WithdrawnBecause};
 
 use self::bucket::Bucket;
 pub use self::need::{Need, Rank};
-use super::signal::{Foreground, HookSignal, Moment, Progress, Prompt, PromptKind, Seen, Signal};
+use super::signal::{Foreground, HookSignal, Moment, Progress, Prompt, Signal};
 
 /// How long a hook or a bell waits for the question to be on the screen: with it, it can be answered at once.
 const HOLD_MS: u64 = 400;
@@ -313,117 +315,6 @@ impl Mind {
         }
     }
 
-    /// The tap's account: whatever it says of a question, tmux is asked whether it is so.
-    fn take_screen(&mut self, seen: &Seen, now: Moment, effects: &mut Vec<Effect>) {
-        self.note_work(seen, now);
-        let known = self.fingerprint();
-        let shown = seen.prompt.as_ref().map(|prompt| prompt.question.fingerprint.as_str());
-        let agrees = shown == known.as_deref() || shown.is_some() && shown == self.alias.as_deref();
-        // A question on a screen that moves is believed when it is seen a second time.
-        if !agrees && (!seen.moving || shown.is_none() || shown == self.shown.as_deref()) {
-            effects.push(Effect::Look);
-        }
-        self.shown = shown.map(str::to_owned);
-        if known.is_none() && seen.prompt.is_none() {
-            self.watch_unseen(seen, now, effects);
-        }
-    }
-
-    /// tmux's account, which decides.
-    fn take_referee(&mut self, seen: Seen, now: Moment, effects: &mut Vec<Effect>) {
-        self.note_work(&seen, now);
-        let Some(prompt) = seen.prompt.clone() else {
-            return self.take_no_prompt(&seen, now, effects);
-        };
-        (self.recheck, self.missed) = (None, None);
-        self.alias = self.shown.clone().filter(|shown| *shown != prompt.question.fingerprint);
-        self.prompt = Some(prompt.clone());
-        if prompt.kind == PromptKind::Ready {
-            return self.take_ready(&prompt, now, effects);
-        }
-        let fingerprint = &prompt.question.fingerprint;
-        if self.answered.as_ref().is_some_and(|(known, until)| known == fingerprint && now < *until) {
-            return;
-        }
-        if let Some(standing) = &mut self.standing {
-            if standing.need.fingerprint() == Some(fingerprint.as_str()) {
-                return;
-            }
-            let held = self.input_at.is_some_and(|typed| typed + prompt.patience_ms > now);
-            if standing.need.is_on_screen() && (self.input_at > Some(standing.told_at) || held) {
-                // It is gone, whatever becomes of the one in its place.
-                let why = self.went_on();
-                self.withdraw(why, effects);
-                return self.raise(Need::prompt(&prompt, now), 0, now, effects);
-            }
-            // Told by a hook before it was seen: the same occasion.
-            if standing.need.rank == Rank::Waiting && standing.need.question.is_none() {
-                standing.need.question = Some(prompt.question);
-                return;
-            }
-        }
-        self.raise(Need::prompt(&prompt, now), 0, now, effects);
-    }
-
-    /// A coding agent shows that it has nothing to do.
-    fn take_ready(&mut self, prompt: &Prompt, now: Moment, effects: &mut Vec<Effect>) {
-        let asked = self.standing.as_ref().is_some_and(|standing| standing.need.is_on_screen());
-        if asked {
-            self.withdraw(self.went_on(), effects);
-        }
-        self.pending.take_if(|pending| pending.need.is_on_screen());
-        let (since, at) = (self.busy_since.take(), self.busy_at.take());
-        let worked = since.zip(at).is_some_and(|(since, at)| at.saturating_sub(since) >= WORTH_MS);
-        if worked && !self.finished {
-            self.finished = true;
-            self.raise(Need::ready(prompt, now), 0, now, effects);
-        }
-    }
-
-    fn take_no_prompt(&mut self, seen: &Seen, now: Moment, effects: &mut Vec<Effect>) {
-        if self.fingerprint().is_some() {
-            let missed = *self.missed.get_or_insert(now);
-            if now.saturating_sub(missed) < RECHECK_MS {
-                self.recheck = Some(missed + RECHECK_MS);
-                return;
-            }
-        }
-        (self.prompt, self.missed, self.recheck) = (None, None, None);
-        self.pending.take_if(|pending| pending.need.is_on_screen());
-        if self.standing.as_ref().is_some_and(|standing| standing.need.is_on_screen()) {
-            self.withdraw(self.went_on(), effects);
-        } else {
-            self.watch_unseen(seen, now, effects);
-        }
-    }
-
-    /// Looks for signs that what was told without a question on the screen is over.
-    fn watch_unseen(&mut self, seen: &Seen, now: Moment, effects: &mut Vec<Effect>) {
-        let typed = self.input_at;
-        let Some(standing) = &mut self.standing else { return };
-        standing.worked = if seen.working { standing.worked + 1 } else { 0 };
-        let typed = typed.is_some_and(|at| at > standing.told_at);
-        let works = standing.worked > 1 && now.saturating_sub(standing.told_at) >= 1000;
-        let changed = match standing.anchor {
-            Some(anchor) => anchor != seen.digest,
-            None => {
-                standing.anchor = (!seen.moving).then_some(seen.digest);
-                false
-            }
-        };
-        if works || typed && changed {
-            self.withdraw(self.went_on(), effects);
-        }
-    }
-
-    fn note_work(&mut self, seen: &Seen, now: Moment) {
-        if seen.working {
-            self.busy_since.get_or_insert(now);
-            self.busy_at = Some(now);
-            self.finished = false;
-        }
-    }
-
     fn take_foreground(&mut self, foreground: Foreground, now: Moment, effects: &mut Vec<Effect>) {
         let came_back = foreground.shell && self.foreground.as_ref().is_some_and(|before| !before.shell);
         self.foreground = Some(foreground);
@@ -461,92 +352,11 @@ impl Mind {
         self.withdraw(WithdrawnBecause::Answered, effects);
     }
 
-    /// The question that is believed to be on the screen.
-    fn fingerprint(&self) -> Option<String> {
-        let prompt = self.prompt.as_ref().map(|prompt| prompt.question.fingerprint.as_str());
-        let standing = self.standing.as_ref().and_then(|standing| standing.need.fingerprint());
-        let pending = self.pending.as_ref().and_then(|pending| pending.need.fingerprint());
-        prompt.or(standing).or(pending).map(str::to_owned)
-    }
-
     fn stands(&self, reason: Reason) -> bool {
         self.standing.as_ref().is_some_and(|standing| standing.need.reason == reason)
     }
 
     fn typed_within(&self, limit: u64, now: Moment) -> bool {
         self.input_at.is_some_and(|at| now.saturating_sub(at) < limit)
-    }
-
-    /// Why what stands is over: somebody typed, or nobody did.
-    fn went_on(&self) -> WithdrawnBecause {
-        let told_at = self.standing.as_ref().map(|standing| standing.told_at);
-        if self.input_at > told_at { WithdrawnBecause::Answered } else { WithdrawnBecause::WentOn }
-    }
-
-    fn withdraw(&mut self, why: WithdrawnBecause, effects: &mut Vec<Effect>) {
-        if self.standing.take().is_some() {
-            effects.push(Effect::Withdraw(why));
-        }
-    }
-
-    /// Has the user told of a need, after `hold` at the latest, unless it is known or overtaken.
-    fn raise(&mut self, need: Need, hold: u64, now: Moment, effects: &mut Vec<Effect>) {
-        if let Some(standing) = &self.standing {
-            if standing.need.is_same(&need) || standing.covers(&need, now) {
-                return;
-            }
-            if need.rank == Rank::Outcome && standing.need.rank == Rank::Waiting {
-                // What was asked for is done, so nobody waits for an answer.
-                self.withdraw(self.went_on(), effects);
-            }
-        }
-        let due = now + hold;
-        let pending = match self.pending.take() {
-            None => Pending { need, due },
-            Some(before) => {
-                let complete = need.completes(&before.need);
-                let due = match () {
-                    () if complete => now,
-                    () if need.rank > before.need.rank => due,
-                    () => before.due,
-                };
-                Pending { need: before.need.joined(need), due }
-            }
-        };
-        if pending.due > now && !pending.need.is_on_screen() {
-            effects.push(Effect::Look);
-        }
-        // Whoever has just typed is there.
-        let patient = self.input_at.map_or(0, |at| at + pending.need.patience_ms);
-        let due = if pending.need.patience_ms > 0 { pending.due.max(patient) } else { pending.due };
-        self.pending = Some(Pending { due, ..pending });
-    }
-
-    fn tell_due(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let Some(mut pending) = self.pending.take_if(|pending| pending.due <= now) else { return };
-        let bucket =
-            if pending.need.evidence == Evidence::Hook { &mut self.hook_bucket } else { &mut self.bucket };
-        if let Err(at) = bucket.take(now) {
-            pending.due = at;
-            self.pending = Some(pending);
-            return;
-        }
-        self.withdraw(WithdrawnBecause::Superseded, effects);
-        effects.push(Effect::Tell(pending.need.clone()));
-        self.standing = Some(Standing::new(pending.need, now));
-    }
-}
-
-impl Standing {
-    /// Whether a message only says once more that there is what was told already: a program rings when it asks.
-    fn covers(&self, need: &Need, now: Moment) -> bool {
-        let recent = now.saturating_sub(self.told_at) < SAME_OCCASION_MS;
-        let weightier = self.need.rank > need.rank;
-        let waits = self.need.rank == Rank::Waiting;
-        need.rank == Rank::Message && weightier && (waits || recent || need.evidence == Evidence::Bell)
-    }
-
-    fn new(need: Need, told_at: Moment) -> Self {
-        Self { need, told_at, anchor: None, stirred: (0, 0), worked: 0 }
     }
 }

@@ -2,6 +2,7 @@ use berth_protocol::attention::{Question, Severity};
 use proptest::prelude::*;
 
 use super::*;
+use crate::notify::signal::{PromptKind, Seen};
 
 const NOW: Moment = 1_000_000;
 
