@@ -116,6 +116,22 @@ fn bells_are_one_until_somebody_types() {
 }
 
 #[test]
+fn a_program_that_rings_all_the_time_is_told_of_once() {
+    let mut mind = Mind::new(NOW);
+    mind.take(program("thing"), NOW);
+    let (mut told, mut overtaken) = (0, 0);
+    for second in 0..300 {
+        let now = NOW + second * 1000;
+        mind.take(Signal::Output, now).iter().for_each(|effect| {
+            overtaken += u32::from(*effect == Effect::Withdraw(WithdrawnBecause::WentOn));
+        });
+        let effects = mind.take(Signal::Bell { lone: false }, now + 1);
+        told += effects.iter().filter(|effect| matches!(effect, Effect::Tell(_))).count();
+    }
+    assert_eq!((told, overtaken), (1, 1), "each bell begins the minute anew");
+}
+
+#[test]
 fn a_bell_that_answers_a_key_is_none() {
     let mut mind = Mind::new(NOW);
     mind.take(shell(), NOW);
