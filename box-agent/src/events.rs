@@ -8,6 +8,7 @@ use berth_protocol::ids::{InstanceId, StreamId};
 use tokio::sync::{Mutex, watch};
 
 use crate::metrics::Metrics;
+use crate::store::attention::Attended;
 use crate::store::outbox::Bounds;
 use crate::store::{Store, StoreError};
 
@@ -36,18 +37,31 @@ impl Events {
     /// # Errors
     /// [`StoreError`]. The number is then lost, and the link says so.
     pub async fn publish(&self, kind: &str, payload: serde_json::Value) -> Result<(), StoreError> {
+        self.attend(vec![(kind.to_owned(), payload)], Attended::default()).await
+    }
+
+    /// Stores events together with what is known of panes since: both or neither.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The numbers are then lost, and the link says so.
+    pub async fn attend(
+        &self,
+        told: Vec<(String, serde_json::Value)>,
+        attended: Attended,
+    ) -> Result<(), StoreError> {
         let mut last = self.last.lock().await;
-        *last += 1;
-        let event = Event {
-            id: EventId { stream: self.stream.clone(), seq: *last },
-            instance: self.instance.clone(),
-            kind: kind.to_owned(),
-            at_ms: now_ms(),
-            payload,
+        let mut event = |(kind, payload)| {
+            *last += 1;
+            let id = EventId { stream: self.stream.clone(), seq: *last };
+            Event { id, instance: self.instance.clone(), kind, at_ms: now_ms(), payload }
         };
-        let fill = self.store.append(&event, Bounds::default()).await?;
-        self.metrics.outbox_fill(fill);
-        self.changed.send_modify(|count| *count += 1);
+        let events: Vec<Event> = told.into_iter().map(&mut event).collect();
+        let news = !events.is_empty();
+        let fill = self.store.attend(events, attended, Bounds::default()).await?;
+        if news {
+            self.metrics.outbox_fill(fill);
+            self.changed.send_modify(|count| *count += 1);
+        }
         Ok(())
     }
 }

@@ -17,6 +17,7 @@
 //! | [`settings`] | file, environment and flags |
 //! | [`agent`] | what is started in which order, status, shutdown |
 //! | [`identity`] | key and certificate, and how they are got |
+//! | [`provision`], [`boot`] | what user-data makes of a new machine, and how long its boot took |
 //! | [`volume`], [`layout`] | whose volume it is, and the tree on it |
 //! | [`store`], [`events`] | the database on the volume, and where events come from |
 //! | [`terminal`] | tmux, ttyd, templates, attachments, panes |
@@ -24,9 +25,11 @@
 //! | [`environment`] | variables, files, repository and script that terminals find |
 //! | [`door`] | what gateways reach |
 //! | [`link`] | the connection to the gateway |
+//! | [`notify`] | what sessions need of their user, and how that is known |
 //! | [`listeners`] | what listens on the box, for previews |
 //! | [`control`] | the Unix socket for `attach` and `status` |
 //! | [`doctor`] | what an operator would look at |
+//! | [`backup`] | snapshots of the volume, and the way back |
 //! | [`suspend`] | lets the volume go, and takes it back |
 //! | [`supervise`] | keeps a program running |
 //! | [`worker`] | what is done as the terminals' user, in a process of its own |
@@ -41,6 +44,8 @@
 
 pub mod agent;
 pub mod backoff;
+pub mod backup;
+pub mod boot;
 pub mod cli;
 pub mod control;
 pub mod doctor;
@@ -54,6 +59,8 @@ pub mod layout;
 pub mod link;
 pub mod listeners;
 pub mod metrics;
+pub mod notify;
+pub mod provision;
 pub mod pulse;
 pub mod sessions;
 pub mod settings;

@@ -9,6 +9,7 @@ use berth_protocol::event::{Restarts, StartPhase, Telemetry};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::boot;
 use crate::events::Events;
 use crate::host::machine::{CpuTimes, disk, memory};
 use crate::supervise::driver::Report;
@@ -23,6 +24,8 @@ const PERIOD: Duration = Duration::from_mins(1);
 pub struct Sources {
     /// The workspace volume.
     pub volume: PathBuf,
+    /// Where the times of this boot are kept.
+    pub runtime_dir: PathBuf,
     /// How long each step of the start took.
     pub start_phases: Vec<StartPhase>,
     /// How ttyd is.
@@ -33,6 +36,7 @@ pub struct Sources {
 pub async fn run(events: Events, sources: Sources, stop: CancellationToken) {
     let mut cpu = CpuTimes::read().unwrap_or_default();
     let mut pause = FIRST_AFTER;
+    let mut boot = None;
     loop {
         tokio::select! {
             // Cancel-safe, both: a timer and a token.
@@ -40,7 +44,10 @@ pub async fn run(events: Events, sources: Sources, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         pause = PERIOD;
-        let published = match measure(&sources, &mut cpu) {
+        if boot.is_none() {
+            boot = boot::phases(&sources.runtime_dir).await;
+        }
+        let published = match measure(&sources, boot.as_deref().unwrap_or_default(), &mut cpu) {
             Ok(telemetry) => {
                 let payload = serde_json::to_value(telemetry).unwrap_or_default();
                 events.publish(Telemetry::KIND, payload).await.map_err(|error| chain(&error))
@@ -53,7 +60,7 @@ pub async fn run(events: Events, sources: Sources, stop: CancellationToken) {
     }
 }
 
-fn measure(sources: &Sources, last: &mut CpuTimes) -> io::Result<Telemetry> {
+fn measure(sources: &Sources, boot: &[StartPhase], last: &mut CpuTimes) -> io::Result<Telemetry> {
     let cpu = CpuTimes::read()?;
     let cpu_percent = cpu.percent_since(std::mem::replace(last, cpu));
     let (memory, disk) = (memory()?, disk(Path::new(&sources.volume))?);
@@ -63,7 +70,7 @@ fn measure(sources: &Sources, last: &mut CpuTimes) -> io::Result<Telemetry> {
         memory_total_bytes: memory.total_bytes,
         disk_used_bytes: disk.used_bytes,
         disk_total_bytes: disk.total_bytes,
-        start_phases: sources.start_phases.clone(),
+        start_phases: [boot, &sources.start_phases].concat(),
         restarts: vec![Restarts { program: "ttyd".into(), count: sources.ttyd.borrow().restarts }],
     })
 }

@@ -11,6 +11,7 @@ use crate::boxes::Boxes;
 use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
 use crate::metrics::Metrics;
+use crate::notifications::Notifications;
 use crate::previews::Previews;
 use crate::sealing::Sealer;
 use crate::store::{Installation, Store};
@@ -41,6 +42,8 @@ pub struct App {
     pub terminals: Terminals,
     /// Previews.
     pub previews: Previews,
+    /// Channels by which users are told.
+    pub notifications: Notifications,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway is to stop.

@@ -20,6 +20,8 @@ pub enum Change {
     Session(SessionChange),
     /// Its previews, or what listens on its box.
     Previews(WorkspaceId),
+    /// Inboxes of those who may see the workspace, or any.
+    Inbox(Option<WorkspaceId>),
     /// A browser was signed out.
     SignedOut(BrowserSession),
     /// Another process wrote to the store: anything may have changed.
@@ -34,7 +36,8 @@ impl Change {
             Self::Workspace(id) | Self::Previews(id) => id == workspace,
             Self::Session(SessionChange::Changed(session)) => session.workspace == *workspace,
             Self::Session(SessionChange::Deleted { workspace: of, .. }) => of == workspace,
-            Self::SignedOut(_) => false,
+            // Boxes are told nothing of it.
+            Self::Inbox(_) | Self::SignedOut(_) => false,
             Self::Anything => true,
         }
     }

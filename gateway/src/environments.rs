@@ -6,6 +6,7 @@ use berth_protocol::environment::DesiredEnvironment;
 use berth_protocol::ids::WorkspaceId;
 
 use crate::app::App;
+use crate::backups;
 use crate::sealing::{Sealer, SealingError};
 use crate::store::{SealedDelta, SealedSnapshot, StoreError};
 
@@ -45,8 +46,10 @@ pub fn open(
 /// # Errors
 /// [`StoreError`].
 pub async fn snapshot(app: &App, workspace: &WorkspaceId) -> Result<DesiredSnapshot, StoreError> {
-    let SealedSnapshot { mut snapshot, environment } = app.store.desired_snapshot(workspace.clone()).await?;
+    let sealed = app.store.desired_snapshot(workspace.clone()).await?;
+    let SealedSnapshot { mut snapshot, environment, backup } = sealed;
     snapshot.environment = opened(app, workspace, environment);
+    snapshot.backup = backups::opened(app, workspace, backup);
     Ok(snapshot)
 }
 
@@ -60,8 +63,9 @@ pub async fn delta(
     from: u64,
 ) -> Result<Option<DesiredDelta>, StoreError> {
     let found = app.store.desired_delta(workspace.clone(), from).await?;
-    Ok(found.map(|SealedDelta { mut delta, environment }| {
+    Ok(found.map(|SealedDelta { mut delta, environment, backup }| {
         delta.environment = opened(app, workspace, environment);
+        delta.backup = backups::opened(app, workspace, backup);
         delta
     }))
 }

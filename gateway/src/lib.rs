@@ -21,6 +21,8 @@
 //! | [`relay`] | moves a terminal's bytes between two WebSockets; knows nothing else |
 //! | [`boxes`] | dials doors, keeps connections warm, knows who answers |
 //! | [`links`] | listener for boxes: enrolment, reports, desired state |
+//! | [`notifications`] | who is told what their sessions need, by which channel, and whether it arrived |
+//! | [`backups`] | where they go: sealed for the store, opened for boxes, shown once on a recovery sheet |
 //! | [`environments`] | sealed for the store, opened for boxes |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
@@ -31,6 +33,7 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod backups;
 pub mod boxes;
 pub mod ca;
 pub mod changes;
@@ -41,6 +44,7 @@ pub mod installation;
 pub mod jobs;
 pub mod links;
 pub mod metrics;
+pub mod notifications;
 pub mod preview;
 pub mod previews;
 pub mod relay;

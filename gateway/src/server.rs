@@ -15,14 +15,16 @@ use berth_protocol::ids::GatewayId;
 use berth_protocol::name::BerthName;
 use berth_protocol::tls::Credentials;
 use serde::{Deserialize, Serialize};
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::app::{App, SharedApp};
 use crate::auth::Origin;
-use crate::boxes::{Boxes, Dialer};
+use crate::boxes::{Boxes, Dialer, limit_segments};
 use crate::ca::CaError;
 use crate::changes::Changes;
 use crate::front::{self, TlsError};
@@ -30,9 +32,11 @@ use crate::installation::{OpenError, Opened, open};
 use crate::jobs;
 use crate::links::{self, LinkServer};
 use crate::metrics::Metrics;
+use crate::notifications::{self, Guard, Notifications, Sender, Vapid, VapidError};
 use crate::previews::{self, Previews};
+use crate::sealing::Sealer;
 use crate::settings::Settings;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::terminals::{self, Terminals};
 
 /// How long terminals and requests have to end after the request to stop.
@@ -69,6 +73,9 @@ pub enum ServeError {
     /// This gateway's own certificate can't be made.
     #[error("failed to make this gateway's certificate")]
     Certificate(#[from] CaError),
+    /// The key for push services can't be used.
+    #[error("failed to open the key for push services")]
+    PushKey(#[from] VapidError),
     /// TLS of the link listener can't be set up.
     #[error("failed to set up the link listener")]
     Link(#[from] rustls::Error),
@@ -123,6 +130,12 @@ impl Server {
 
         let (front_listener, front_address) = listen(settings.front.listen, "front.listen").await?;
         let (link_listener, link_address) = listen(settings.link_listen(), "link.listen").await?;
+        // Boxes serve terminals on connections that they make here.
+        limit_segments(&SockRef::from(&link_listener)).map_err(|source| ServeError::Listen {
+            address: link_address,
+            setting: "link.listen",
+            source,
+        })?;
         let (metrics_listener, metrics_address) = listen(settings.metrics.listen, "metrics.listen").await?;
         let public_url = settings.public_url(front_address)?;
         let origin = Origin::new(&public_url);
@@ -139,6 +152,7 @@ impl Server {
         let roots = vec![ca.certificate().clone()];
         let dialer = Dialer::new(installation.id.clone(), credentials.clone(), roots);
         let tasks = TaskTracker::new();
+        let notifications = channels(settings, &store, &sealer, &public_url).await?;
         let previews = Previews::new(&settings.preview, &origin, metrics.previews.clone(), tasks.clone());
         let app: SharedApp = Arc::new(App {
             boxes: Boxes::new(dialer, changes.clone(), metrics.clone(), stopping.child_token()),
@@ -151,6 +165,7 @@ impl Server {
             changes,
             terminals: Terminals::default(),
             previews,
+            notifications,
             metrics,
             stopping,
             tasks,
@@ -175,6 +190,7 @@ impl Server {
         tokio::spawn(jobs::watch_store(app.clone()));
         tokio::spawn(terminals::watch_over(app.clone()));
         tokio::spawn(previews::watch_over(app.clone()));
+        tokio::spawn(notifications::run(app.clone()));
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             url = addresses.public_url,
@@ -203,6 +219,22 @@ impl Server {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "store not settled");
         }
     }
+}
+
+/// What sends notifications.
+async fn channels(
+    settings: &Settings,
+    store: &Store,
+    sealer: &Sealer,
+    public_url: &Url,
+) -> Result<Notifications, ServeError> {
+    // What has no provider of its own, such as the HTTP client, takes the process's.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = &settings.notifications;
+    let origin = Origin::new(public_url).as_str().to_owned();
+    let contact = settings.contact.as_ref().map_or_else(|| origin.clone(), ToString::to_string);
+    let vapid = Vapid::open(store, sealer, contact).await?;
+    Ok(Notifications::new(Sender::new(Guard::new(&settings.allow_addresses), vapid, origin)))
 }
 
 async fn listen(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), ServeError> {

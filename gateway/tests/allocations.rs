@@ -6,12 +6,23 @@ use std::task::{Context, Poll};
 
 use allocation_counter::measure;
 use berth_protocol::door::Role;
-use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Side, run};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Reopen, Side, run};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
 /// Bytes that one read gives: no multiple of a message, so that headers are cut as well.
 const READ: usize = 1021;
+
+/// A door that has no other stream; nothing stalls here.
+struct NoOther;
+
+impl Reopen<Peer> for NoOther {
+    fn reopen(&self, _: bool) -> BoxFuture<'_, io::Result<Side<Peer>>> {
+        async { Err(io::ErrorKind::ConnectionRefused.into()) }.boxed()
+    }
+}
 
 /// A peer that sends the same bytes again and again, and takes whatever it is sent.
 struct Peer {
@@ -82,7 +93,9 @@ fn allocations(mode: Mode, messages: &[u8], times: usize) -> u64 {
     let (_control, ordered) = oneshot::channel();
     let mut outcome: Option<Outcome> = None;
     let counted = measure(|| {
-        let relay = run(browser, ttyd, Options::new(mode, Role::Editor), ordered, async { Closing::gone() });
+        let relay = run(browser, ttyd, Options::new(mode, Role::Editor), ordered, &NoOther, async {
+            Closing::gone()
+        });
         outcome = Some(runtime.block_on(relay));
     });
     let outcome = outcome.expect("it ran");

@@ -17,6 +17,13 @@ export default defineConfig(({ mode }) => {
       modulePreload: { polyfill: false },
       // One script: xterm.js is most of it, and every visit ends in a terminal.
       chunkSizeWarningLimit: 800,
+      rolldownOptions: {
+        input: { index: 'index.html', 'service-worker': 'src/service-worker/main.ts' },
+        output: {
+          // A service worker's address is its identity, so that it has the same name in every version.
+          entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
+        },
+      },
     },
     server: { proxy: { '/api': forward, '/sign-in': forward } },
     test: { include: ['src/**/*.test.ts'], environment: 'node' },

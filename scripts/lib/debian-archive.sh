@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Fetches ttyd from Debian's unstable archive (sid) into a directory of this clone, with its own libraries and
+# Fetches a program from Debian's unstable archive (sid) into a directory of this clone, with its own libraries and
 # its own loader, so that nothing on the machine changes and no right but that of writing here is needed.
 #
 # apt does the work, in a world of its own: lists, cache and package database are below a temporary directory
@@ -7,9 +7,9 @@
 # proxies, credentials and time-outs stays in force. Signatures are checked against Debian's archive keyring
 # alone, and a package that isn't covered by one is refused.
 #
-# The result is <repo>/.tools/ttyd-<version>/; ttyd-prefix.sh says what is in it.
+# The result is <repo>/.tools/<program>-<version>/; program-prefix.sh says what is in it.
 #
-# Needs say.sh, packages.sh, ttyd.sh (its checks), ttyd-prefix.sh and REPO.
+# Needs say.sh, packages.sh, program-prefix.sh and REPO.
 
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -76,22 +76,22 @@ Dir::Etc::preferencesparts "$dir/preferences.d";
 EOF
 }
 
-# The newest 1.7 that the world in DIR offers.
+# archive_newest WORLD PROGRAM SERIES: the newest version that the world offers, of a series such as "1.7" or "0".
 archive_newest() {
-    apt-cache -c "$1/apt.conf" madison ttyd | awk -F' *[|] *' '{ print $2 }' \
-        | grep -E "^(1:)?${TTYD_WANTED//./\\.}\." | sort -rV | head -n 1
+    apt-cache -c "$1/apt.conf" madison "$2" | awk -F' *[|] *' '{ print $2 }' \
+        | grep -E "^(1:)?${3//./\\.}\." | sort -rV | head -n 1
 }
 
-# archive_fetch WORLD ARCHITECTURE: brings ttyd and what it needs into the cache of WORLD, from the first mirror
-# that has it; prints its version.
+# archive_fetch WORLD ARCHITECTURE PROGRAM SERIES [PACKAGE...]: brings the program, the further packages and what they
+# need into the cache of WORLD, from the first mirror that has it; prints its version.
 archive_fetch() {
-    local world=$1 architecture=$2 mirror version
+    local world=$1 architecture=$2 program=$3 series=$4 mirror version
     while IFS= read -r mirror; do
         say "From $mirror" >&2
         apt_world "$world" "$architecture" "$mirror" "$DEBIAN_KEYRING"
         if apt-get -q -c "$world/apt.conf" update >&2 \
-            && version=$(archive_newest "$world") && [[ -n $version ]] \
-            && apt-get -q -c "$world/apt.conf" install -y --download-only "ttyd=$version" libwebsockets-evlib-uv \
+            && version=$(archive_newest "$world" "$program" "$series") && [[ -n $version ]] \
+            && apt-get -q -c "$world/apt.conf" install -y --download-only "$program=$version" "${@:5}" \
                 </dev/null >&2; then
             printf '%s\n' "$version"
             return 0
@@ -100,31 +100,35 @@ archive_fetch() {
     return 1
 }
 
-# The whole way; ends with <repo>/.tools/ttyd-<version> in place, or with the reason why not. A subshell, so that
-# its temporary directories go whenever and however it ends.
-ttyd_from_archive() (
+# archive_program PROGRAM SERIES WORKS [PACKAGE PLUGIN]: the whole way; ends with <repo>/.tools/<program>-<version> in
+# place, or with the reason why not. WORKS is a function that is given the program and fails when it is no good.
+# PACKAGE brings the PLUGIN that the program looks for. A subshell, so that its temporary directories go whenever and
+# however it ends.
+archive_program() (
+    program=$1 series=$2 works=$3 named=BERTH_${1^^}
+    packages=("${@:4:1}") plugins=("${@:5:1}")
     packages_ensure debian-archive-keyring
     architecture=$(dpkg --print-architecture)
     prefix_triplet "$architecture" >/dev/null
     world=$(mktemp -d)
     # Made in its final place and renamed when it has proved to work: a prefix is whole or isn't there.
-    staging=$(mktemp -d "$REPO/.tools/.ttyd.XXXXXX")
+    staging=$(mktemp -d "$REPO/.tools/.$program.XXXXXX")
     trap 'rm -rf "$world" "$staging"' EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     # apt gives up root's rights for its downloads and must still get in here.
     chmod 755 "$world"
-    version=$(archive_fetch "$world/apt" "$architecture") \
-        || die "$EX_UNAVAILABLE" "ttyd $TTYD_WANTED couldn't be fetched from Debian's archive; apt says why, above" \
+    version=$(archive_fetch "$world/apt" "$architecture" "$program" "$series" "${packages[@]}") \
+        || die "$EX_UNAVAILABLE" "$program couldn't be fetched from Debian's archive; apt says why, above" \
             "No mirror of Debian in apt's sources here? Name one in BERTH_DEBIAN_MIRROR." \
-            "Without network: install ttyd $TTYD_WANTED or newer by other means, or name it in BERTH_TTYD."
-    if ! prefix_unpack "$world/apt" "$staging" "$architecture" \
-        || ! ttyd_usable "$staging/bin/ttyd" || ! ttyd_answers "$staging/bin/ttyd"; then
-        die "$EX_UNAVAILABLE" "ttyd $version from Debian's archive doesn't run here"
+            "Without network: install $program by other means, or name it in $named."
+    if ! prefix_unpack "$world/apt" "$staging" "$architecture" "$program" "${plugins[@]}" \
+        || ! "$works" "$staging/bin/$program"; then
+        die "$EX_UNAVAILABLE" "$program $version from Debian's archive doesn't run here"
     fi
-    prefix=$REPO/.tools/ttyd-${version//[!A-Za-z0-9.+~-]/_}
+    prefix=$REPO/.tools/$program-${version//[!A-Za-z0-9.+~-]/_}
     rm -rf "$prefix"
     mv -T "$staging" "$prefix"
-    say "ttyd $version is in $prefix"
+    say "$program $version is in $prefix"
 )

@@ -11,12 +11,16 @@ package_present() {
     case $1 in
     ca-certificates) [[ -s /etc/ssl/certs/ca-certificates.crt ]] ;;
     chromium-driver) type -P chromedriver >/dev/null ;;
+    nginx-light) type -P nginx >/dev/null || [[ -x /usr/sbin/nginx ]] ;;
+    haproxy) [[ -x /usr/sbin/haproxy ]] ;;
     debian-archive-keyring) [[ -r /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
     e2fsprogs) type -P mke2fs >/dev/null ;;
     gcc) type -P cc >/dev/null ;;
     iproute2) type -P ip >/dev/null ;;
     libc6-dev) [[ -e /usr/include/stdio.h ]] ;;
+    nftables) type -P nft >/dev/null ;;
     qemu-system-x86) type -P qemu-system-x86_64 >/dev/null ;;
+    python3-pip) python3 -m pip --version >/dev/null 2>&1 ;;
     systemd-container) type -P systemd-nspawn >/dev/null ;;
     systemd) [[ -x /lib/systemd/systemd-journald ]] && type -P journalctl >/dev/null ;;
     *) type -P "$1" >/dev/null ;;

@@ -7,7 +7,7 @@
 #   4. the distribution's package (Ubuntu has one);
 #   5. Debian's archive (Debian 12 and 13 have none of their own): see debian-archive.sh.
 #
-# Needs say.sh, packages.sh, toolchain.sh (versions), build.sh (lock), debian-archive.sh, ttyd-prefix.sh and REPO.
+# Needs say.sh, packages.sh, toolchain.sh (versions), build.sh (lock), debian-archive.sh, program-prefix.sh and REPO.
 
 TTYD_WANTED=1.7
 
@@ -56,6 +56,16 @@ ttyd_fetched() {
         fi
     done < <(printf '%s\n' "$REPO"/.tools/ttyd-*/bin/ttyd | sort -rV)
     return 1
+}
+
+# ttyd_works FILE
+ttyd_works() {
+    ttyd_usable "$1" && ttyd_answers "$1"
+}
+
+# The slow way, into .tools.
+ttyd_from_archive() {
+    archive_program ttyd "$TTYD_WANTED" ttyd_works libwebsockets-evlib-uv 'libwebsockets-evlib_uv.so*'
 }
 
 # Does the distribution offer a ttyd that is new enough?

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packages of the distribution: what is said or called when some are missing, and where ttyd would come from.
-# shellcheck disable=SC2317,SC2329 # functions are called by name, through `run` and `expect_true`
+# shellcheck disable=SC2016,SC2317,SC2329 # programs have variables of their own; functions are called by name, through `run` and `expect_true`
 set -uo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname -- "$0")/expect.sh"
@@ -10,8 +10,9 @@ set -uo pipefail
 . "$REPO/scripts/lib/toolchain.sh"
 . "$REPO/scripts/lib/build.sh"
 . "$REPO/scripts/lib/debian-archive.sh"
-. "$REPO/scripts/lib/ttyd-prefix.sh"
+. "$REPO/scripts/lib/program-prefix.sh"
 . "$REPO/scripts/lib/ttyd.sh"
+. "$REPO/scripts/lib/backup-tools.sh"
 
 # A machine with an apt-get that notes its arguments and makes the program it installs.
 machine() {
@@ -89,6 +90,28 @@ expect_equal "$OUTPUT" "$TMP/new/ttyd"
 run named "$TMP/old/ttyd"
 expect_status 69
 expect_says "$TMP/old/ttyd" '1.7 or newer'
+
+# restic and rclone: too old, built without an S3 server, and named by the caller.
+printf '#!/bin/sh\necho "restic 0.14.0 compiled with go1.19.8 on linux/amd64"\n' | program "$TMP/old/restic"
+printf '#!/bin/sh\necho "restic 0.18.0 compiled with go1.24.4 on linux/amd64"\n' | program "$TMP/new/restic"
+restic_named() {
+    BERTH_RESTIC=$1 restic_ensure && printf '%s\n' "$RESTIC"
+}
+run restic_named "$TMP/new/restic"
+expect_equal "$OUTPUT" "$TMP/new/restic"
+run restic_named "$TMP/old/restic"
+expect_status 69
+expect_says "$TMP/old/restic" '0.18 or newer'
+printf '#!/bin/sh\n[ "$1" = serve ] && [ "$2" = restic ]\n' | program "$TMP/old/rclone"
+printf '#!/bin/sh\n[ "$1" = serve ] && [ "$2" = s3 ]\n' | program "$TMP/new/rclone"
+rclone_named() {
+    BERTH_RCLONE=$1 rclone_ensure && printf '%s\n' "$RCLONE"
+}
+run rclone_named "$TMP/new/rclone"
+expect_equal "$OUTPUT" "$TMP/new/rclone"
+run rclone_named "$TMP/old/rclone"
+expect_status 69
+expect_says "$TMP/old/rclone" 'serves S3'
 
 # A machine whose lists are empty is offered nothing, so they are fetched before the distribution is asked.
 machine 0

@@ -43,6 +43,15 @@ impl Browser {
         Self::open_with(&[&format!("--window-size={width},{height}")], json!({})).await
     }
 
+    /// Opens a window that takes every certificate for good.
+    ///
+    /// # Panics
+    /// As [`Self::open`].
+    pub async fn open_trusting_all(width: u32, height: u32) -> Self {
+        let size = format!("--window-size={width},{height}");
+        Self::open_with(&[&size, "--ignore-certificate-errors"], json!({})).await
+    }
+
     /// Opens a phone: a narrow screen with fingers instead of a mouse.
     ///
     /// # Panics
@@ -181,6 +190,15 @@ impl Browser {
     pub async fn type_text(&self, text: &str) {
         let input = self.page.find(Locator::Css(".xterm-helper-textarea")).await.expect("a terminal");
         input.send_keys(text).await.expect("the terminal takes keys");
+    }
+
+    /// Presses keys where the focus is.
+    ///
+    /// # Panics
+    /// When it takes none.
+    pub async fn keys(&self, keys: &str) {
+        let active = self.page.active_element().await.expect("something has the focus");
+        active.send_keys(keys).await.expect("it takes keys");
     }
 
     /// Clicks at a point of the page.

@@ -8,18 +8,24 @@
 //! |---|---|
 //! | [`stack`] | gateway, agent and their state |
 //! | [`process`] | one child process, its log and its memory |
+//! | [`backup`] | a box with backups, and where they go |
+//! | [`attention`] | what a box tells of its sessions' need for the user |
 //! | [`browser`], [`devtools`] | a real Chromium, and what its driver alone can't do |
 //! | [`checkout`] | `scripts/start`, as a user runs it |
 //! | [`client`] | the API as a browser uses it |
 //! | [`environment`] | a workspace's environment through the API |
 //! | [`exec`] | commands through the API |
+//! | [`linked`] | a box that says what a test wants over its link and at its door |
+//! | [`receiver`], [`push`] | where notifications go: an HTTP server that remembers, and a browser's subscription |
 //! | [`ports`] | ports that stay a test's own |
 //! | [`preview`], [`upstream`] | a preview as a browser uses it, and a dev server made for tests |
+//! | [`previewed`] | both, a stack and a browser that was let in: what most tests of previews begin with |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
 //! | [`machine`] | a Debian system with the units, booted by a real systemd |
 //! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
+//! | [`s3`] | an S3 server, and a proxy before it that has bad days |
 //! | [`screen`] | what a terminal's bytes look like |
 //! | [`tmux`] | what tmux itself says |
 //! | [`wait`] | waiting on conditions, never for luck |
@@ -28,20 +34,27 @@
 
 #![expect(clippy::disallowed_methods, reason = "the harness starts programs")]
 
+pub mod attention;
+pub mod backup;
 pub mod browser;
 pub mod checkout;
 pub mod client;
 pub mod devtools;
 pub mod environment;
 pub mod exec;
+pub mod linked;
 pub mod machine;
 pub mod metrics;
 pub mod network;
 pub mod ports;
 pub mod preview;
+pub mod previewed;
 pub mod process;
 pub mod programs;
+pub mod push;
 pub mod raw;
+pub mod receiver;
+pub mod s3;
 pub mod screen;
 pub mod stack;
 pub mod terminal;
@@ -53,8 +66,11 @@ pub use browser::Browser;
 pub use checkout::Checkout;
 pub use client::Client;
 pub use exec::Exec;
+pub use linked::Linked;
 pub use preview::Preview;
+pub use previewed::Previewed;
 pub use raw::Raw;
+pub use receiver::Receiver;
 pub use screen::Screen;
 pub use stack::Stack;
 pub use terminal::Terminal;

@@ -172,6 +172,37 @@ pub fn run(program: &Path, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("a child can be waited for")
 }
 
+/// A program that runs beside a test, killed at the latest when this is dropped.
+pub struct Background(Child);
+
+impl Background {
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it can't be waited for.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a program whose words nobody wants.
+///
+/// # Panics
+/// When it can't be started.
+#[must_use]
+pub fn background(program: &Path, arguments: &[&str]) -> Background {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Background(command.spawn().unwrap_or_else(|error| panic!("{} did not start: {error}", program.display())))
+}
+
 /// Runs a program to its end with more variables in its environment.
 ///
 /// # Panics

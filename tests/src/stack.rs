@@ -74,6 +74,19 @@ impl Stack {
         write_gateway_config(self.directory.path(), self.ports.port(0), self.ports.port(2));
     }
 
+    /// Adds to the gateway's settings and starts it again.
+    ///
+    /// # Panics
+    /// When the settings can't be written, or the gateway does not serve with them.
+    pub async fn configure(&mut self, more: &str) {
+        let file = self.path("gateway.toml");
+        let settings = std::fs::read_to_string(&file).expect("settings");
+        std::fs::write(&file, settings + more).expect("the settings are written");
+        self.gateway.stop();
+        self.gateway.start();
+        self.wait_for_gateway().await;
+    }
+
     /// Stops the gateway and keeps a copy of its store.
     ///
     /// # Panics

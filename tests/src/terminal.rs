@@ -189,6 +189,11 @@ impl Terminal {
         }
     }
 
+    /// Does nothing for a time but what its browser does for an idle page: it takes what comes, and answers pings.
+    pub async fn idle(&mut self, time: Duration) {
+        let _ = timeout(time, async { while self.read().await.is_ok() {} }).await;
+    }
+
     /// Whether the terminal wrote `text` so far.
     #[must_use]
     pub fn has_written(&self, text: &str) -> bool {

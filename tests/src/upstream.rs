@@ -233,6 +233,11 @@ async fn answer(stream: &mut BufReader<TcpStream>, path: &str, asked: &Asked, go
              Set-Cookie: berth-preview=fixed; Path=/\r\nClear-Site-Data: \"cookies\"\r\n",
             "",
         ),
+        "/html" => simple(
+            "200 OK",
+            "Content-Type: text/html\r\nContent-Security-Policy: script-src *\r\nService-Worker-Allowed: /\r\n",
+            "<script>alert(1)</script>",
+        ),
         "/gzip" => simple("200 OK", "Content-Encoding: gzip\r\nX-Case-Kept: y\r\n", "not really gzip"),
         "/head" => "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n".to_owned(),
         "/204" => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),

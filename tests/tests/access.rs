@@ -1,6 +1,6 @@
 //! Who may call what: every route of the API description, without a right and from the wrong page.
 
-use berth_protocol::ids::{PreviewId, SessionId, ShareId, WorkspaceId};
+use berth_protocol::ids::{ChannelId, NotificationId, PreviewId, SessionId, ShareId, WorkspaceId};
 use berth_tests::{Client, Stack};
 use http::Method;
 use reqwest::header::{COOKIE, HOST, ORIGIN};
@@ -18,6 +18,8 @@ async fn routes(stack: &Stack) -> Vec<(Method, String)> {
             .replace("{session}", SessionId::random().as_str())
             .replace("{share}", ShareId::random().as_str())
             .replace("{preview}", PreviewId::random().as_str())
+            .replace("{notification}", NotificationId::random().as_str())
+            .replace("{channel}", ChannelId::random().as_str())
             .replace("{path}", "path");
         for method in methods.as_object().unwrap().keys() {
             routes.push((method.to_uppercase().parse().unwrap(), path.clone()));
@@ -45,8 +47,8 @@ async fn nothing_works_without_an_identity() {
             "/api/v1/openapi.json" => 200,
             // A ticket is looked for in the upgrade, and this is none.
             path if path.ends_with("/terminal") => 400,
-            // So is a code, in the body.
-            "/api/v1/shares/open" => 400,
+            // So is a code or the secret of a message, in the body.
+            "/api/v1/shares/open" | "/api/v1/preview-links/open" | "/api/v1/receipts" => 400,
             _ => 401,
         };
         assert_eq!(found, expected, "{method} {path}");

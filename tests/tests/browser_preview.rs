@@ -109,13 +109,15 @@ async fn a_program_that_listens_is_found_opened_made_public_and_deleted_in_the_p
     browser.page.close_window().await.unwrap();
     browser.page.switch_to_window(console).await.unwrap();
 
-    browser.css(&format!("{row} [data-testid='preview-public']")).await.click().await.unwrap();
+    browser.css(&format!("{row} [data-testid='preview-manage']")).await.click().await.unwrap();
+    browser.press("preview-public").await;
     browser.picture("preview-public").await;
     browser.press("preview-public-confirm").await;
     browser.css(&format!("{row} [data-testid='preview-visibility'][data-state='public']")).await;
-    browser.picture("previews").await;
-    browser.css(&format!("{row} [data-testid='preview-private']")).await.click().await.unwrap();
+    browser.press("preview-private").await;
     browser.css(&format!("{row} [data-testid='preview-visibility'][data-state='private']")).await;
+    browser.css("dialog [aria-label='Close']").await.click().await.unwrap();
+    browser.picture("previews").await;
     browser.css(&format!("{row} [data-testid='preview-delete']")).await.click().await.unwrap();
     browser.css(&format!("{row} [data-testid='port-open']")).await;
     drop(upstream);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use berth_tests::{Browser, Stack, wait};
 use fantoccini::key::Key;
+use serde_json::json;
 
 /// Each way. A keystroke's echo takes twice as long.
 const DELAY: u32 = 200;
@@ -231,5 +232,75 @@ async fn panes_history_and_search_work_by_buttons() {
     field.send_keys(&keys).await.unwrap();
     choose(&browser, "newWindow").await;
     tmux_says(&stack, &session, "#{session_windows}", "3").await;
+    browser.close().await;
+}
+
+/// What has the focus, by its test id.
+async fn focused(browser: &Browser) -> String {
+    let script = "return document.activeElement?.dataset.testid ?? ''";
+    browser.script(script).await.as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn the_menu_is_reached_used_and_left_by_keys_and_everything_in_it_has_a_name() {
+    let stack = Stack::start().await;
+    let browser = Browser::open(1200, 800).await;
+    let session = browser.open_terminal(&stack).await;
+    prompt(&browser).await;
+    let key = |key: Key| char::from(key).to_string();
+
+    // Tab is the shell's until the terminal is left.
+    browser.type_text(&format!("{}{}", key(Key::Shift), key(Key::F6))).await;
+    let mut steps = 0;
+    while focused(&browser).await != "terminal-menu" {
+        assert!(steps < 30, "Tab does not lead to the menu");
+        browser.keys(&key(Key::Tab)).await;
+        steps += 1;
+    }
+    browser.keys(&key(Key::Enter)).await;
+    wait::until("the first item to have the focus", async || {
+        focused(&browser).await.starts_with("menu-").then_some(())
+    })
+    .await;
+    browser.devtools("Accessibility.enable", json!({})).await;
+    let tree = browser.devtools("Accessibility.getFullAXTree", json!({})).await;
+    let nodes = tree["nodes"].as_array().unwrap();
+    let of_role = |role: &str| -> Vec<&str> {
+        let nodes = nodes.iter().filter(|node| node["role"]["value"] == role && node["ignored"] == false);
+        nodes.map(|node| node["name"]["value"].as_str().unwrap_or_default()).collect()
+    };
+    assert_eq!(of_role("menu"), ["Terminal"]);
+    let items = [of_role("menuitem"), of_role("menuitemcheckbox")].concat();
+    assert!(items.len() > 10 && items.iter().all(|name| !name.is_empty()), "{items:?}");
+    assert!(of_role("button").contains(&"Terminal menu"));
+    assert!(of_role("textbox").iter().any(|name| name.contains("tmux prefix")));
+
+    // Arrows lead to each, and round.
+    let first = focused(&browser).await;
+    let mut seen = vec![first.clone()];
+    loop {
+        browser.keys(&key(Key::Down)).await;
+        let now = focused(&browser).await;
+        if now == first {
+            break;
+        }
+        assert!(!seen.contains(&now), "{now} has the focus twice: {seen:?}");
+        seen.push(now);
+    }
+    assert_eq!(seen.len(), items.len());
+    browser.keys(&key(Key::End)).await;
+    assert_eq!(Some(&focused(&browser).await), seen.last());
+    browser.keys(&key(Key::Home)).await;
+    assert_eq!(focused(&browser).await, first);
+    browser.keys(&key(Key::Escape)).await;
+    assert_eq!(focused(&browser).await, "terminal-menu");
+
+    browser.keys(&key(Key::Enter)).await;
+    wait::until("the menu", async || focused(&browser).await.starts_with("menu-").then_some(())).await;
+    while focused(&browser).await != "menu-zoom" {
+        browser.keys(&key(Key::Down)).await;
+    }
+    browser.keys(&key(Key::Enter)).await;
+    tmux_says(&stack, &session, "#{window_zoomed_flag}", "1").await;
     browser.close().await;
 }

@@ -1,8 +1,11 @@
 //! Several terminals at one session: who is there, and whose screen decides the size.
 
+use std::time::Duration;
+
 use berth_protocol::ids::ClientId;
 use berth_tests::terminal::Ask;
 use berth_tests::{Client, Stack, Terminal, wait};
+use http::Method;
 use serde_json::{Value, json};
 
 const DESK: (u16, u16) = (120, 40);
@@ -73,14 +76,64 @@ async fn a_stock_client_beside_a_page_keeps_its_size_to_itself() {
     let (mut desk, _) = attach(&client, &session, DESK).await;
     desk.read_until_told("lease", |lease| leads(lease, DESK, true)).await;
     until_sized(&stack, &session, DESK.0).await;
-    let origin = Some(client.origin().to_owned());
-    let ask = Ask { session: session.clone(), protocols: "tty".into(), origin };
-    let mut stock = Terminal::ask(&client, &ask).await.unwrap();
-    let first = json!({"AuthToken": client.ticket(&session).await, "columns": 40, "rows": 12});
-    stock.send_binary(first.to_string().as_bytes()).await;
+    let mut stock = attach_stock(&client, &session).await;
     stock.type_text("echo $((6*7))\r").await;
     desk.read_until("42").await;
     assert_eq!(stack.tmux.size(&session).unwrap().0, DESK.0);
+}
+
+/// A stock client's terminal of 40 × 12.
+async fn attach_stock(client: &Client, session: &str) -> Terminal {
+    let ask = Ask {
+        session: session.to_owned(),
+        protocols: "tty".into(),
+        origin: Some(client.origin().to_owned()),
+    };
+    let mut stock = Terminal::ask(client, &ask).await.unwrap();
+    let first = json!({"AuthToken": client.ticket(session).await, "columns": 40, "rows": 12});
+    stock.send_binary(first.to_string().as_bytes()).await;
+    stock
+}
+
+#[tokio::test]
+async fn a_page_takes_the_size_from_a_stock_client_and_gives_it_back() {
+    let stack = Stack::start().await;
+    let (client, session) = stack.client_and_session("work").await;
+    let mut stock = attach_stock(&client, &session).await;
+    until_sized(&stack, &session, 40).await;
+    let (mut page, _) = attach(&client, &session, DESK).await;
+    page.read_until_told("lease", |lease| leads(lease, (40, 12), false)).await;
+    page.say(json!({"type": "lease", "take": true})).await;
+    page.read_until_told("lease", |lease| leads(lease, DESK, true)).await;
+    // tmux takes the size of who typed last, of those whose size counts.
+    wait::until("the stock client not to be counted", async || {
+        let clients = stack.tmux.run(&["list-clients", "-F", "#{client_width} #{client_flags}"])?;
+        let mut others = clients.lines().filter(|line| line.starts_with("40 "));
+        others.all(|line| line.contains("ignore-size")).then_some(())
+    })
+    .await;
+    stock.type_text("echo $((6*7))\r").await;
+    stock.read_until("42").await;
+    until_sized(&stack, &session, DESK.0).await;
+    page.say(json!({"type": "lease", "take": false})).await;
+    until_sized(&stack, &session, 40).await;
+}
+
+#[tokio::test]
+async fn a_stock_client_s_title_is_the_session_s_name_also_when_it_is_another() {
+    let stack = Stack::start().await;
+    let (client, session) = stack.client_and_session("work").await;
+    let mut stock = attach_stock(&client, &session).await;
+    stock.read_until("\u{1b}").await;
+    assert_eq!(stock.told[0], "1work");
+    let renamed =
+        client.call(Method::PATCH, &format!("/sessions/{session}"), Some(json!({"name": "play"}))).await;
+    assert_eq!(renamed.status, 200, "{}", renamed.body);
+    wait::until("the new title", async || {
+        stock.idle(Duration::from_millis(100)).await;
+        (stock.told.last()? == "1play").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

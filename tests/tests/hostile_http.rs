@@ -211,7 +211,9 @@ async fn the_wrong_page_and_the_wrong_user_are_told_alike_and_no_box_is_asked() 
     answers.dedup();
     assert_eq!(answers, ["ticket_invalid"]);
 
-    store.execute("INSERT INTO users VALUES (?1, 'somebody', 0)", [&somebody]).unwrap();
+    store
+        .execute("INSERT INTO users (id, name, created_at_ms) VALUES (?1, 'somebody', 0)", [&somebody])
+        .unwrap();
     assert_eq!(store.execute("UPDATE workspaces SET owner_user_id = ?1", [&somebody]).unwrap(), 1);
     let answer = door.exchange(joined(&door.lines(&door.session, &ticket)).as_bytes()).await;
     assert_eq!((statuses(&answer), kind(&answer).as_str()), (vec![404], "session_not_found"));

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use berth_tests::Raw;
 use berth_tests::network::{self, Network, Page, Weather};
+use berth_tests::raw::{BINARY, START, frame};
 
 /// A packet takes 100 ms each way, and every twentieth is lost.
 const BAD: Weather = Weather { delay: Duration::from_millis(100), loss_percent: 5, cut: false };
@@ -170,4 +172,55 @@ async fn survive_a_cut(network: Network, time: Duration) {
         assert!(times <= 1, "{line} was typed once and noted {times} times");
     }
     assert_eq!(notes.page.attached, 2, "once is enough to attach anew");
+}
+
+/// A round trip of 50 ms.
+const FAR: Weather = Weather { delay: Duration::from_millis(25), loss_percent: 0, cut: false };
+
+/// Output that may follow ^C on the way to a page: its window, what the box's sockets hold, and what the program
+/// writes during a round trip.
+const AFTER_INTERRUPT: usize = 1024 * 1024;
+
+#[test]
+fn a_flood_far_away_is_interrupted_at_once() {
+    network::test(async |network| {
+        let (client, session) = network.client_and_session().await;
+        network.link.set(FAR);
+        let stream = network.far.connect(network::gateway_of(&client), Duration::from_secs(10));
+        let protocols = format!("berth.v1, ticket.{}", client.ticket(&session).await);
+        let raw = Raw::over(stream.await.unwrap(), &client, &session, &protocols);
+        let mut raw = raw.await.expect("the gateway agrees to the upgrade");
+        assert!(raw.send(&frame(BINARY, START)).await);
+        raw.read_until("\u{1b}").await;
+        assert!(raw.acknowledge().await);
+        assert!(raw.type_text("clear; while :; do seq 1000001 1010000; done\r").await);
+        // Whatever could queue has had the time to.
+        let mut drawn = raw.output.len();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(5) || raw.output.len() < 4 * AFTER_INTERRUPT {
+            assert!(begun.elapsed() < Duration::from_secs(60), "there is no flood: {}", raw.output.len());
+            assert!(raw.read().await, "the terminal closed");
+            draw(&mut raw, &mut drawn).await;
+        }
+        let typed = raw.output.len();
+        assert!(raw.type_text("\u{3}").await);
+        assert!(raw.type_text("echo stopped-$((40+2))\r").await);
+        let (word, mut seen) = (b"stopped-42", typed);
+        while !raw.output[seen..].windows(word.len()).any(|window| window == word) {
+            seen = (raw.output.len() + 1).saturating_sub(word.len()).max(typed);
+            assert!(raw.read().await, "the terminal closed");
+            draw(&mut raw, &mut drawn).await;
+            assert!(raw.output.len() - typed < 8 * AFTER_INTERRUPT, "the flood goes on");
+        }
+        let more = raw.output.len() - typed;
+        assert!(more < AFTER_INTERRUPT, "{more} bytes came before ^C took effect");
+    });
+}
+
+/// Acknowledges as a page does that draws 32 KiB at a time.
+async fn draw(raw: &mut Raw, drawn: &mut usize) {
+    if raw.output.len() >= *drawn + 32 * 1024 {
+        *drawn = raw.output.len();
+        assert!(raw.acknowledge().await, "the terminal closed");
+    }
 }

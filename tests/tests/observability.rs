@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use berth_protocol::ids::ClientId;
 use berth_tests::metrics::{scrape, wait_for_metric};
 use berth_tests::process::{Process, kill_child, run};
 use berth_tests::raw::{BINARY, CLOSE, START, TEXT, frame, header};
@@ -76,6 +77,43 @@ async fn a_page_that_draws_nothing_is_counted_as_stalled() {
     assert!(page.type_text("seq 1000000000\r").await);
     page.read_until_quiet(Duration::from_millis(500)).await;
     wait_for_metric(&stack, "gateway_terminal_stalls_total", |count| count == 1.0).await;
+}
+
+#[tokio::test]
+async fn clients_that_come_again_are_counted_by_what_ended_before() {
+    let stack = Stack::start().await;
+    let (client, session) = stack.client_and_session("work").await;
+    let other = client.running_session("other").await;
+    let count = |reason: &str| format!("gateway_terminals_reconnected_total{{reason=\"{reason}\"}}");
+    // Every call is another client, unless it says which one it is.
+    let tab = json!({"client": ClientId::random()});
+    let open = async |session: &str| {
+        let mut terminal = Terminal::open_as(&client, session, Some(tab.clone()), (100, 30)).await;
+        terminal.read_until("\u{1b}").await;
+        terminal
+    };
+    let first = open(&session).await;
+    drop(Terminal::open(&client, &session).await);
+    drop(open(&other).await);
+    assert!(
+        !scrape(&stack).await.unwrap().contains("gateway_terminals_reconnected_total{"),
+        "nobody came again"
+    );
+    let second = open(&session).await;
+    wait_for_metric(&stack, &count("unnoticed"), |count| count == 1.0).await;
+    drop(first);
+    drop(second);
+    let lost = "gateway_terminals_closed_total{reason=\"browser_lost\"}";
+    wait_for_metric(&stack, lost, |count| count == 4.0).await;
+    let mut third = open(&session).await;
+    wait_for_metric(&stack, &count("browser_lost"), |count| count == 1.0).await;
+    kill_child(stack.agent.pid(), "ttyd");
+    third.read_until_closed().await;
+    wait_for_metric(&stack, "gateway_terminals_open", |open| open == 0.0).await;
+    // Somebody else finds out that the box is back.
+    Terminal::open_again(&client, &other, wait::PATIENCE).await;
+    let _fourth = open(&session).await;
+    wait_for_metric(&stack, &count("box_lost"), |count| count == 1.0).await;
 }
 
 #[tokio::test]

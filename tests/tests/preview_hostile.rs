@@ -1,70 +1,19 @@
 //! Requests to a preview that are not what they seem, byte by byte. The dev server remembers what it was asked: never
 //! more than one request for each that was allowed, and none for those that were not.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use berth_tests::{Preview, Stack, Upstream, wait};
+use berth_tests::Previewed;
+use berth_tests::previewed::status;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// A second request, hidden in the first; whoever passes it on was smuggled past.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-struct Fixture {
-    stack: Stack,
-    preview: Preview,
-    upstream: Upstream,
-}
-
-impl Fixture {
-    async fn open() -> Self {
-        let stack = Stack::start().await;
-        let client = stack.client().await;
-        client.wait_for_box("online").await;
-        let upstream = Upstream::start().await;
-        let preview = Preview::open(&client, upstream.port).await;
-        Self { stack, preview, upstream }
-    }
-
-    async fn connect(&self) -> TcpStream {
-        let address: SocketAddr = self.stack.origin().trim_start_matches("http://").parse().unwrap();
-        TcpStream::connect(address).await.unwrap()
-    }
-
-    /// A request with its right, and these lines too.
-    fn request(&self, line: &str, more: &[&str]) -> String {
-        let more: String = more.iter().map(|line| format!("{line}\r\n")).collect();
-        let (host, cookie) = (self.preview.authority(), self.preview.cookie.as_deref().unwrap());
-        format!("{line}\r\nHost: {host}\r\nCookie: {cookie}\r\n{more}\r\n")
-    }
-
-    /// Sends bytes on a connection of their own, and returns all that comes until its end, or until it is quiet.
-    async fn exchange(&self, bytes: &str) -> String {
-        let mut stream = self.connect().await;
-        // A gateway that has closed already has made up its mind.
-        let _ = stream.write_all(bytes.as_bytes()).await;
-        let mut answer = Vec::new();
-        let quiet = Duration::from_millis(500);
-        let patience = |answer: &Vec<u8>| if answer.is_empty() { wait::PATIENCE } else { quiet };
-        while let Ok(Ok(1..)) = timeout(patience(&answer), stream.read_buf(&mut answer)).await {}
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// The lines of what the dev server was asked.
-    fn asked(&self) -> Vec<String> {
-        self.upstream.seen().into_iter().map(|asked| asked.line).collect()
-    }
-}
-
-fn status(answer: &str) -> u16 {
-    answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or_default()
-}
-
 #[tokio::test]
 async fn requests_that_could_be_taken_in_two_ways_are_taken_in_none() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let sound = f
         .exchange(
             &f.request("POST /sound HTTP/1.1", &["Content-Length: 2"]).replace("\r\n\r\n", "\r\n\r\nok"),
@@ -100,7 +49,7 @@ async fn requests_that_could_be_taken_in_two_ways_are_taken_in_none() {
 
 #[tokio::test]
 async fn a_length_beside_chunks_is_not_passed_on_and_nothing_behind_it_is_read() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let (chunks, length) = ("Transfer-Encoding: chunked", "Content-Length: 3");
     for (times, more) in [[chunks, length], [length, chunks]].iter().enumerate() {
         let request = f.request("POST /one HTTP/1.1", more);
@@ -117,8 +66,30 @@ async fn a_length_beside_chunks_is_not_passed_on_and_nothing_behind_it_is_read()
 }
 
 #[tokio::test]
+async fn a_bare_line_feed_hides_nothing() {
+    let f = Previewed::open().await;
+    // Lines may end so; whoever takes it for a line and whoever does not must see the same requests.
+    let bare = f.request("POST /bare HTTP/1.1", &["Content-Length: 5"]).replace("\r\n", "\n");
+    f.exchange(&format!("{bare}hello{HIDDEN}")).await;
+    let inside =
+        f.request("POST /inside HTTP/1.1", &["X-Bare: a\nTransfer-Encoding: chunked", "Content-Length: 5"]);
+    f.exchange(&format!("{inside}0\r\n\r\n{HIDDEN}")).await;
+    for asked in f.upstream.seen() {
+        let (line, body) = (asked.line.as_str(), asked.body.as_slice());
+        assert!(
+            matches!((line, body), ("POST /bare HTTP/1.1", b"hello") | ("POST /inside HTTP/1.1", b"")),
+            "{asked:?}"
+        );
+        let lengths = ["content-length", "transfer-encoding"].map(|name| asked.headers.contains_key(name));
+        assert_ne!(lengths, [true, true], "{asked:?}");
+        assert_ne!(asked.headers.get("x-bare").map(String::as_str), Some("a\nTransfer-Encoding: chunked"));
+    }
+    assert!(f.upstream.seen().len() <= 2, "{:?}", f.asked());
+}
+
+#[tokio::test]
 async fn nothing_is_tunnelled_before_both_sides_have_agreed_to_a_websocket() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let origin = format!("Origin: {}", f.preview.origin);
     let websocket = [
         origin.as_str(),
@@ -164,7 +135,7 @@ async fn nothing_is_tunnelled_before_both_sides_have_agreed_to_a_websocket() {
 
 #[tokio::test]
 async fn nobody_but_the_gateway_says_where_a_request_goes_and_who_made_it() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     for path in ["/@evil.example/", "//evil.example/", "/..//../x", "/%2e%2e/%00", "/a?b=http://evil.example"]
     {
         f.exchange(&f.request(&format!("GET {path} HTTP/1.1"), &[])).await;
@@ -185,7 +156,7 @@ async fn nobody_but_the_gateway_says_where_a_request_goes_and_who_made_it() {
 
 #[tokio::test]
 async fn heads_that_are_too_large_or_never_end_are_given_up() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let large = format!("X-Large: {}", "x".repeat(600 * 1024));
     let answer = f.exchange(&f.request("GET / HTTP/1.1", &[&large])).await;
     assert!(matches!(status(&answer), 431 | 0), "{answer}");
@@ -203,7 +174,7 @@ async fn heads_that_are_too_large_or_never_end_are_given_up() {
 
 #[tokio::test]
 async fn many_idle_connections_keep_nobody_out() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let mut idle = Vec::new();
     for _ in 0..1000 {
         idle.push(f.connect().await);

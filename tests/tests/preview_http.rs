@@ -3,68 +3,18 @@
 use berth_tests::metrics::metric;
 use berth_tests::preview::{in_pieces, location};
 use berth_tests::upstream::sum;
-use berth_tests::{Preview, Stack, Upstream, wait};
+use berth_tests::{Preview, Previewed, Upstream, wait};
 use futures_util::{SinkExt, StreamExt, stream};
 use http::Method;
 use reqwest::StatusCode;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, HeaderValue, ORIGIN, RANGE, SET_COOKIE, TRANSFER_ENCODING,
 };
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
-
-struct Fixture {
-    stack: Stack,
-    preview: Preview,
-    upstream: Upstream,
-}
-
-impl Fixture {
-    async fn open() -> Self {
-        let stack = Stack::start().await;
-        let client = stack.client().await;
-        client.wait_for_box("online").await;
-        let upstream = Upstream::start().await;
-        let preview = Preview::open(&client, upstream.port).await;
-        Self { stack, preview, upstream }
-    }
-
-    /// A WebSocket of the preview, from a page of `origin`, with or without its cookie.
-    async fn websocket(
-        &self,
-        path: &str,
-        origin: Option<&str>,
-        cookie: bool,
-    ) -> tungstenite::Result<WebSocketStream<TcpStream>> {
-        let address = self.stack.origin().trim_start_matches("http://").to_owned();
-        let url = format!("ws://{}{path}", self.preview.authority());
-        let mut request = url.into_client_request().unwrap();
-        let headers = request.headers_mut();
-        if let Some(origin) = origin {
-            headers.insert(ORIGIN, HeaderValue::from_str(origin).unwrap());
-        }
-        if cookie {
-            headers.insert(COOKIE, HeaderValue::from_str(self.preview.cookie.as_deref().unwrap()).unwrap());
-        }
-        headers.insert("sec-websocket-protocol", HeaderValue::from_static("vite-hmr"));
-        let stream = TcpStream::connect(address).await.unwrap();
-        Ok(client_async(request, stream).await?.0)
-    }
-
-    async fn refused(&self, origin: Option<&str>, cookie: bool) -> u16 {
-        match self.websocket("/ws", origin, cookie).await {
-            Err(tungstenite::Error::Http(answer)) => answer.status().as_u16(),
-            Err(error) => panic!("{error}"),
-            Ok(_) => panic!("it was agreed to"),
-        }
-    }
-}
+use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
 async fn events_come_as_they_are_sent() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let mut answer = f.preview.get("/sse").await;
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     for number in 0..5 {
@@ -77,7 +27,7 @@ async fn events_come_as_they_are_sent() {
 #[tokio::test]
 async fn a_large_upload_and_a_large_download_come_whole_and_are_held_by_nobody() {
     const PIECES: usize = 400;
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let piece: Vec<u8> = (0..=255u8).cycle().take(256 * 1024).collect();
     let expected = (0..PIECES).fold(0, |so_far, _| sum(so_far, &piece));
     let length = PIECES * piece.len();
@@ -103,7 +53,7 @@ async fn a_large_upload_and_a_large_download_come_whole_and_are_held_by_nobody()
 
 #[tokio::test]
 async fn a_body_without_a_length_stays_without_one_and_keeps_its_trailers() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let pieces = in_pieces(stream::iter(["one", "two"].map(|piece| piece.as_bytes().to_vec())));
     f.preview.request(Method::POST, "/chunked").body(pieces).send().await.unwrap();
     let asked = f.upstream.last();
@@ -119,7 +69,7 @@ async fn a_body_without_a_length_stays_without_one_and_keeps_its_trailers() {
 
 #[tokio::test]
 async fn answers_without_a_body_stay_without_one() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let head = f.preview.request(Method::HEAD, "/head").send().await.unwrap();
     assert_eq!(
         (head.status().as_u16(), &head.headers()[CONTENT_LENGTH]),
@@ -137,7 +87,7 @@ async fn answers_without_a_body_stay_without_one() {
 
 #[tokio::test]
 async fn ranges_compression_and_early_hints_are_left_alone() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let part = f.preview.request(Method::GET, "/range").header(RANGE, "bytes=2-4").send().await.unwrap();
     assert_eq!(
         (part.status(), &part.headers()["content-range"]),
@@ -155,7 +105,7 @@ async fn ranges_compression_and_early_hints_are_left_alone() {
 
 #[tokio::test]
 async fn redirections_and_cookies_stay_at_the_preview() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let port = f.upstream.port;
     let answer = f.preview.get(&format!("/redirect?to=http://localhost:{port}/next")).await;
     assert_eq!(location(&answer), format!("{}/next", f.preview.origin));
@@ -173,7 +123,7 @@ async fn redirections_and_cookies_stay_at_the_preview() {
 
 #[tokio::test]
 async fn an_answer_that_comes_before_the_request_has_ended_is_passed_on() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let endless = in_pieces(stream::repeat_with(|| vec![0; 1024]));
     let request = f.preview.request(Method::POST, "/early").body(endless).send();
     let answer = tokio::time::timeout(wait::PATIENCE, request).await.expect("it does not wait for the body");
@@ -185,7 +135,7 @@ async fn an_answer_that_comes_before_the_request_has_ended_is_passed_on() {
 
 #[tokio::test]
 async fn streams_to_the_dev_server_are_used_again_and_one_that_has_gone_is_not_noticed() {
-    let mut f = Fixture::open().await;
+    let mut f = Previewed::open().await;
     for _ in 0..20 {
         assert_eq!(f.preview.get("/again").await.text().await.unwrap(), "GET /again HTTP/1.1");
     }
@@ -206,8 +156,8 @@ async fn streams_to_the_dev_server_are_used_again_and_one_that_has_gone_is_not_n
 
 #[tokio::test]
 async fn a_websocket_carries_messages_of_every_kind_and_size() {
-    let f = Fixture::open().await;
-    let mut socket = f.websocket("/ws", Some(&f.preview.origin), true).await.unwrap();
+    let f = Previewed::open().await;
+    let mut socket = f.websocket(&f.preview, "/ws", Some(&f.preview.origin), true).await.unwrap();
     let asked = f.upstream.last();
     assert_eq!(asked.headers["origin"], format!("http://localhost:{}", f.upstream.port));
     assert_eq!(asked.headers["sec-websocket-protocol"], "vite-hmr");
@@ -230,26 +180,22 @@ async fn a_websocket_carries_messages_of_every_kind_and_size() {
 
 #[tokio::test]
 async fn a_websocket_needs_the_right_and_a_page_that_may_use_it() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let stranger = f.preview.origin.replace(".ws-", ".ws-a");
     let own = f.preview.origin.clone();
-    assert_eq!(f.refused(Some(&own), false).await, 401, "without a cookie");
+    assert_eq!(f.refused("/ws", Some(&own), false).await, 401, "without a cookie");
     for origin in [None, Some("null"), Some(f.stack.origin()), Some("https://evil.example"), Some(&stranger)]
     {
-        assert_eq!(f.refused(origin, true).await, 401, "{origin:?}");
+        assert_eq!(f.refused("/ws", origin, true).await, 401, "{origin:?}");
     }
     assert!(f.upstream.seen().is_empty(), "a WebSocket of nobody reached the dev server");
 }
 
 #[tokio::test]
 async fn an_agreement_that_is_none_opens_no_tunnel() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     let own = f.preview.origin.clone();
-    let status = async |path: &str| match f.websocket(path, Some(&own), true).await {
-        Err(tungstenite::Error::Http(answer)) => answer.status().as_u16(),
-        Err(error) => panic!("{path}: {error}"),
-        Ok(_) => panic!("{path}: it was agreed to"),
-    };
+    let status = async |path: &str| f.refused(path, Some(&own), true).await;
     assert_eq!(status("/fake-101").await, 502);
     assert_eq!(status("/plain").await, 200, "a server that only answers is passed on");
     assert_eq!(f.preview.get("/fake-101").await.status(), 502, "nobody asked for another protocol");
@@ -257,9 +203,8 @@ async fn an_agreement_that_is_none_opens_no_tunnel() {
 
 #[tokio::test]
 async fn previews_of_a_workspace_may_call_each_other_and_others_may_not() {
-    let f = Fixture::open().await;
-    let client = f.stack.client().await;
-    let sibling = Preview::publish(&client, f.upstream.port - 1).await;
+    let f = Previewed::open().await;
+    let sibling = Preview::publish(&f.client, f.upstream.port - 1).await;
     let stranger = sibling.origin.replace(".ws-", ".ws-a");
     let preflight = |origin: &str| {
         let mut bare = f.preview.clone();
@@ -294,7 +239,7 @@ async fn previews_of_a_workspace_may_call_each_other_and_others_may_not() {
 
 #[tokio::test]
 async fn what_happens_is_counted() {
-    let f = Fixture::open().await;
+    let f = Previewed::open().await;
     assert_eq!(f.preview.get("/").await.status(), 200);
     assert_eq!(f.preview.get("/break").await.status(), 502);
     let read = async |name: &str| metric(&f.stack, name).await;

@@ -34,7 +34,7 @@ async fn when_the_workspace_is_another_users_its_terminals_close() {
     let stack = Stack::start().await;
     let (_client, mut terminal) = open(&stack).await;
     let store = store(&stack);
-    store.execute("INSERT INTO users VALUES ('usr-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'other', 1)", []).unwrap();
+    store.execute("INSERT INTO users (id, name, created_at_ms) VALUES ('usr-aaaaaaaaaaaaaaaaaaaaaaaaaa', 'other', 1)", []).unwrap();
     let sql = "UPDATE workspaces SET owner_user_id = 'usr-aaaaaaaaaaaaaaaaaaaaaaaaaa'";
     assert_eq!(store.execute(sql, []).unwrap(), 1);
     closes_with(&mut terminal, 4001).await;

@@ -1,14 +1,16 @@
 //! A browser that does not keep up with a flood: it costs the gateway next to nothing, holds up neither the
 //! program in the pane nor anybody else, and is up to date again at once when it goes on.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
+use berth_tests::metrics::wait_for_metric;
 use berth_tests::process::{child, resident};
 use berth_tests::{Raw, Screen, Stack, Terminal, wait};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-/// How long the browser stalls.
-const STALL: Duration = Duration::from_secs(3);
+/// How long the browser stalls: longer than what was held back is taken for new.
+const STALL: Duration = Duration::from_secs(4);
 
 /// How soon another terminal must still echo, on a busy machine.
 const ECHO: Duration = Duration::from_secs(2);
@@ -85,7 +87,7 @@ impl Flood {
     }
 
     /// Stalls, checks what must not suffer, goes on, and returns how many bytes came before the first of now.
-    async fn stall(&mut self) -> usize {
+    async fn stall(&mut self, time: Duration) -> usize {
         let (gateway, agent) = (self.stack.gateway.pid(), self.stack.agent.pid());
         let (ttyd, before) = (child(agent, "ttyd"), resident(gateway));
         let begun = self.now();
@@ -97,12 +99,12 @@ impl Flood {
             }
             self.raw.read_until_quiet(Duration::from_millis(500)).await;
         }
-        sleep(STALL / 2).await;
+        self.draw_nothing(time / 2).await;
         let echoed = Instant::now();
         self.neighbour.type_text("clear; echo beside-$((40+2))\r").await;
         self.neighbour.read_until("beside-42").await;
         assert!(echoed.elapsed() < ECHO, "the neighbour waited {:?}", echoed.elapsed());
-        sleep(STALL / 2).await;
+        self.draw_nothing(time / 2).await;
         let grown = resident(gateway).saturating_sub(before);
         assert!(grown < GROWTH, "the gateway grew by {grown} bytes");
         assert_eq!(child(agent, "ttyd"), ttyd, "ttyd died");
@@ -114,6 +116,13 @@ impl Flood {
         // Everything from before the stall's second half is old.
         self.read_until_number(begun + (resumed - begun) / 2).await;
         self.raw.output.len() - stale
+    }
+
+    /// Lets time pass. A page goes on to answer pings, as its browser does for it; a stock client reads nothing.
+    async fn draw_nothing(&mut self, time: Duration) {
+        let Self { raw, neighbour, drawn, .. } = self;
+        let stalls = async { if drawn.is_some() { while raw.read().await {} } else { pending().await } };
+        let _ = tokio::join!(timeout(time, stalls), neighbour.idle(time));
     }
 
     /// Interrupts the flood, and checks that the screen is then what a direct attach would show.
@@ -164,14 +173,23 @@ fn largest(output: &[u8]) -> u64 {
     numbers.filter_map(|word| word.parse().ok()).max().unwrap_or_default()
 }
 
-/// Output that may be older than a stall when it goes on: 158 KiB at the most between ttyd and a page, 104 of them
-/// in the Unix socket whose size ttyd decides, and what tmux keeps for a screen of 100 × 30 before it redraws.
-const STALE: usize = 192 * 1024;
+/// Output that may be older than a stall when it goes on.
+const STALE: usize = 128 * 1024;
 
 #[tokio::test]
 async fn a_page_that_draws_nothing_for_a_while() {
     let mut flood = Flood::begin(true).await;
-    let stale = flood.stall().await;
+    let stale = flood.stall(STALL).await;
+    assert!(stale <= STALE, "{stale} bytes were stale");
+    wait_for_metric(&flood.stack, "gateway_terminal_renewals_total", |count| count == 1.0).await;
+    flood.interrupt().await;
+}
+
+#[tokio::test]
+#[ignore = "long: scripts/test --long"]
+async fn a_page_that_draws_nothing_for_more_than_a_minute() {
+    let mut flood = Flood::begin(true).await;
+    let stale = flood.stall(Duration::from_secs(75)).await;
     assert!(stale <= STALE, "{stale} bytes were stale");
     flood.interrupt().await;
 }
@@ -179,8 +197,74 @@ async fn a_page_that_draws_nothing_for_a_while() {
 #[tokio::test]
 async fn a_stock_client_that_reads_nothing_for_a_while() {
     let mut flood = Flood::begin(false).await;
-    let stale = flood.stall().await;
-    // The client's own kernel and the gateway hold some, too.
-    assert!(stale <= STALE + 64 * 1024, "{stale} bytes were stale");
+    let stale = flood.stall(STALL).await;
+    assert!(stale <= STALE, "{stale} bytes were stale");
     flood.interrupt().await;
+}
+
+/// Prints all the time, and notes every line that it is given in a file NOTES.
+const NOTES: &str = "seq 1000001 1000000000000 & exec cat > NOTES";
+
+/// Times that a page stalls while somebody types.
+const STALLS: usize = 3;
+
+/// Types numbered lines for as long as `time`, and takes what comes.
+async fn type_for(raw: &mut Raw, drawn: &mut Option<usize>, typed: &mut Vec<String>, time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        let line = format!("line-{}", typed.len());
+        assert!(raw.type_text(&format!("{line}\r")).await, "the terminal closed");
+        typed.push(line);
+        let _ = timeout(Duration::from_millis(20), async {
+            while raw.read().await {
+                keep_up(raw, drawn).await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_typed_around_stalls_arrives_once_and_in_order() {
+    let stack = Stack::start().await;
+    let (client, session) = stack.client_and_session("work").await;
+    let notes = stack.path("notes");
+    std::fs::write(stack.path("program"), NOTES.replace("NOTES", notes.to_str().unwrap())).unwrap();
+    let mut raw = Raw::started(&client, &session).await;
+    raw.read_until("\u{1b}").await;
+    assert!(raw.acknowledge().await);
+    assert!(raw.type_text(&format!("bash {}\r", stack.path("program").display())).await);
+    wait::until("the program", async || notes.exists().then_some(())).await;
+    let (mut drawn, mut typed) = (Some(raw.output.len()), Vec::new());
+    for _ in 0..STALLS {
+        type_for(&mut raw, &mut drawn, &mut typed, Duration::from_secs(1)).await;
+        type_for(&mut raw, &mut None, &mut typed, STALL).await;
+        // Now the page goes on, in the midst of a paste.
+        let lines: Vec<_> = (0..4000).map(|at| format!("line-{}", typed.len() + at)).collect();
+        for part in lines.chunks(1000) {
+            assert!(raw.type_text(&(part.join("\r") + "\r")).await, "the terminal closed");
+            keep_up(&mut raw, &mut drawn).await;
+        }
+        typed.extend(lines);
+    }
+    type_for(&mut raw, &mut drawn, &mut typed, Duration::from_secs(1)).await;
+    let noted = || std::fs::read_to_string(&notes).unwrap_or_default();
+    let arrived = async {
+        while !noted().ends_with(&format!("{}\n", typed.last().unwrap())) {
+            let _ = timeout(Duration::from_millis(100), raw.read()).await;
+            keep_up(&mut raw, &mut drawn).await;
+        }
+    };
+    let in_time = timeout(wait::PATIENCE, arrived).await;
+    let noted: Vec<String> = noted().lines().map(str::to_owned).collect();
+    let differ = noted.iter().zip(&typed).position(|(noted, typed)| noted != typed);
+    let near = differ.map(|at| (&typed[at.saturating_sub(2)..at + 1], &noted[at.saturating_sub(2)..at + 1]));
+    assert!(
+        noted == typed,
+        "{} lines arrived of {}; the first to differ: {near:?}",
+        noted.len(),
+        typed.len()
+    );
+    in_time.expect("the last line arrives");
+    wait_for_metric(&stack, "gateway_terminal_renewals_total", |count| count >= 1.0).await;
 }

@@ -1,13 +1,13 @@
 //! Files for a session's directory: whole or not at all, never in another's place, through a gateway that does
 //! not hold them, and on the record.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use berth_protocol::control::files::MAX_UPLOAD;
 use berth_protocol::ids::SessionId;
 use berth_tests::client::{plain, upload_path};
-use berth_tests::process::{descendant, resident};
+use berth_tests::process::{descendant, resident, run, stdout};
 use berth_tests::{Client, Stack, wait};
 use http::Method;
 use reqwest::header::{COOKIE, ORIGIN};
@@ -160,6 +160,49 @@ async fn the_gateway_holds_no_file_and_a_slow_box_slows_the_client() {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert!(held < GROWTH && after < GROWTH, "the gateway grew by {held} and {after} bytes");
     assert!(std::fs::read(directory(&stack).join("slow")).unwrap() == file, "the bytes differ");
+}
+
+/// A file system of 1 MiB in the place of a directory, for as long as this lives.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(place: PathBuf) -> Self {
+        let target = place.to_str().unwrap();
+        let _ =
+            stdout(&run(Path::new("mount"), &["-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", target], ""));
+        Self(place)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = run(Path::new("umount"), &["--lazy", self.0.to_str().unwrap()], "");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_nothing_is_left() {
+    if !nix::unistd::Uid::effective().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this test, which needs root");
+        eprintln!("skipped: a small file system can only be mounted by root");
+        return;
+    }
+    let (stack, client, session) = start().await;
+    let _disk = SmallDisk::mount(directory(&stack));
+    for _ in 0..2 {
+        let answer = client.upload(&session, "large", bytes(4 << 20)).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]["kind"]),
+            (507, &json!("no_space")),
+            "{}",
+            answer.body
+        );
+        assert_eq!(names(&stack), Vec::<String>::new());
+    }
+    let room = nix::sys::statvfs::statvfs(&directory(&stack)).unwrap();
+    assert!(room.blocks_free() * room.fragment_size() > 900_000, "what was written is still there");
+    assert_eq!(client.upload(&session, "small", bytes(1000)).await.status, 201);
+    assert_eq!(names(&stack), ["small"]);
 }
 
 #[tokio::test]

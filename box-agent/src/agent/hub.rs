@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use berth_protocol::attention::ObservedAttention;
+use berth_protocol::backup::DesiredBackup;
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::environment::report::EnvironmentReport;
 use berth_protocol::event::StartPhase;
@@ -16,6 +18,7 @@ use crate::fault;
 
 use crate::link::LinkState;
 use crate::metrics::Metrics;
+use crate::notify::intake::Intake;
 use crate::pulse::Pulses;
 use crate::store::Store;
 use crate::supervise::driver::Report;
@@ -49,7 +52,10 @@ pub(super) struct Hub {
     pub(super) observed: watch::Sender<Option<ObservedState>>,
     pub(super) listeners: watch::Sender<Option<ObservedPorts>>,
     pub(super) survey: watch::Sender<Survey>,
+    pub(super) attention: watch::Sender<Option<ObservedAttention>>,
+    pub(super) intake: Intake,
     pub(super) outbox: watch::Sender<u64>,
+    pub(super) backup: watch::Sender<Option<DesiredBackup>>,
     pub(super) link: watch::Sender<LinkState>,
     pub(super) retired: watch::Sender<bool>,
     pub(super) ttyd: watch::Sender<Report>,
@@ -75,7 +81,10 @@ impl Hub {
             observed: watch::Sender::new(None),
             listeners: watch::Sender::new(None),
             survey: watch::Sender::new(Survey::new()),
+            attention: watch::Sender::new(None),
+            intake: Intake::default(),
             outbox: watch::Sender::new(0),
+            backup: watch::Sender::new(None),
             link: watch::Sender::new(LinkState::Connecting),
             retired: watch::Sender::new(false),
             ttyd: watch::Sender::new(Report::default()),

@@ -69,6 +69,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     let (user, shell) = (settings.terminal.user.as_deref(), settings.terminal.shell.as_deref());
     let account = Account::find(user, home, shell).map_err(Fatal::with(Exit::Config))?;
     let tmux = settings.terminal.tmux_directory.as_deref();
+    let patterns = Arc::new(settings.notify.patterns().map_err(Fatal::with(Exit::Config))?);
     let runtime =
         RuntimeDir::open(&settings.runtime_dir, tmux, &account).map_err(Fatal::with(Exit::State))?;
     let _runtime_lock = StateLock::acquire(runtime.path(), "agent.lock").map_err(Fatal::with(Exit::State))?;
@@ -78,7 +79,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     let mut parts = JoinSet::new();
     // A token of its own: a part that ends before this one is cancelled has ended by itself.
     let parts_stop = CancellationToken::new();
-    let foundation = Arc::new(start::Foundation { settings, identity, runtime, account, programs });
+    let foundation = Arc::new(start::Foundation { settings, identity, runtime, account, programs, patterns });
     let started = tokio::select! {
         started = start::start(&foundation, ports, &hub, &mut parts, &parts_stop) => started,
         // Cancel-safe: every step can be done again, and the parts are stopped below.

@@ -16,8 +16,10 @@ use super::ports::Ports;
 use super::stay::Ground;
 use super::suspend::Warden;
 use super::{Programs, notify, status};
+use crate::backup::engine::{Backups, Places};
 use crate::control::server::Control;
 use crate::door::calls::Calls;
+use crate::door::calls::backup::BackupCalls;
 use crate::door::calls::suspend::Suspensions;
 use crate::door::dial_back::{DialBackRequests, DialBacks, Wanted};
 use crate::door::hall::Hall;
@@ -27,6 +29,8 @@ use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
 use crate::link::Link;
 use crate::listeners::worker::Lookout;
+use crate::notify::answer::Answers;
+use crate::notify::patterns::Patterns;
 use crate::settings::Settings;
 use crate::supervise::driver::Report;
 use crate::supervise::state::State;
@@ -56,6 +60,7 @@ pub(super) struct Foundation {
     pub(super) runtime: RuntimeDir,
     pub(super) account: Account,
     pub(super) programs: Programs,
+    pub(super) patterns: Arc<Patterns>,
 }
 
 /// Starts everything, as parts that run until `stop`.
@@ -75,11 +80,15 @@ pub(super) async fn start(
     parts.spawn(notify::watchdog(hub.pulses.clone(), stop.clone()));
     parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
     let (suspension, orders) = crate::suspend::channel();
+    let backups = backups(this, hub).map_err(Fatal::with(Exit::Config))?;
+    parts.spawn(until(stop.clone(), follow_backup(hub.clone())));
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
         user: this.account.uid,
+        intake: hub.intake.clone(),
         suspension: suspension.clone(),
+        backups: backups.clone(),
         status: {
             let (hub, facts) = (hub.clone(), facts.clone());
             Box::new(move || hub.report(&facts, addresses))
@@ -93,7 +102,13 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
 
-    let ground = Ground { this: this.clone(), hub: hub.clone(), tmux: tmux.clone(), stop: stop.clone() };
+    let ground = Ground {
+        this: this.clone(),
+        hub: hub.clone(),
+        tmux: tmux.clone(),
+        backups: backups.clone(),
+        stop: stop.clone(),
+    };
     let mut stay = ground.enter().await?;
     hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
@@ -103,6 +118,7 @@ pub(super) async fn start(
     let door = Door {
         observed: hub.observed.subscribe(),
         attachments: hub.attachments.clone(),
+        tmux: tmux.clone(),
         suspension: Suspensions::new(suspension.clone()),
         calls: Calls::new(
             tmux.clone(),
@@ -110,7 +126,9 @@ pub(super) async fn start(
             this.account.clone(),
             env.clone(),
             this.programs.agent.clone(),
+            Answers { tmux: tmux.clone(), patterns: this.patterns.clone(), intake: hub.intake.clone() },
         ),
+        backups: BackupCalls::new(backups.clone()),
         ttyd: (this.runtime.ttyd_socket(), this.account.uid),
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         status: {
@@ -140,6 +158,36 @@ pub(super) async fn start(
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
     Ok(())
+}
+
+/// What makes backups, for as long as the agent runs.
+fn backups(this: &Foundation, hub: &Hub) -> Result<Backups, String> {
+    let places = Places {
+        volume: this.settings.volume.path.clone(),
+        agent: this.programs.agent.clone(),
+        account: this.account.clone(),
+        env: this.account.environment(|name| std::env::var_os(name)),
+        papers: this.runtime.backup(),
+        workspace: this.identity.facts.workspace.clone(),
+    };
+    let settings = this.settings.backup.clone();
+    Backups::new(settings, places, hub.backup.subscribe(), hub.metrics.clone(), hub.troubles.clone())
+}
+
+/// Tells what the gateway says of backups, without the rest.
+async fn follow_backup(hub: Arc<Hub>) {
+    let mut desired = hub.desired.subscribe();
+    loop {
+        let said = desired.borrow_and_update().as_ref().and_then(|desired| desired.backup.clone());
+        hub.backup.send_if_modified(|known| {
+            let news = *known != said;
+            *known = said;
+            news
+        });
+        if desired.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
@@ -201,6 +249,7 @@ fn start_link(
         observed: hub.observed.subscribe(),
         listeners: hub.listeners.subscribe(),
         environment: hub.environment.subscribe(),
+        attention: hub.attention.subscribe(),
         outbox: hub.outbox.subscribe(),
         dial_back,
         state: hub.link.clone(),

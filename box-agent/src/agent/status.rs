@@ -87,7 +87,8 @@ impl Hub {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         let (desired, observed) = (self.desired.borrow().clone(), self.observed.borrow().clone());
-        report(desired.as_ref(), observed.as_ref(), &self.survey.borrow(), now)
+        let attention = self.attention.borrow().clone();
+        report(desired.as_ref(), observed.as_ref(), &self.survey.borrow(), attention.as_ref(), now)
     }
 }
 

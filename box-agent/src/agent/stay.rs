@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::Hub;
 use super::notify;
 use super::start::Foundation;
+use crate::backup::engine::Backups;
 use crate::environment::board::{Board, Places};
 use crate::environment::settle::Settling;
 use crate::environment::toil;
@@ -20,6 +21,8 @@ use crate::events::Events;
 use crate::host::machine::boot_id;
 use crate::layout;
 use crate::layout::watch::Watched as Tree;
+use crate::notify::desk::Desk;
+use crate::notify::hooks::upkeep::Upkeep;
 use crate::sessions::keeper::Keeper;
 use crate::sessions::mishaps::Mishaps;
 use crate::sessions::oom::KERNEL_LOG;
@@ -43,6 +46,7 @@ pub(super) struct Ground {
     pub(super) this: Arc<Foundation>,
     pub(super) hub: Arc<Hub>,
     pub(super) tmux: Tmux,
+    pub(super) backups: Backups,
     /// Ends the agent, and a stay with it.
     pub(super) stop: CancellationToken,
 }
@@ -95,6 +99,7 @@ impl Ground {
         };
         let worker =
             hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
+        self.begin_attention(stay, events.clone());
         let (parts, stop) = (&mut stay.parts, &stay.stop);
         parts.spawn(hub.pulses.join("sessions").beside(worker.run(stop.clone())));
         if settings.tailscale.enabled {
@@ -109,8 +114,10 @@ impl Ground {
             troubles: hub.troubles.clone(),
         };
         parts.spawn(health.run(Duration::from_secs(settings.volume.check_secs), stop.clone()));
+        parts.spawn(self.backups.clone().work(stay.store.clone(), events.clone(), stop.clone()));
         let sources = telemetry::Sources {
             volume: settings.volume.path.clone(),
+            runtime_dir: settings.runtime_dir.clone(),
             start_phases: hub.phases(),
             ttyd: hub.ttyd.subscribe(),
         };
@@ -118,11 +125,52 @@ impl Ground {
         Ok(())
     }
 
+    /// Looks after what sessions need of their user.
+    fn begin_attention(&self, stay: &mut Stay, events: Events) {
+        let (this, hub) = (&self.this, &self.hub);
+        let desk = Desk {
+            tmux: self.tmux.clone(),
+            patterns: this.patterns.clone(),
+            events,
+            store: stay.store.clone(),
+            survey: hub.survey.subscribe(),
+            presence: hub.attachments.presence(),
+            attention: hub.attention.clone(),
+            intake: hub.intake.clone(),
+            metrics: hub.metrics.clone(),
+            troubles: hub.troubles.clone(),
+            taps: this.settings.notify.taps,
+            agent: this.programs.agent.clone(),
+            socket: this.runtime.agent_socket(),
+            spool: (this.runtime.spool(), this.account.uid),
+        };
+        let upkeep = Upkeep {
+            places: self.places(),
+            enabled: this.settings.notify.hooks,
+            socket: this.runtime.agent_socket(),
+            spool: this.runtime.spool(),
+            troubles: hub.troubles.clone(),
+        };
+        stay.parts.spawn(upkeep.run(stay.stop.clone()));
+        stay.parts.spawn(hub.pulses.join("notifications").beside(desk.run(stay.stop.clone())));
+    }
+
     /// Puts the workspace's environment in place, which sessions begin with.
     async fn begin_environment(&self, stay: &mut Stay) {
-        let (this, hub) = (&self.this, &self.hub);
+        let hub = &self.hub;
+        let board = Arc::new(Board::new(self.places(), hub.environment.clone(), hub.troubles.clone()));
+        let (desired, settled) = (hub.desired.subscribe(), hub.settled.clone());
+        let settling = Settling { board: board.clone(), desired, settled };
+        let settled = hub.step("environment", settling.first_pass()).await;
+        stay.parts.spawn(toil::run(board, settled.wishes(), stay.stop.clone()));
+        stay.parts.spawn(settled.run(stay.stop.clone()));
+    }
+
+    /// Where workers of the user's own files find them.
+    fn places(&self) -> Places {
+        let this = &self.this;
         let volume = &this.settings.volume.path;
-        let places = Places {
+        Places {
             agent: this.programs.agent.clone(),
             account: this.account.clone(),
             env: this.account.environment(|name| std::env::var_os(name)),
@@ -130,13 +178,7 @@ impl Ground {
             secrets: this.runtime.secrets(),
             record: crate::volume::state_dir(volume).join("environment.json"),
             boot: format!("{}/{}", this.identity.facts.instance, boot_id()),
-        };
-        let board = Arc::new(Board::new(places, hub.environment.clone(), hub.troubles.clone()));
-        let (desired, settled) = (hub.desired.subscribe(), hub.settled.clone());
-        let settling = Settling { board: board.clone(), desired, settled };
-        let settled = hub.step("environment", settling.first_pass()).await;
-        stay.parts.spawn(toil::run(board, settled.wishes(), stay.stop.clone()));
-        stay.parts.spawn(settled.run(stay.stop.clone()));
+        }
     }
 
     async fn open_volume(&self) -> Result<Option<Device>, VolumeError> {

@@ -32,6 +32,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Pause between two looks at who is still there.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is told how far the backup is.
+const BACKUP_PAUSE: Duration = Duration::from_millis(500);
+
 /// Processes that are named, at most.
 const MAX_NAMED: usize = 20;
 
@@ -141,19 +144,47 @@ impl Warden {
         if let Err(error) = stay.store.checkpoint().await {
             tracing::warn!(error = chain(&error), "failed to tidy up the database");
         }
+        note = joined(note, self.back_up(stay).await);
         let settings = &self.ground.this.settings;
         if !settings.suspend.hook.is_empty() {
             self.tell("running the hook");
             if let Err(error) = hook::run(&settings.suspend, &settings.volume.path).await {
                 let error = chain(&error);
                 tracing::warn!(error, "the hook of the suspension failed");
-                note = Some(note.map_or_else(|| error.clone(), |note| format!("{note}; {error}")));
+                note = joined(note, Some(error));
             }
         }
         self.tell("letting the volume go");
         self.close(stay).await;
         self.release(stay).await?;
         Ok(note)
+    }
+
+    /// Makes a snapshot, while what it does is told. Whatever becomes of it, the suspension goes on.
+    async fn back_up(&self, stay: &Stay) -> Option<String> {
+        if !self.ground.backups.is_configured() {
+            return None;
+        }
+        self.tell("backing up");
+        let mut work = std::pin::pin!(self.ground.backups.before_suspend(&stay.store));
+        let mut said = String::new();
+        loop {
+            tokio::select! {
+                // Cancel-safe: the work goes on where it was, and the other is a pause.
+                note = &mut work => return note,
+                () = tokio::time::sleep(BACKUP_PAUSE) => {}
+            }
+            let running = self.ground.backups.state().running;
+            let phase = running.as_ref().map_or("backing up", |running| running.phase.as_str());
+            let percent =
+                running.as_ref().and_then(|running| running.progress).map(|progress| progress.percent);
+            let now =
+                percent.map_or_else(|| phase.to_owned(), |percent| format!("{phase}, {percent} % done"));
+            if now != said {
+                self.tell(&now);
+                said = now;
+            }
+        }
     }
 
     /// Closes what the agent itself has open there. What is closed already stays so.
@@ -226,6 +257,14 @@ impl Warden {
     fn tell(&self, what: &str) {
         self.ground.hub.tell(format!("suspending: {what}"));
         self.handle.set(SuspendState::Suspending, Some(what.to_owned()), Vec::new());
+    }
+}
+
+/// Two things to be said, as one.
+fn joined(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+        (one, other) => one.or(other),
     }
 }
 

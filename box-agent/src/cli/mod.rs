@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 mod attach;
+mod backup;
 mod check_config;
 mod completions;
 mod doctor;
@@ -8,16 +9,19 @@ mod enroll;
 mod guard;
 mod layout;
 mod logs;
+mod notify;
+mod provision;
 mod run;
 mod sessions;
 mod status;
 mod suspend;
+mod tap;
 mod volume;
 mod worker;
 
 use std::path::{Path, PathBuf};
 
-use berth_daemon::config::{ConfigError, Sources};
+use berth_daemon::config::{ConfigError, Sources, drop_ins};
 use berth_daemon::exit::{Exit, Fatal};
 use clap::{Args, Parser, Subcommand};
 
@@ -39,7 +43,8 @@ pub struct Cli {
 /// Options of every verb; they outweigh the environment, which outweighs the file.
 #[derive(Debug, Args)]
 struct Options {
-    /// The settings file [default: /etc/box-agent/config.toml, if it is there]
+    /// The settings file [default: /etc/box-agent/config.toml, if it is there]; files in the directory of the same
+    /// name that ends in .d outweigh it
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the box's identity is kept (state_dir)
@@ -59,6 +64,8 @@ enum Verb {
     Run(run::Run),
     /// Make this machine a box, with a token of `gateway workspace enroll <name>`
     Enroll(enroll::Enroll),
+    /// Become the box that this machine's user-data says; the image's first boot does it
+    Provision(provision::Provision),
     /// Check the settings and print them, secrets masked
     CheckConfig(check_config::CheckConfig),
     /// Ask the running agent how it is; exit 0 only when it is ready
@@ -69,6 +76,8 @@ enum Verb {
     Suspend(suspend::Suspend),
     /// Take the volume back after a suspension
     Resume(suspend::Resume),
+    /// Back the volume up, look into backups, bring files back
+    Backup(backup::Backup),
     /// Compare the tree on the volume with what it should be, or mend it
     Layout(layout::Layout),
     /// List the sessions of the running agent
@@ -82,6 +91,12 @@ enum Verb {
     /// Become the tmux client of an attachment; ttyd starts this
     #[command(hide = true)]
     Attach(attach::Attach),
+    /// Tell the agent what a coding agent's hook says; coding agents start this
+    #[command(hide = true)]
+    Notify(notify::Notify),
+    /// Read a pane's output on standard input; tmux starts this
+    #[command(hide = true)]
+    Tap(tap::Tap),
     /// Become another program that ends with its parent; the agent starts this
     #[command(hide = true)]
     Guard(guard::Guard),
@@ -100,17 +115,21 @@ impl Cli {
         match self.verb {
             Verb::Run(verb) => verb.run(options),
             Verb::Enroll(verb) => verb.run(options),
+            Verb::Provision(verb) => verb.run(options),
             Verb::CheckConfig(verb) => verb.run(options),
             Verb::Status(verb) => verb.run(options),
             Verb::Volume(verb) => verb.run(options),
             Verb::Suspend(verb) => verb.run(options),
             Verb::Resume(verb) => verb.run(options),
+            Verb::Backup(verb) => verb.run(options),
             Verb::Layout(verb) => verb.run(options),
             Verb::Sessions(verb) => verb.run(options),
             Verb::Doctor(verb) => verb.run(options),
             Verb::Logs(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
             Verb::Attach(verb) => verb.run(),
+            Verb::Notify(verb) => Ok(verb.run()),
+            Verb::Tap(verb) => Ok(verb.run()),
             Verb::Guard(verb) => verb.run(),
             Verb::Worker(verb) => Ok(verb.run()),
         }
@@ -137,7 +156,8 @@ impl Options {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Settings::load(&Sources { file, env_prefix: ENV_PREFIX, env, flags })
+        let drop_ins = drop_ins(file.unwrap_or(default)).map_err(Fatal::with(Exit::Config))?;
+        Settings::load(&Sources { file, drop_ins, env_prefix: ENV_PREFIX, env, flags })
             .map_err(Fatal::with(Exit::Config))
     }
 }

@@ -39,14 +39,15 @@ fn shown(sessions: &[SessionReport]) -> String {
         return "There are no sessions.\n".to_owned();
     }
     let mut text = format!(
-        "{:<30}  {:<20}  {:<10}  {:>5}  {:>9}  {:>8}\n",
-        "ID", "NAME", "STATE", "PANES", "TERMINALS", "IDLE"
+        "{:<30}  {:<20}  {:<10}  {:<20}  {:>5}  {:>9}  {:>8}\n",
+        "ID", "NAME", "STATE", "ACTIVITY", "PANES", "TERMINALS", "IDLE"
     );
     for session in sessions {
         let name = session.name.as_deref().map_or_else(|| "-".to_owned(), plain);
+        let activity = session.activity.map_or_else(|| "-".to_owned(), |activity| activity.to_string());
         let idle = session.idle_secs.map_or_else(|| "-".to_owned(), duration);
         text.push_str(&format!(
-            "{:<30}  {name:<20}  {:<10}  {:>5}  {:>9}  {idle:>8}\n",
+            "{:<30}  {name:<20}  {:<10}  {activity:<20}  {:>5}  {:>9}  {idle:>8}\n",
             session.id.as_str(),
             state(session.state),
             session.panes,
@@ -96,11 +97,12 @@ mod tests {
             attachments: 1,
             idle_secs: Some(61),
             message: Some("oh\nno".into()),
+            activity: Some(berth_protocol::attention::Activity::WaitingForInput),
         };
         let text = shown(&[session]);
         let expected = "\
-ID                              NAME                  STATE       PANES  TERMINALS      IDLE
-ses-aaaaaaaaaaaaaaaaaaaaaaaaaa  wo\u{fffd}]0;x\u{fffd}rk            running         3          1     1 min
+ID                              NAME                  STATE       ACTIVITY              PANES  TERMINALS      IDLE
+ses-aaaaaaaaaaaaaaaaaaaaaaaaaa  wo\u{fffd}]0;x\u{fffd}rk            running     waiting for input         3          1     1 min
     oh\u{fffd}no
 ";
         assert_eq!(text, expected);

@@ -1,7 +1,8 @@
 //! `box-agent worker`: what the agent starts for work in the user's own files.
 
 use std::io::{self, BufRead, Read, Write};
-use std::path::PathBuf;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use berth_daemon::exit::Exit;
 use berth_protocol::control::files::{FileName, MAX_UPLOAD};
@@ -14,8 +15,8 @@ use crate::host::mounts::Number;
 use crate::worker::clone::clone;
 use crate::worker::credential::answer;
 use crate::worker::environment::settle;
-use crate::worker::post_start;
 use crate::worker::upload::{Outcome, store};
+use crate::worker::{hooks, post_start, restore, sample};
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
@@ -43,6 +44,26 @@ enum Work {
     Clone(Places),
     /// Run the script of the job on standard input, for as long as that stays open
     PostStart(Places),
+    /// Take hashes of some files
+    Sample {
+        /// The user's tree
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// Say instead which of the files on standard input are still the same
+        #[arg(long)]
+        unchanged: bool,
+    },
+    /// Put what is in the directory that is standard input in its place
+    Place {
+        /// The user's tree
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// What, as JSON
+        #[arg(long)]
+        job: String,
+    },
+    /// Enter hooks into the settings of coding agents, or take them out, as the job on standard input says
+    Hooks(Places),
     /// Name the processes that use a device
     Holders {
         /// The device's number, first part
@@ -94,6 +115,7 @@ impl Worker {
             Work::Environment(Places { root, secrets }) => {
                 job().and_then(|job| say(&settle(&root, &secrets, job)))
             }
+            Work::Hooks(Places { root, .. }) => job().and_then(|job| say(&hooks::settle(&root, &job))),
             Work::Clone(Places { root, secrets }) => job().map(|job| {
                 end_with_input();
                 // Nobody who listens: then the input has ended, too.
@@ -105,6 +127,11 @@ impl Worker {
                 end_with_input();
                 say(&post_start::run(&root, &secrets, &job))
             }),
+            Work::Sample { root, unchanged: false } => say(&sample::take(&root)),
+            Work::Sample { root, unchanged: true } => {
+                job().and_then(|files| say(&sample::unchanged(&root, files)))
+            }
+            Work::Place { root, job } => place(&root, &job),
             Work::Holders { major, minor, unmounted } => say(&holders(Number(major, minor), unmounted)),
             Work::Credential { scheme, authority, token_file, operation } => {
                 let server = (scheme.as_str(), authority.as_str());
@@ -114,6 +141,13 @@ impl Worker {
         };
         if done.is_some() { Exit::Success } else { Exit::Failure }
     }
+}
+
+/// Places what is in the directory that is standard input.
+fn place(root: &Path, job: &str) -> Option<()> {
+    let staged = io::stdin().as_fd().try_clone_to_owned().ok()?;
+    let job = serde_json::from_str(job).ok()?;
+    say(&restore::place(root, &staged, &job))
 }
 
 /// Says one thing, in one line.

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Answer, MAX_LINE_BYTES, Request};
+use super::{Answer, MAX_ANSWER_BYTES, Request};
 
 /// How long the agent may take for an answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,9 +34,21 @@ pub enum ControlError {
 /// # Errors
 /// [`ControlError`].
 pub fn ask(socket: &Path, request: &Request) -> Result<(Answer, UnixStream), ControlError> {
+    ask_within(socket, request, DEADLINE)
+}
+
+/// The same for what takes its time.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_within(
+    socket: &Path,
+    request: &Request,
+    deadline: Duration,
+) -> Result<(Answer, UnixStream), ControlError> {
     let unreachable = |source| ControlError::Unreachable { path: socket.to_owned(), source };
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
-    stream.set_read_timeout(Some(DEADLINE)).map_err(unreachable)?;
+    stream.set_read_timeout(Some(deadline)).map_err(unreachable)?;
     stream.set_write_timeout(Some(DEADLINE)).map_err(unreachable)?;
     let answer = exchange(&mut stream, request).map_err(ControlError::Unintelligible)?;
     match answer {
@@ -50,6 +62,6 @@ fn exchange(stream: &mut UnixStream, request: &Request) -> io::Result<Answer> {
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();
-    BufReader::new(stream).take(MAX_LINE_BYTES).read_line(&mut answer)?;
+    BufReader::new(stream).take(MAX_ANSWER_BYTES).read_line(&mut answer)?;
     Ok(serde_json::from_str(&answer)?)
 }

@@ -1,7 +1,7 @@
 //! The agent's Unix socket: `box-agent attach` redeems an attachment there, and `box-agent status` asks how
-//! things are, `box-agent sessions` what runs.
+//! things are, `box-agent sessions` what runs. `box-agent tap` and `box-agent notify` tell what panes need.
 //!
-//! One JSON line from the client, one from the agent. Who may ask is decided by the kernel's word on the
+//! One JSON line from the client, one from the agent; a tap goes on with more. Who may ask is decided by the kernel's word on the
 //! peer's user, not by what it says: root, the agent's own user and the user of terminals. The connection of an attachment stays open as long as its terminal.
 
 pub mod client;
@@ -10,15 +10,21 @@ pub mod server;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use berth_protocol::backup::{BackupState, Change, Entry, RestoreOrder, Snapshot, SnapshotRef, VolumePath};
 use berth_protocol::event::StartPhase;
 use berth_protocol::ids::{AttachmentId, InstanceId, WorkspaceId};
 use berth_protocol::suspend::Suspension;
 use serde::{Deserialize, Serialize};
 
+use crate::notify::hooks::HookMessage;
+use crate::notify::tap::report::Size;
 use crate::sessions::report::SessionReport;
 
-/// The longest line either side reads.
+/// The longest line that the agent reads.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+/// The longest that it answers: a directory of a snapshot may be large.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +42,37 @@ pub enum Request {
     Resume,
     /// How is the suspension?
     Suspension,
+    /// Something about backups.
+    Backup(BackupRequest),
+    /// A pane's tap reports: lines of [`Report`](crate::notify::tap::report::Report) follow.
+    Tap {
+        /// tmux's number of the pane.
+        pane: u32,
+    },
+    /// A coding agent's hook says something.
+    Notify(HookMessage),
+}
+
+/// What can be asked about backups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupRequest {
+    /// How are they?
+    State,
+    /// Make one.
+    Run,
+    /// Read them back.
+    Drill,
+    /// Bring files back.
+    Restore(RestoreOrder),
+    /// End what goes on.
+    Cancel,
+    /// Which snapshots are there?
+    Snapshots,
+    /// What is in a directory of one?
+    Entries(SnapshotRef, VolumePath),
+    /// What is different between two?
+    Changes(SnapshotRef, SnapshotRef),
 }
 
 /// What is answered.
@@ -50,6 +87,18 @@ pub enum Answer {
     Sessions(Vec<SessionReport>),
     /// This is how the suspension is.
     Suspension(Suspension),
+    /// This is how backups are.
+    Backup(Box<BackupState>),
+    /// These snapshots are there.
+    Snapshots(Vec<Snapshot>),
+    /// This is in that directory.
+    Entries(Vec<Entry>),
+    /// This is different.
+    Changes(Vec<Change>),
+    /// The pane has this size. Said whenever it changes.
+    Tap(Size),
+    /// It is kept.
+    Noted,
     /// That can't be done, and why.
     Refused(String),
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
+use berth_protocol::backup::{BackupState, Reason};
 use berth_protocol::ids::AttachmentId;
 use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,7 +16,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{Answer, MAX_LINE_BYTES, Request, StatusReport};
+use super::{Answer, BackupRequest, MAX_LINE_BYTES, Request, StatusReport};
+use crate::backup::engine::{Backups, NotTaken, Order};
+use crate::backup::problem::Problem;
+use crate::host::process::Process;
+use crate::notify::intake::Intake;
 use crate::sessions::report::SessionReport;
 use crate::suspend::Handle;
 use crate::terminal::attachments::{Attachments, Live};
@@ -35,8 +40,12 @@ pub struct Control {
     pub tmux: Tmux,
     /// Who uses terminals: asked for by `attach`, which runs as that user.
     pub user: Uid,
+    /// Who hears taps and hooks.
+    pub intake: Intake,
     /// Lets the volume go.
     pub suspension: Handle,
+    /// Backups.
+    pub backups: Backups,
     /// How the agent is.
     pub status: Box<dyn Fn() -> StatusReport + Send + Sync>,
     /// What runs.
@@ -84,7 +93,8 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
 }
 
 async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
-    let peer = Uid::from_raw(stream.peer_cred()?.uid());
+    let credentials = stream.peer_cred()?;
+    let (peer, pid) = (Uid::from_raw(credentials.uid()), credentials.pid());
     if !peer.is_root() && peer != Uid::effective() && peer != control.user {
         tracing::warn!(%peer, "refused a control connection of another user");
         return Ok(());
@@ -102,7 +112,17 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
         }
         Ok(Request::Suspend) => (Answer::Suspension(control.suspension.suspend()), None),
         Ok(Request::Resume) => (Answer::Suspension(control.suspension.resume()), None),
-        Ok(Request::Attach(id)) => match attach(&id, control).await {
+        Ok(Request::Backup(asked)) => (backup(&control.backups, asked, peer != control.user).await, None),
+        Ok(Request::Tap { pane }) => {
+            reader.get_mut().set_limit(u64::MAX);
+            control.intake.tap(pane, reader, writer).await;
+            return Ok(());
+        }
+        Ok(Request::Notify(message)) => match control.intake.hook(pid, message).await {
+            Ok(()) => (Answer::Noted, None),
+            Err(why) => (Answer::Refused(why), None),
+        },
+        Ok(Request::Attach(id)) => match attach(&id, pid, control).await {
             Ok((argv, live)) => (Answer::Attach(argv), Some(live)),
             Err(refusal) => (Answer::Refused(refusal), None),
         },
@@ -117,10 +137,48 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     Ok(())
 }
 
-async fn attach(id: &AttachmentId, control: &Control) -> Result<(Vec<String>, Live), String> {
+/// What is asked about backups. The user of terminals sees only what is theirs.
+async fn backup(backups: &Backups, asked: BackupRequest, all: bool) -> Answer {
+    let state = |outcome: Result<BackupState, NotTaken>| match outcome {
+        Ok(state) => Answer::Backup(Box::new(state)),
+        Err(error) => Answer::Refused(error.to_string()),
+    };
+    let refused = |problem: Problem| Answer::Refused(problem.to_string());
+    match asked {
+        BackupRequest::State => state(Ok(backups.state())),
+        BackupRequest::Cancel => state(Ok(backups.cancel())),
+        BackupRequest::Run => state(backups.order(Order::Backup(Reason::Asked))),
+        BackupRequest::Drill => state(backups.order(Order::Drill(Reason::Asked))),
+        BackupRequest::Restore(order) => match order.check() {
+            Ok(()) => state(backups.order(Order::Restore(order))),
+            Err(error) => Answer::Refused(error.to_string()),
+        },
+        BackupRequest::Snapshots => backups.snapshots().await.map_or_else(refused, Answer::Snapshots),
+        BackupRequest::Entries(_, path) if !all && !path.is_users() => {
+            Answer::Refused("only /user and what is in it is shown to you".into())
+        }
+        BackupRequest::Entries(snapshot, path) => {
+            backups.entries(&snapshot, &path).await.map_or_else(refused, Answer::Entries)
+        }
+        BackupRequest::Changes(before, after) => match backups.changes(&before, &after).await {
+            Ok(mut changes) => {
+                changes.retain(|change| all || change.path.is_users());
+                Answer::Changes(changes)
+            }
+            Err(problem) => refused(problem),
+        },
+    }
+}
+
+/// Lets a terminal in. Whoever asks becomes the program that shows it, and keeps its process id.
+async fn attach(
+    id: &AttachmentId,
+    pid: Option<i32>,
+    control: &Control,
+) -> Result<(Vec<String>, Live), String> {
     let live = control
         .attachments
-        .redeem(id)
+        .redeem(id, pid.and_then(Process::with_id))
         .ok_or("this attachment is not known: it was used before, or came too late; connect again")?;
     let sessions = control.tmux.sessions().await.map_err(|error| chain(&error))?;
     let target = sessions

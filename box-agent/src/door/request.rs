@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use berth_protocol::backup::BACKUP_PATH;
 use berth_protocol::control::files::{FileName, HEADER_FILE_NAME};
 use berth_protocol::control::{EXEC_PATH, KIND_INVALID, PaneAddress, SESSIONS_PATH};
 use berth_protocol::door::{
@@ -27,6 +28,8 @@ pub enum Asked {
     Screen(SessionId, PaneAddress),
     /// Input to a pane of a session; its body says what.
     Input(SessionId),
+    /// An answer to a question that a pane of a session shows; its body says which.
+    Answer(SessionId),
     /// A command to run; its body says which.
     Exec,
     /// Let the volume go.
@@ -35,8 +38,53 @@ pub enum Asked {
     Resume,
     /// How that is.
     Suspension,
+    /// Something about backups.
+    Backup(BackupAsked),
     /// A file for a session's directory; its headers name it, and its body is the file.
     Upload(SessionId),
+}
+
+/// What is asked about backups; bodies say more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupAsked {
+    /// How they are.
+    State,
+    /// Make one.
+    Run,
+    /// Bring files back.
+    Restore,
+    /// Read them back.
+    Check,
+    /// End what goes on.
+    Cancel,
+    /// Which snapshots there are.
+    Snapshots,
+    /// What is in a directory.
+    Entries,
+    /// A file's bytes.
+    File,
+}
+
+impl BackupAsked {
+    /// What the rest of a path stands for, and the method that goes with it.
+    fn of(rest: &str) -> Option<(Self, Method)> {
+        Some(match rest {
+            "" => (Self::State, Method::GET),
+            "/run" => (Self::Run, Method::POST),
+            "/restore" => (Self::Restore, Method::POST),
+            "/check" => (Self::Check, Method::POST),
+            "/cancel" => (Self::Cancel, Method::POST),
+            "/snapshots" => (Self::Snapshots, Method::GET),
+            // Their bodies are paths, which may hold anything.
+            "/entries" => (Self::Entries, Method::POST),
+            "/file" => (Self::File, Method::POST),
+            _ => return None,
+        })
+    }
+
+    fn acts(self) -> bool {
+        matches!(self, Self::Run | Self::Restore | Self::Check | Self::Cancel)
+    }
 }
 
 impl Asked {
@@ -48,10 +96,12 @@ impl Asked {
             Self::Status => "status",
             Self::Screen(..) => "screen",
             Self::Input(_) => "input",
+            Self::Answer(_) => "answer",
             Self::Exec => "exec",
             Self::Suspend => "suspend",
             Self::Resume => "resume",
             Self::Suspension => "suspension",
+            Self::Backup(_) => "backup",
             Self::Upload(_) => "upload",
         }
     }
@@ -95,7 +145,8 @@ pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Asked, Re
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
     let acts = Asked::Exec == asked || Asked::Suspend == asked || Asked::Resume == asked;
-    if acts || matches!(asked, Asked::Input(_) | Asked::Upload(_)) {
+    let acts = acts || matches!(asked, Asked::Backup(asked) if asked.acts());
+    if acts || matches!(asked, Asked::Input(_) | Asked::Answer(_) | Asked::Upload(_)) {
         // What acts must say which request it is, so that it is not done twice.
         header::<RequestId>(headers, HEADER_REQUEST_ID)?;
     }
@@ -113,12 +164,17 @@ fn command(method: &Method, uri: &Uri) -> Option<(Asked, Method)> {
         (SUSPEND_PATH, None) => Some((Asked::Suspend, Method::POST)),
         (RESUME_PATH, None) => Some((Asked::Resume, Method::POST)),
         (EXEC_PATH, None) => Some((Asked::Exec, Method::POST)),
+        (path, None) if path.starts_with(BACKUP_PATH) => {
+            let (asked, method) = BackupAsked::of(path.strip_prefix(BACKUP_PATH)?)?;
+            Some((Asked::Backup(asked), method))
+        }
         (path, query) => {
             let (session, what) = path.strip_prefix(SESSIONS_PATH)?.split_once('/')?;
             let session = session.parse().ok()?;
             match (what, query) {
                 ("screen", query) => Some((Asked::Screen(session, address(query)?), Method::GET)),
                 ("input", None) => Some((Asked::Input(session), Method::POST)),
+                ("answer", None) => Some((Asked::Answer(session), Method::POST)),
                 ("files", None) => Some((Asked::Upload(session), Method::POST)),
                 _ => None,
             }
@@ -302,6 +358,28 @@ mod tests {
     }
 
     #[test]
+    fn backups_are_asked_by_plain_paths_and_what_acts_says_which_request_it_is() {
+        let asked = |asked| Ok(Asked::Backup(asked));
+        assert_eq!(ask(&Method::GET, "/v1/backup", &[]), asked(BackupAsked::State));
+        assert_eq!(ask(&Method::GET, "/v1/backup/snapshots", &[]), asked(BackupAsked::Snapshots));
+        assert_eq!(ask(&Method::POST, "/v1/backup/file", &[]), asked(BackupAsked::File));
+        let id = [(HEADER_REQUEST_ID, RequestId::random().to_string())];
+        for (path, expected) in [
+            ("/v1/backup/run", BackupAsked::Run),
+            ("/v1/backup/restore", BackupAsked::Restore),
+            ("/v1/backup/check", BackupAsked::Check),
+            ("/v1/backup/cancel", BackupAsked::Cancel),
+        ] {
+            assert_eq!(ask(&Method::POST, path, &[]), Err(400), "{path}");
+            assert_eq!(ask(&Method::POST, path, &id), asked(expected));
+            assert_eq!(ask(&Method::GET, path, &id), Err(405));
+        }
+        for path in ["/v1/backups", "/v1/backup/", "/v1/backup/run/x", "/v1/backup?x=1"] {
+            assert_eq!(ask(&Method::POST, path, &id), Err(404), "{path}");
+        }
+    }
+
+    #[test]
     fn commands_name_session_and_panes() {
         let id = SessionId::random();
         let request = [(HEADER_REQUEST_ID, RequestId::random().to_string())];
@@ -329,6 +407,10 @@ mod tests {
             assert_eq!(ask(&Method::DELETE, path, &request), Err(405));
         }
         assert_eq!(ask(&Method::GET, "/v1/suspend", &[]), Ok(Asked::Suspension));
+        let answer = format!("/v1/sessions/{id}/answer");
+        assert_eq!(ask(&Method::POST, &answer, &request), Ok(Asked::Answer(id.clone())));
+        assert_eq!(ask(&Method::POST, &answer, &[]), Err(400), "without a request id");
+        assert_eq!(ask(&Method::GET, &answer, &request), Err(405));
         let files = format!("/v1/sessions/{id}/files");
         assert_eq!(ask(&Method::POST, &files, &request), Ok(Asked::Upload(id)));
         assert_eq!(ask(&Method::POST, &files, &[]), Err(400), "without a request id");

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use nix::unistd::Uid;
@@ -29,11 +29,14 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use super::calls::Calls;
+use super::calls::backup::{Answered, BackupCalls};
 use super::calls::suspend::Suspensions;
 use super::hall::Admission;
-use super::request::{Asked, Refusal, file_name, read, request_id};
+use super::request::{Asked, BackupAsked, Refusal, file_name, read, request_id};
 use super::splice::splice;
 use crate::terminal::attachments::{Attachments, Grant, Minted};
+use crate::terminal::tmux::Tmux;
+use crate::terminal::usher;
 
 /// How long a program on this machine may take to accept a connection.
 const DIAL_DEADLINE: Duration = Duration::from_secs(5);
@@ -47,10 +50,14 @@ pub struct Door {
     pub observed: watch::Receiver<Option<ObservedState>>,
     /// Who is attached.
     pub attachments: Attachments,
+    /// What shows terminals.
+    pub tmux: Tmux,
     /// Commands that want an answer.
     pub calls: Calls,
     /// The suspension.
     pub suspension: Suspensions,
+    /// Backups.
+    pub backups: BackupCalls,
     /// ttyd's socket, and whose it is.
     pub ttyd: (PathBuf, Uid),
     /// Ports of the agent itself, which no stream leads to.
@@ -86,7 +93,9 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
         let told = asked
             .as_ref()
             .ok()
-            .filter(|asked| !matches!(asked, Asked::Status | Asked::Suspension))
+            .filter(|asked| {
+                !matches!(asked, Asked::Status | Asked::Suspension | Asked::Backup(BackupAsked::State))
+            })
             .map(Asked::as_str);
         let outcome = match asked {
             Ok(Asked::Status) => Ok(json(StatusCode::OK, &(admission.door.status)())),
@@ -102,8 +111,14 @@ pub async fn answer(admission: Admission, mut request: Request<Incoming>) -> Res
             Ok(Asked::Input(session)) => {
                 calls.input(id.clone(), session, request.into_body()).await.map(|()| no_content())
             }
+            Ok(Asked::Answer(session)) => {
+                calls.answer(id.clone(), session, request.into_body()).await.map(|()| no_content())
+            }
             Ok(Asked::Exec) => {
                 calls.exec(id.clone(), request.into_body()).await.map(|said| with_type(NDJSON, lines(said)))
+            }
+            Ok(Asked::Backup(asked)) => {
+                door.backups.answer(&id, &asked, request.into_body()).await.map(backup)
             }
             Ok(Asked::Upload(session)) => match file_name(request.headers()) {
                 Ok(name) => {
@@ -194,7 +209,7 @@ async fn dial<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> 
     tokio::time::timeout(DIAL_DEADLINE, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Moves bytes once the answer is out. `minted` is void when the stream ends.
+/// Moves bytes once the answer is out. `minted` is void when the stream ends, and its program has to go.
 fn stream<T>(admission: Admission, upgrade: OnUpgrade, target: T, minted: Option<Minted>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -212,7 +227,13 @@ where
             // Cancel-safe: nothing of either side is used any more.
             () = admission.closing.cancelled() => tracing::debug!("the stream was cut, the door is closing"),
         }
-        drop(minted);
+        let program = minted.and_then(Minted::end);
+        let door = admission.door.clone();
+        // Its place is another's from now on.
+        drop(admission);
+        if let Some(program) = program {
+            usher::see_out(&door.tmux, &program).await;
+        }
     };
     tokio::spawn(work.in_current_span());
 }
@@ -225,6 +246,21 @@ fn json(status: StatusCode, body: &impl serde::Serialize) -> Answer {
     let mut answer = with_type(JSON, whole(serde_json::to_vec(body).unwrap_or_default()));
     *answer.status_mut() = status;
     answer
+}
+
+fn backup(answered: Answered) -> Answer {
+    match answered {
+        Answered::Json(status, body) => {
+            let mut answer = with_type(JSON, whole(body));
+            *answer.status_mut() = status;
+            answer
+        }
+        Answered::File(length, pieces) => {
+            let mut answer = with_type("application/octet-stream", lines(pieces));
+            answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+            answer
+        }
+    }
 }
 
 fn no_content() -> Answer {

@@ -2,6 +2,7 @@
 //! to, and at the latest when its handle is dropped.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -47,9 +48,21 @@ impl Group {
     /// # Errors
     /// When it can't be started.
     pub fn start(invocation: &Invocation, directory: &Path, feed: bool) -> io::Result<(Self, Pipes)> {
+        Self::start_with(invocation, directory, if feed { Stdio::piped() } else { Stdio::null() })
+    }
+
+    /// The same with an open file or directory as its standard input: a handle to what it could not open itself.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_given(invocation: &Invocation, given: OwnedFd) -> io::Result<(Self, Pipes)> {
+        Self::start_with(invocation, Path::new("/"), given.into())
+    }
+
+    fn start_with(invocation: &Invocation, directory: &Path, stdin: Stdio) -> io::Result<(Self, Pipes)> {
         let mut child = invocation
             .command(directory)
-            .stdin(if feed { Stdio::piped() } else { Stdio::null() })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -72,6 +85,14 @@ impl Group {
         self.kill();
         let signal = status.signal().map(Ended::Signal);
         signal.or_else(|| status.code().map(Ended::Code)).ok_or_else(|| io::Error::other("no status"))
+    }
+
+    /// Asks the whole group to end, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        if let Some(leader) = self.leader {
+            // The only way to fail is that nobody is left.
+            let _ = killpg(leader, Signal::SIGINT);
+        }
     }
 
     /// Kills the whole group.

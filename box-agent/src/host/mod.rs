@@ -9,6 +9,7 @@
 //! | [`account`] | the user that the agent and its terminals run as |
 //! | `oom` | whom the kernel ends when memory runs out |
 //! | [`cgroup`] | which unit processes are in |
+//! | [`foreground`] | what runs in the foreground of a terminal |
 //! | [`process`] | a process that is known again later |
 //! | [`programs`] | finds a program on `PATH` |
 //! | [`runtime`] | the directory of sockets |
@@ -23,6 +24,7 @@ pub mod account;
 pub mod cgroup;
 pub mod child;
 pub mod command;
+pub mod foreground;
 pub mod group;
 pub mod holders;
 pub mod machine;

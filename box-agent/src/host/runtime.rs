@@ -92,6 +92,7 @@ impl RuntimeDir {
         }
         runtime.give(&runtime.terminal(), account)?;
         runtime.give(&runtime.secrets(), account)?;
+        runtime.give(&runtime.spool(), account)?;
         Ok(runtime)
     }
 
@@ -131,6 +132,12 @@ impl RuntimeDir {
         self.path.join("secrets")
     }
 
+    /// What belongs to the user of terminals: what hooks said while the agent was away.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.path.join("spool")
+    }
+
     /// ttyd's socket.
     #[must_use]
     pub fn ttyd_socket(&self) -> PathBuf {
@@ -166,6 +173,12 @@ impl RuntimeDir {
     #[must_use]
     pub fn pane_script(&self) -> PathBuf {
         self.path.join("pane.sh")
+    }
+
+    /// What restic is handed in files while it runs. In memory, where the runtime directory is.
+    #[must_use]
+    pub fn backup(&self) -> PathBuf {
+        self.path.join("backup")
     }
 
     /// What panes are handed that shows where their user was.

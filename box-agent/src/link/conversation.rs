@@ -162,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         link.observed.mark_changed();
         link.listeners.mark_changed();
         link.environment.mark_changed();
+        link.attention.mark_changed();
         link.outbox.mark_changed();
         link.store.mark_changed();
         loop {
@@ -183,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     self.wire.send(&FromAgent::Heartbeat { n }).await?;
                     self.want_snapshot(link).await?;
                 }
-                // Cancel-safe, all five: watch channels.
+                // Cancel-safe, all: watch channels.
                 Ok(()) = link.observed.changed() => {
                     let observed = link.observed.borrow_and_update().clone();
                     if let Some(observed) = observed {
@@ -194,6 +195,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     let listeners = link.listeners.borrow_and_update().clone();
                     if let Some(listeners) = listeners {
                         self.wire.send(&FromAgent::Ports(listeners)).await?;
+                    }
+                }
+                Ok(()) = link.attention.changed() => {
+                    let attention = link.attention.borrow_and_update().clone();
+                    if let Some(attention) = attention {
+                        self.wire.send(&FromAgent::Attention(attention)).await?;
                     }
                 }
                 Ok(()) = link.environment.changed() => {

@@ -73,7 +73,8 @@ fn merge(held: &DesiredSnapshot, delta: DesiredDelta) -> DesiredSnapshot {
     // Identifiers are never used again, so the end of a session is final.
     sessions.retain(|session| !tombstones.contains(&session.id));
     let environment = delta.environment.or_else(|| held.environment.clone());
-    DesiredSnapshot { version: delta.to, sessions, tombstones, environment }
+    let backup = delta.backup.or_else(|| held.backup.clone());
+    DesiredSnapshot { version: delta.to, sessions, tombstones, environment, backup }
 }
 
 #[cfg(test)]
@@ -98,6 +99,7 @@ mod tests {
             sessions: ids.iter().map(|id| session(id, "s")).collect(),
             tombstones: vec![],
             environment: None,
+            backup: None,
         }
     }
 
@@ -108,6 +110,7 @@ mod tests {
             sessions: vec![],
             tombstones: vec![],
             environment: None,
+            backup: None,
         }
     }
 

@@ -23,6 +23,7 @@ pub mod window;
 use std::fmt;
 use std::net::IpAddr;
 
+use berth_protocol::attention::ObservedAttention;
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::environment::report::EnvironmentReport;
 use berth_protocol::link::DoorAddresses;
@@ -77,6 +78,8 @@ pub struct Link {
     pub observed: watch::Receiver<Option<ObservedState>>,
     /// What listens, once it was looked for.
     pub listeners: watch::Receiver<Option<ObservedPorts>>,
+    /// What sessions do, once it is known.
+    pub attention: watch::Receiver<Option<ObservedAttention>>,
     /// What has become of the environment, once one is known.
     pub environment: watch::Receiver<Option<EnvironmentReport>>,
     /// Changes whenever there is a new event.

@@ -1,4 +1,5 @@
-//! The kernel's tables of TCP sockets, as `/proc/net/tcp` and `/proc/net/tcp6` show them. Pure.
+//! The kernel's tables of TCP sockets, as `/proc/net/tcp` and `/proc/net/tcp6` show them: for machines on which it
+//! can't be asked directly (`diag`). Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -34,7 +35,7 @@ fn listener(line: &str, uid: u32) -> Option<Listener> {
 }
 
 /// The door dials 127.0.0.1 and ::1.
-fn is_within_reach(ip: IpAddr) -> bool {
+pub(super) fn is_within_reach(ip: IpAddr) -> bool {
     ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST
 }
 

@@ -1,5 +1,5 @@
-//! Looks at the kernel's tables again and again. A look costs two small reads; who listens is asked only when a
-//! socket came or went.
+//! Looks again and again what listens. A look is one short question to the kernel; who listens is looked for only when
+//! a socket came or went.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +10,7 @@ use nix::unistd::Uid;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::diag;
 use super::naming::kind;
 use super::table::{Listener, listeners};
 
@@ -35,7 +36,7 @@ impl Lookout {
         let mut known: Option<Vec<Listener>> = None;
         loop {
             let (uid, own) = (self.uid, self.own_ports.clone());
-            // The tables of a machine with thousands of connections take a moment.
+            // Looking for processes takes a moment.
             let looked = tokio::task::spawn_blocking(move || {
                 let now = look(uid, &own);
                 if known.as_ref() == Some(&now) { (now, None) } else { (now.clone(), Some(named(&now, uid))) }
@@ -60,8 +61,11 @@ impl Lookout {
 
 /// What listens now, by port; of one that listens twice, for IPv4 and IPv6, only one.
 fn look(uid: Uid, own_ports: &[u16]) -> Vec<Listener> {
-    let tables = TABLES.iter().filter_map(|table| std::fs::read_to_string(table).ok());
-    let mut found: Vec<Listener> = tables.flat_map(|table| listeners(&table, uid.as_raw())).collect();
+    let mut found = diag::listeners(uid.as_raw()).unwrap_or_else(|error| {
+        tracing::trace!(%error, "the kernel can't be asked what listens: reading its tables");
+        let tables = TABLES.iter().filter_map(|table| std::fs::read_to_string(table).ok());
+        tables.flat_map(|table| listeners(&table, uid.as_raw())).collect()
+    });
     found.retain(|listener| !own_ports.contains(&listener.port));
     found.sort_unstable();
     found.dedup_by_key(|listener| listener.port);

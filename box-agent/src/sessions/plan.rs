@@ -102,6 +102,7 @@ mod tests {
             sessions: sessions.iter().map(session).collect(),
             tombstones: tombstones.iter().map(|id| (*id).clone()).collect(),
             environment: None,
+            backup: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The sessions as people at the machine see them.
 
+use berth_protocol::attention::{Activity, ObservedAttention};
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::ids::SessionId;
 use berth_protocol::observed::{ObservedState, SessionState};
@@ -30,6 +31,9 @@ pub struct SessionReport {
     pub idle_secs: Option<u64>,
     /// What is to be said of it.
     pub message: Option<String>,
+    /// What it is doing, as far as that is known.
+    #[serde(default)]
+    pub activity: Option<Activity>,
 }
 
 /// Everything that is known; `now_secs` counts since 1970, as tmux does.
@@ -38,6 +42,7 @@ pub fn report(
     desired: Option<&DesiredSnapshot>,
     observed: Option<&ObservedState>,
     survey: &Survey,
+    attention: Option<&ObservedAttention>,
     now_secs: i64,
 ) -> Vec<SessionReport> {
     let name = |id: &SessionId| {
@@ -56,14 +61,21 @@ pub fn report(
                 attachments: session.attachments,
                 // A clock that was set back is no reason for a negative time.
                 idle_secs: seen.map(|seen| u64::try_from(now_secs - seen.activity).unwrap_or_default()),
+                activity: attention.and_then(|board| activity(board, &session.id)),
                 message: session.message.as_ref().map(|text| text.chars().take(MAX_MESSAGE).collect()),
             }
         })
         .collect()
 }
 
+fn activity(board: &ObservedAttention, session: &SessionId) -> Option<Activity> {
+    let line = board.sessions.iter().find(|line| line.session == *session)?;
+    Some(line.belief.activity)
+}
+
 #[cfg(test)]
 mod tests {
+    use berth_protocol::attention::{Belief, Evidence, SessionAttention};
     use berth_protocol::desired::{DesiredSession, DesiredVersion};
     use berth_protocol::ids::StoreIncarnation;
     use berth_protocol::observed::ObservedSession;
@@ -79,6 +91,7 @@ mod tests {
             version: DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 },
             sessions: vec![wanted],
             environment: None,
+            backup: None,
             tombstones: vec![],
         };
         let observed = |id: &SessionId, state, message: Option<&str>| ObservedSession {
@@ -96,14 +109,24 @@ mod tests {
         };
         let mut seen = session("s", vec![window("@1", vec![pane("%1"), pane("%2")])]);
         seen.activity = 1000;
-        let survey = Survey::from([(runs, seen)]);
-        let told = report(Some(&desired), Some(&observed), &survey, 1060);
+        let survey = Survey::from([(runs.clone(), seen)]);
+        let belief = Belief {
+            activity: Activity::WaitingForApproval,
+            evidence: Evidence::Hook,
+            confidence: 98,
+            since_ms: 1,
+        };
+        let line = SessionAttention { session: runs, belief, panes: vec![] };
+        let board = ObservedAttention { sessions: vec![line] };
+        let told = report(Some(&desired), Some(&observed), &survey, Some(&board), 1060);
+        let activities: Vec<_> = told.iter().map(|session| session.activity).collect();
+        assert_eq!(activities, [Some(Activity::WaitingForApproval), None]);
         assert_eq!((told[0].name.as_deref(), told[0].panes, told[0].idle_secs), (Some("work"), 2, Some(60)));
         assert_eq!((told[1].name.as_deref(), told[1].panes, told[1].idle_secs), (None, 0, None));
         assert_eq!(told[1].message.as_deref(), Some("no"));
         // A day back, and a day on.
-        let idle = |now| report(None, Some(&observed), &survey, now)[0].idle_secs;
+        let idle = |now| report(None, Some(&observed), &survey, None, now)[0].idle_secs;
         assert_eq!((idle(1060 - 86_400), idle(1060 + 86_400)), (Some(0), Some(86_460)));
-        assert!(report(Some(&desired), None, &survey, 0).is_empty());
+        assert!(report(Some(&desired), None, &survey, None, 0).is_empty());
     }
 }

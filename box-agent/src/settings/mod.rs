@@ -2,6 +2,8 @@
 //!
 //! `box-agent/config.reference.toml` is the commented reference; a test below holds it to this type.
 
+mod backup;
+mod notify;
 mod tailscale;
 mod template;
 mod volume;
@@ -15,6 +17,8 @@ use berth_daemon::logging::LogSettings;
 use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{BackupSettings, KeepSettings};
+pub use notify::NotifySettings;
 pub use tailscale::TailscaleSettings;
 pub use template::{Pane, Template, start_directory};
 pub use volume::{LayoutSettings, SuspendSettings, VolumeSettings};
@@ -46,6 +50,8 @@ pub struct Settings {
     pub volume: VolumeSettings,
     /// The tree on it.
     pub layout: LayoutSettings,
+    /// Backups of the volume.
+    pub backup: BackupSettings,
     /// What is done before the volume is let go.
     pub suspend: SuspendSettings,
     /// What gateways reach.
@@ -56,6 +62,8 @@ pub struct Settings {
     pub terminal: TerminalSettings,
     /// What sessions are made of, by name.
     pub templates: BTreeMap<String, Template>,
+    /// What users are told of sessions, and how that is known.
+    pub notify: NotifySettings,
     /// The box's place in a tailnet.
     pub tailscale: TailscaleSettings,
     /// Prometheus text.
@@ -120,11 +128,13 @@ impl Default for Settings {
             runtime_dir: "/run/box".into(),
             volume: VolumeSettings::default(),
             layout: LayoutSettings::default(),
+            backup: BackupSettings::default(),
             suspend: SuspendSettings::default(),
             door: DoorSettings::default(),
             link: LinkSettings::default(),
             terminal: TerminalSettings::default(),
             templates: BTreeMap::from([(DEFAULT_TEMPLATE.to_owned(), Template { directory: None, panes })]),
+            notify: NotifySettings::default(),
             tailscale: TailscaleSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
@@ -187,7 +197,9 @@ impl Settings {
             ));
         }
         volume::check(&self.volume, &self.layout, &self.suspend)?;
+        self.backup.check(&self.volume.path)?;
         self.tailscale.check()?;
+        self.notify.check()?;
         let home = self.home();
         self.templates.iter().try_for_each(|(name, template)| template.check(name, &home))
     }

@@ -30,7 +30,9 @@ fn switched_on(except: &[&str]) -> String {
 }
 
 /// Keys that have no default; the reference shows an example of each.
-const WITHOUT_DEFAULT: [&str; 10] = [
+const WITHOUT_DEFAULT: [&str; 13] = [
+    "repository",
+    "credentials",
     "home",
     "public_ip",
     "tailscale_ip",
@@ -41,6 +43,7 @@ const WITHOUT_DEFAULT: [&str; 10] = [
     "auth_key_file",
     "hostname",
     "unit",
+    "patterns_file",
 ];
 
 #[test]

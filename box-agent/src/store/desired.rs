@@ -1,5 +1,6 @@
 //! The last desired state, kept so that a box without network starts its sessions.
 
+use berth_protocol::backup::DesiredBackup;
 use berth_protocol::desired::DesiredSnapshot;
 use berth_protocol::environment::DesiredEnvironment;
 use rusqlite::OptionalExtension;
@@ -29,8 +30,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn save_desired(&self, snapshot: &DesiredSnapshot) -> Result<(), StoreError> {
         let environment = snapshot.environment.as_ref().map(DesiredEnvironment::without_secrets);
-        let text =
-            serde_json::to_string(&DesiredSnapshot { environment, ..snapshot.clone() }).unwrap_or_default();
+        let backup = snapshot.backup.as_ref().map(DesiredBackup::without_secrets);
+        let kept = DesiredSnapshot { environment, backup, ..snapshot.clone() };
+        let text = serde_json::to_string(&kept).unwrap_or_default();
         self.call(move |tx| {
             tx.execute("INSERT OR REPLACE INTO desired (only, snapshot) VALUES (1, ?1)", [text]).map(drop)
         })
@@ -40,6 +42,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use berth_protocol::backup::{BackupCredentials, Repository};
     use berth_protocol::desired::DesiredVersion;
     use berth_protocol::environment::Secret;
     use berth_protocol::ids::StoreIncarnation;
@@ -56,6 +59,7 @@ mod tests {
             sessions: vec![],
             tombstones: vec![],
             environment: None,
+            backup: None,
         };
         let store = Store::open(&path).unwrap();
         assert_eq!(store.load_desired().await.unwrap(), None);
@@ -80,9 +84,27 @@ mod tests {
         };
         let version = DesiredVersion { incarnation: StoreIncarnation::random(), generation: 1 };
         let (sessions, tombstones) = (vec![], vec![]);
-        let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: Some(environment) };
+        let backup = DesiredBackup {
+            repository: Repository {
+                endpoint: "https://example.org".into(),
+                bucket: "boxes".into(),
+                prefix: "p".into(),
+                region: "auto".into(),
+            },
+            credentials: Some(BackupCredentials {
+                key_id: "id".into(),
+                secret_key: Secret::new("canary-value"),
+                session_token: None,
+                password: Secret::new("canary-value"),
+            }),
+            add_only: false,
+        };
+        let (environment, backup) = (Some(environment), Some(backup));
+        let snapshot = DesiredSnapshot { version, sessions, tombstones, environment, backup };
         store.save_desired(&snapshot).await.unwrap();
-        let kept = store.load_desired().await.unwrap().unwrap().environment.unwrap();
+        let kept = store.load_desired().await.unwrap().unwrap();
+        assert_eq!(kept.backup.unwrap().repository.bucket, "boxes");
+        let kept = kept.environment.unwrap();
         assert!(kept.withheld && kept.variables.is_empty() && kept.post_start.as_deref() == Some("make"));
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();

@@ -7,8 +7,12 @@
 //! |---|---|
 //! | [`schema`] | opening, and the migrations |
 //! | [`outbox`] | events |
+//! | [`attention`] | what the user was told of panes, and hooks |
 //! | [`desired`] | the desired state |
+//! | [`backups`] | runs of backups, and what is remembered of them |
 
+pub mod attention;
+pub mod backups;
 pub mod desired;
 pub mod outbox;
 pub mod schema;
@@ -104,6 +108,15 @@ impl Store {
     /// [`StoreError`].
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         self.job(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))).await
+    }
+
+    /// Writes a copy that is whole, whatever is written meanwhile. Nothing may be at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_string_lossy().into_owned();
+        self.job(move |connection| connection.execute("VACUUM INTO ?1", [path]).map(drop)).await
     }
 
     /// Closes the database, for all who have a way to it: what they ask from now on fails. Its file is not open any

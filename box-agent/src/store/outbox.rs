@@ -81,29 +81,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn append(&self, event: &Event, bounds: Bounds) -> Result<Fill, StoreError> {
         let event = event.clone();
-        self.call(move |tx| {
-            tx.execute(
-                "INSERT INTO outbox (stream, seq, last_seq, kind, instance, at_ms, payload)
-                 VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    event.id.stream.as_str(),
-                    event.id.seq,
-                    event.kind,
-                    event.instance.as_str(),
-                    event.at_ms,
-                    event.payload.to_string()
-                ],
-            )?;
-            let mut fill = fill(tx)?;
-            while fill.events > bounds.events || fill.bytes > bounds.bytes {
-                if !drop_one(tx)? {
-                    break;
-                }
-                fill = self::fill(tx)?;
-            }
-            Ok(fill)
-        })
-        .await
+        self.call(move |tx| append(tx, &event, bounds)).await
     }
 
     /// The entries after place `after`, at most `limit`.
@@ -151,6 +129,30 @@ impl Store {
         })
         .await
     }
+}
+
+/// Adds an event within a transaction.
+pub(super) fn append(tx: &Transaction<'_>, event: &Event, bounds: Bounds) -> rusqlite::Result<Fill> {
+    tx.execute(
+        "INSERT INTO outbox (stream, seq, last_seq, kind, instance, at_ms, payload)
+         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            event.id.stream.as_str(),
+            event.id.seq,
+            event.kind,
+            event.instance.as_str(),
+            event.at_ms,
+            event.payload.to_string()
+        ],
+    )?;
+    let mut fill = fill(tx)?;
+    while fill.events > bounds.events || fill.bytes > bounds.bytes {
+        if !drop_one(tx)? {
+            break;
+        }
+        fill = self::fill(tx)?;
+    }
+    Ok(fill)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -7,7 +7,8 @@ use rusqlite::{Connection, ErrorCode};
 use super::StoreError;
 
 /// Each entry leads from its index to the next version. Entries are appended, never changed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE outbox (
         -- Order of arrival, over all streams.
         id       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +27,42 @@ const MIGRATIONS: &[&str] = &["
         only     INTEGER PRIMARY KEY CHECK (only = 1),
         snapshot TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE backup_runs (
+        run    INTEGER PRIMARY KEY AUTOINCREMENT,
+        -- JSON, without the number.
+        detail TEXT    NOT NULL,
+        ended  INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE backup_notes (
+        name  TEXT PRIMARY KEY,
+        -- JSON.
+        value TEXT NOT NULL
+    ) STRICT;
+",
+    "
+    -- What the user was told of a pane and was not taken back: one for each pane at most.
+    CREATE TABLE attention (
+        -- The tmux server that the pane is of, and tmux's number of it.
+        server       TEXT    NOT NULL,
+        pane         INTEGER NOT NULL,
+        notification TEXT    NOT NULL,
+        -- What its question is known by, also where it can't be answered.
+        fingerprint  TEXT,
+        PRIMARY KEY (server, pane)
+    ) STRICT;
+    -- What hooks of coding agents have said. Each has an id of its own, and counts once.
+    CREATE TABLE hooks (
+        id    TEXT    PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        pane  INTEGER NOT NULL,
+        said  TEXT    NOT NULL,
+        -- 1 until what came of it is stored.
+        open  INTEGER NOT NULL
+    ) STRICT;
+",
+];
 
 /// Opens the file, checks it and migrates it.
 ///

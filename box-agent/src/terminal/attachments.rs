@@ -4,6 +4,8 @@
 //!   mint ─▶ pending ── redeem, once, within 30 s ─▶ live ── the terminal's connection ends ─▶ gone
 //!              └───── expires, or its stream ends ─────────────────────────────────────────▶ gone
 //! ```
+//!
+//! While it is live, its program is known: [`usher`](super::usher) sees to it that it goes when its stream has ended.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 use berth_protocol::door::Role;
 use berth_protocol::ids::{AttachmentId, ClientId, RequestId, SessionId};
 use tokio::sync::watch;
+
+use crate::host::process::Process;
 
 /// How long an id waits for its terminal.
 const LIFETIME: Duration = Duration::from_secs(30);
@@ -49,6 +53,7 @@ pub struct Attachments {
 #[derive(Debug, Default)]
 struct Registry {
     pending: HashMap<AttachmentId, (Grant, Instant)>,
+    live: HashMap<AttachmentId, Process>,
 }
 
 /// A live attachment: it counts until this is dropped.
@@ -56,7 +61,8 @@ struct Registry {
 pub struct Live {
     /// What it is for.
     pub grant: Grant,
-    counts: watch::Sender<BTreeMap<SessionId, u32>>,
+    id: AttachmentId,
+    attachments: Attachments,
 }
 
 /// An id that waits: dropped, it is void.
@@ -83,12 +89,16 @@ impl Attachments {
         Ok(Minted { id, attachments: self.clone() })
     }
 
-    /// Takes an id, which is void from then on.
+    /// Takes an id, which is void from then on. `program` is what will show the terminal, where that is known.
     #[must_use]
-    pub fn redeem(&self, id: &AttachmentId) -> Option<Live> {
-        let grant = self.registry(|registry| registry.redeem(id, Instant::now()))?;
+    pub fn redeem(&self, id: &AttachmentId, program: Option<Process>) -> Option<Live> {
+        let grant = self.registry(|registry| {
+            let grant = registry.redeem(id, Instant::now())?;
+            registry.live.extend(program.map(|program| (id.clone(), program)));
+            Some(grant)
+        })?;
         self.live.send_modify(|counts| *counts.entry(grant.session.clone()).or_default() += 1);
-        Some(Live { grant, counts: self.live.clone() })
+        Some(Live { grant, id: id.clone(), attachments: self.clone() })
     }
 
     /// How many terminals each session has, as it changes.
@@ -120,6 +130,17 @@ impl Registry {
     }
 }
 
+impl Minted {
+    /// Its stream has ended. The program that shows the terminal, if it came so far and has not gone yet.
+    #[must_use]
+    pub fn end(self) -> Option<Process> {
+        self.attachments.registry(|registry| {
+            registry.pending.remove(&self.id);
+            registry.live.get(&self.id).cloned()
+        })
+    }
+}
+
 impl Drop for Minted {
     fn drop(&mut self) {
         self.attachments.registry(|registry| registry.pending.remove(&self.id));
@@ -128,7 +149,8 @@ impl Drop for Minted {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.counts.send_modify(|counts| {
+        self.attachments.registry(|registry| registry.live.remove(&self.id));
+        self.attachments.live.send_modify(|counts| {
             if let Some(count) = counts.get_mut(&self.grant.session) {
                 *count -= 1;
                 if *count == 0 {
@@ -157,9 +179,9 @@ mod tests {
     fn an_id_works_once() {
         let attachments = Attachments::default();
         let minted = attachments.mint(grant()).unwrap();
-        assert!(attachments.redeem(&AttachmentId::random()).is_none());
-        assert!(attachments.redeem(&minted.id).is_some());
-        assert!(attachments.redeem(&minted.id).is_none());
+        assert!(attachments.redeem(&AttachmentId::random(), None).is_none());
+        assert!(attachments.redeem(&minted.id, None).is_some());
+        assert!(attachments.redeem(&minted.id, None).is_none());
     }
 
     #[test]
@@ -175,7 +197,28 @@ mod tests {
         let minted = attachments.mint(grant()).unwrap();
         let id = minted.id.clone();
         drop(minted);
-        assert!(attachments.redeem(&id).is_none());
+        assert!(attachments.redeem(&id, None).is_none());
+    }
+
+    #[test]
+    fn a_stream_that_ends_knows_the_program_that_is_left() {
+        let attachments = Attachments::default();
+        let program = Process::with_id(std::process::id().try_into().unwrap());
+        let open = || {
+            let minted = attachments.mint(grant()).unwrap();
+            let live = attachments.redeem(&minted.id, program.clone()).unwrap();
+            (minted, live)
+        };
+        let (minted, live) = open();
+        assert_eq!(minted.end(), program);
+        drop(live);
+        let (minted, live) = open();
+        drop(live);
+        assert_eq!(minted.end(), None, "it is gone");
+        let minted = attachments.mint(grant()).unwrap();
+        let id = minted.id.clone();
+        assert_eq!(minted.end(), None, "it never came");
+        assert!(attachments.redeem(&id, program.clone()).is_none());
     }
 
     #[test]
@@ -194,7 +237,7 @@ mod tests {
         let grant = grant();
         let attach = || {
             let minted = attachments.mint(grant.clone()).unwrap();
-            attachments.redeem(&minted.id).unwrap()
+            attachments.redeem(&minted.id, None).unwrap()
         };
         let (one, two) = (attach(), attach());
         assert_eq!(presence.borrow().get(&grant.session), Some(&2));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use berth_protocol::control::{Cursor, Input, Pane, PaneAddress};
 use berth_protocol::ids::SessionId;
+use berth_protocol::keys::Key;
 
 use super::tmux::{SESSION_OPTION, Tmux, TmuxError, word};
 use crate::host::command::CommandError;
@@ -81,7 +82,20 @@ impl Tmux {
     pub async fn input(&self, session: &SessionId, input: &Input) -> Result<(), PaneError> {
         let places = self.places(session).await?;
         let place = typed_into(&places, input.address).ok_or(PaneError::PaneUnknown)?;
-        for command in typing(&place.id, input) {
+        self.typed(&place.id, input).await
+    }
+
+    /// Types into the pane that tmux calls `%<pane>`.
+    ///
+    /// # Errors
+    /// [`PaneError`].
+    pub async fn type_into(&self, pane: u32, text: &str, keys: Vec<Key>) -> Result<(), PaneError> {
+        let input = Input { address: PaneAddress::default(), text: text.to_owned(), keys };
+        self.typed(&format!("%{pane}"), &input).await
+    }
+
+    async fn typed(&self, pane: &str, input: &Input) -> Result<(), PaneError> {
+        for command in typing(pane, input) {
             let taken = gone(self.run(&command).await).map_err(|_| PaneError::NotTyped)?;
             taken.ok_or(PaneError::PaneUnknown)?;
         }

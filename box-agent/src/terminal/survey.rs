@@ -8,7 +8,7 @@ use super::panes::gone;
 use super::tmux::{PANE_OPTION, SESSION_OPTION, Target, Tmux, TmuxError, word};
 
 /// What is asked of each pane. Some of it is text of its user's choice and may hold any character.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 22] = [
     SESSION_OPTION,
     "session_id",
     "session_name",
@@ -25,6 +25,12 @@ const FIELDS: [&str; 16] = [
     "pane_title",
     "pane_current_path",
     PANE_OPTION,
+    "window_index",
+    "pane_index",
+    "pane_pipe",
+    "pane_tty",
+    "pane_width",
+    "pane_height",
 ];
 
 /// All sessions of Berth that there are.
@@ -50,6 +56,8 @@ pub struct SeenSession {
 pub struct SeenWindow {
     /// tmux's own address, such as `@3`.
     pub id: String,
+    /// Its index in the session.
+    pub index: u32,
     /// Its name.
     pub name: String,
     /// Whether tmux names it by what runs in it.
@@ -77,6 +85,22 @@ pub struct SeenPane {
     pub directory: Option<String>,
     /// Which pane of its session's template it is.
     pub mark: Option<String>,
+    /// Its index in the window.
+    pub index: u32,
+    /// Whether its output is piped to a program.
+    pub piped: bool,
+    /// Its terminal.
+    pub tty: String,
+    /// Its columns and lines.
+    pub size: (u16, u16),
+}
+
+impl SeenPane {
+    /// tmux's number of it.
+    #[must_use]
+    pub fn number(&self) -> Option<u32> {
+        self.id.strip_prefix('%')?.parse().ok()
+    }
 }
 
 impl Tmux {
@@ -144,7 +168,20 @@ fn parse(listing: &str, fence: &str) -> Survey {
 /// Adds one pane. What has no mark is not ours, and of two sessions with the same mark the first counts.
 fn add(survey: &mut Survey, fields: &[&str; FIELDS.len()]) -> Option<()> {
     let [mark, session, name, path, activity, window, title, automatic, layout, current, rest @ ..] = fields;
-    let [pane, active, pid, pane_title, directory, pane_mark] = rest;
+    let [
+        pane,
+        active,
+        pid,
+        pane_title,
+        directory,
+        pane_mark,
+        window_index,
+        index,
+        piped,
+        tty,
+        columns,
+        lines,
+    ] = rest;
     // A line break ends each pane's line, so all but the first begin with one.
     let id: SessionId = mark.trim_start_matches('\n').parse().ok()?;
     let pid = pid.parse().ok()?;
@@ -161,6 +198,7 @@ fn add(survey: &mut Survey, fields: &[&str; FIELDS.len()]) -> Option<()> {
     if seen.windows.last().is_none_or(|last| last.id != *window) {
         seen.windows.push(SeenWindow {
             id: (*window).to_owned(),
+            index: window_index.parse().unwrap_or_default(),
             name: (*title).to_owned(),
             automatic: *automatic == "1",
             layout: (*layout).to_owned(),
@@ -176,6 +214,10 @@ fn add(survey: &mut Survey, fields: &[&str; FIELDS.len()]) -> Option<()> {
         title: (*pane_title).to_owned(),
         directory: text(directory),
         mark: text(pane_mark),
+        index: index.parse().unwrap_or_default(),
+        piped: *piped == "1",
+        tty: (*tty).to_owned(),
+        size: (columns.parse().unwrap_or_default(), lines.parse().unwrap_or_default()),
     });
     Some(())
 }
@@ -193,12 +235,23 @@ pub(crate) mod tests {
     /// A window with these panes.
     pub fn window(id: &str, panes: Vec<SeenPane>) -> SeenWindow {
         let (id, name, layout) = (id.to_owned(), "w".to_owned(), "ab12,100x30,0,0,1".to_owned());
-        SeenWindow { id, name, automatic: true, layout, current: true, panes }
+        SeenWindow { id, index: 0, name, automatic: true, layout, current: true, panes }
     }
 
     /// A pane of a user's own.
     pub fn pane(id: &str) -> SeenPane {
-        SeenPane { id: id.to_owned(), active: false, pid: 1, title: "t".into(), directory: None, mark: None }
+        SeenPane {
+            id: id.to_owned(),
+            active: false,
+            pid: 1,
+            title: "t".into(),
+            directory: None,
+            mark: None,
+            index: 0,
+            piped: false,
+            tty: String::new(),
+            size: (80, 24),
+        }
     }
 
     fn line(mark: &str, session: &str, window: &str, pane: &str, title: &str) -> String {
@@ -219,6 +272,12 @@ pub(crate) mod tests {
             title,
             "/a\nb",
             "",
+            "0",
+            "2",
+            "1",
+            "/dev/pts/7",
+            "90",
+            "30",
         ];
         format!("{}FENCE\n", fields.join("FENCE"))
     }
@@ -247,6 +306,11 @@ pub(crate) mod tests {
         let first = seen.panes().next().unwrap();
         assert_eq!((first.title.as_str(), first.pid), ("a\nb #{x} $(y)", 77));
         assert_eq!((first.directory.as_deref(), first.mark.as_deref()), (Some("/a\nb"), None));
+        assert_eq!(
+            (first.index, first.piped, first.tty.as_str(), first.size),
+            (2, true, "/dev/pts/7", (90, 30))
+        );
+        assert_eq!(first.number(), Some(1));
     }
 
     #[test]

@@ -250,6 +250,20 @@ impl Tmux {
         argv
     }
 
+    /// Detaches the client that is this process. One that is not attached is fine.
+    ///
+    /// # Errors
+    /// [`TmuxError`].
+    pub async fn detach(&self, pid: i32) -> Result<(), TmuxError> {
+        let format = "#{client_pid} #{client_tty}".to_owned();
+        let clients = self.run(&["list-clients".into(), "-F".into(), format]).await?;
+        let client = clients.lines().find_map(|line| line.strip_prefix(&format!("{pid} ")));
+        if let Some(terminal) = client {
+            self.run(&["detach-client".into(), "-t".into(), terminal.to_owned()]).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn run(&self, command: &[String]) -> Result<String, CommandError> {
         let fixed = [Path::new("-S"), &self.socket, Path::new("-f"), &self.config].map(Path::as_os_str);
         let args = fixed.into_iter().chain(command.iter().map(OsStr::new));

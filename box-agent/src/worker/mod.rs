@@ -8,6 +8,9 @@
 //! | [`environment`] | puts variables and files of the environment in place |
 //! | [`clone`], [`credential`] | clones a repository, and tells git its token |
 //! | [`post_start`] | runs the workspace's script |
+//! | [`sample`] | takes hashes of some files, for drills |
+//! | [`restore`] | puts what was restored in its place |
+//! | [`hooks`] | enters Berth's hooks into the settings of coding agents, and takes them out |
 //! | [`tree`] | paths in the user's tree, which never lead out of it |
 //! | [`holders`] | names what the user's processes have on a device |
 //! | [`fresh`] | a file that is not there until it is whole |
@@ -17,6 +20,9 @@ pub mod credential;
 pub mod environment;
 pub mod fresh;
 pub mod holders;
+pub mod hooks;
 pub mod post_start;
+pub mod restore;
+pub mod sample;
 pub mod tree;
 pub mod upload;

@@ -19,6 +19,9 @@ use crate::environment::plan::{Found, Hash};
 /// How a directory on the way is held: to go on from it, whatever its own rights are.
 const PASS: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
+/// How a file is read. Non-blocking: a pipe would wait for somebody who writes.
+const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
+
 /// Links on the way of one path, at most.
 const MAX_LINKS: usize = 16;
 
@@ -129,35 +132,59 @@ fn enter(from: &OwnedFd, name: &str, make: Option<Mode>) -> nix::Result<OwnedFd>
     }
 }
 
+/// What is to be read in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing is there.
+    Nothing,
+    /// A file: what it holds, and its permissions.
+    File(Vec<u8>, Mode),
+    /// Something that is not read: a link, a directory, a file that is too long.
+    Other,
+}
+
 impl Place {
-    /// What is there, itself and not what it may point at.
+    /// What the file there holds.
     ///
     /// # Errors
     /// What the system says.
-    pub fn look(&self) -> nix::Result<Found> {
-        // Non-blocking: a pipe would wait for somebody who writes.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file: File = match openat(self.directory.handle(), self.name.as_str(), flags, Mode::empty()) {
+    pub fn read(&self) -> nix::Result<Content> {
+        let file: File = match openat(self.directory.handle(), self.name.as_str(), READ, Mode::empty()) {
             Ok(file) => file.into(),
-            Err(Errno::ENOENT) => return Ok(Found::Nothing),
-            Err(Errno::ELOOP) => {
-                let target = readlinkat(self.directory.handle(), self.name.as_str())?;
-                return Ok(Found::Link(target.to_string_lossy().into_owned()));
-            }
-            // A file that its owner can't read, a socket, a device.
-            Err(Errno::EACCES | Errno::ENXIO | Errno::ENODEV) => return Ok(Found::Other),
+            Err(Errno::ENOENT) => return Ok(Content::Nothing),
+            Err(Errno::ELOOP | Errno::EACCES | Errno::ENXIO | Errno::ENODEV) => return Ok(Content::Other),
             Err(error) => return Err(error),
         };
         let stat = fstat(&file)?;
         let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
         if kind != SFlag::S_IFREG || u64::try_from(stat.st_size).unwrap_or(u64::MAX) > MAX_READ {
-            return Ok(Found::Other);
+            return Ok(Content::Other);
         }
         let mut content = Vec::new();
         match file.take(MAX_READ + 1).read_to_end(&mut content) {
-            Ok(_) => Ok(Found::File(Hash::of(&content))),
+            Ok(_) => Ok(Content::File(content, Mode::from_bits_truncate(stat.st_mode & 0o777))),
             Err(error) => Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
         }
+    }
+
+    /// What is there, itself and not what it may point at.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn look(&self) -> nix::Result<Found> {
+        // Only a link can be read as one.
+        match readlinkat(self.directory.handle(), self.name.as_str()) {
+            Ok(target) => return Ok(Found::Link(target.to_string_lossy().into_owned())),
+            Err(Errno::ENOENT) => return Ok(Found::Nothing),
+            Err(Errno::EINVAL) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(match self.read()? {
+            Content::Nothing => Found::Nothing,
+            Content::File(content, _) => Found::File(Hash::of(&content)),
+            // A file that its owner can't read, a socket, a device.
+            Content::Other => Found::Other,
+        })
     }
 }
 

@@ -53,7 +53,7 @@ async fn sessions_follow_the_desired_state() {
 
     let delta = |from, to, sessions, tombstones| {
         let to = DesiredVersion { incarnation: gateway.incarnation.clone(), generation: to };
-        FromGateway::Delta(DesiredDelta { from, to, sessions, tombstones, environment: None })
+        FromGateway::Delta(DesiredDelta { from, to, sessions, tombstones, environment: None, backup: None })
     };
     let added = desired(1, &[&second]).sessions;
     link.send(&delta(5, 6, added, vec![first.clone()])).await;

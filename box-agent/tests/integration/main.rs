@@ -5,6 +5,7 @@
 
 mod adopt;
 mod attach;
+mod attention;
 mod clone;
 mod control;
 mod dial_back;

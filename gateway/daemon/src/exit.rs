@@ -10,6 +10,8 @@ pub enum Exit {
     Success,
     /// Something failed; starting again may help (1).
     Failure,
+    /// Done, and something was left out (3).
+    Partial,
     /// The command line is wrong (64).
     Usage,
     /// Something that is needed is missing or taken, such as a port or a program (69).
@@ -25,6 +27,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Failure => 1,
+            Exit::Partial => 3,
             Exit::Usage => 64,
             Exit::Unavailable => 69,
             Exit::State => 73,

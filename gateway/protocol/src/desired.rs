@@ -4,8 +4,10 @@
 //! because a restored gateway may be behind; within one, older generations change nothing. Only a tombstone
 //! ends a session: one that is merely absent is reported and left alone.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::backup::DesiredBackup;
 use crate::environment::DesiredEnvironment;
 use crate::ids::{SessionId, StoreIncarnation};
 
@@ -41,6 +43,9 @@ pub struct DesiredSnapshot {
     /// What terminals find on the box. Absent: nothing was ever said of it, and nothing is done.
     #[serde(default, deserialize_with = "understood", skip_serializing_if = "Option::is_none")]
     pub environment: Option<DesiredEnvironment>,
+    /// Where backups go. Absent: nothing was ever said of it.
+    #[serde(default, deserialize_with = "understood", skip_serializing_if = "Option::is_none")]
+    pub backup: Option<DesiredBackup>,
 }
 
 /// What changed between two generations of one incarnation.
@@ -57,10 +62,17 @@ pub struct DesiredDelta {
     /// The environment as a whole, if it changed.
     #[serde(default, deserialize_with = "understood", skip_serializing_if = "Option::is_none")]
     pub environment: Option<DesiredEnvironment>,
+    /// Where backups go, if that changed.
+    #[serde(default, deserialize_with = "understood", skip_serializing_if = "Option::is_none")]
+    pub backup: Option<DesiredBackup>,
 }
 
-/// An environment that keeps to other rules than these is as good as none: sessions must not suffer from it.
-fn understood<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DesiredEnvironment>, D::Error> {
+/// What keeps to other rules than these is as good as none: sessions must not suffer from it.
+fn understood<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
     let value = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }

@@ -56,7 +56,8 @@ pub struct Telemetry {
     pub disk_used_bytes: u64,
     /// Space on the workspace volume, bytes.
     pub disk_total_bytes: u64,
-    /// How long each step of the agent's start took.
+    /// How long each step of the agent's start took, and before them the phases of the machine's own:
+    /// `kernel`, `cloud-init`, `enrolment`, and `ready` for all together.
     #[serde(default)]
     pub start_phases: Vec<StartPhase>,
     /// How often each supervised program was started again.

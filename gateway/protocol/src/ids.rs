@@ -119,8 +119,16 @@ id!(/// One request, from the browser to the box.
     RequestId, "req", "a request id");
 id!(/// A link by which somebody may watch a session for a while.
     ShareId, "shr", "a share id");
+id!(/// A link by which whoever has it may see a preview for a while.
+    PreviewLinkId, "lnk", "a preview link id");
+id!(/// What lets a program act for a user.
+    TokenId, "tok", "a token id");
 id!(/// Something that a user should know.
     NotificationId, "ntf", "a notification id");
+id!(/// A way by which notifications reach a user outside of the console.
+    ChannelId, "chn", "a channel id");
+id!(/// One message to one channel.
+    DeliveryId, "dlv", "a delivery id");
 id!(/// One browser tab or program that attaches to terminals.
     ClientId, "cli", "a client id");
 

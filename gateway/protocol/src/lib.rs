@@ -8,8 +8,9 @@
 //! | [`ids`] | identifiers that travel in every conversation |
 //! | [`name`], [`trust`], [`tls`] | who a certificate says it is, and whether to believe it |
 //! | [`enroll`] | a box exchanges a one-time token for a certificate |
+//! | [`provision`] | what a new machine finds in its user-data |
 //! | [`link`], [`desired`], [`environment`], [`observed`], [`ports`], [`attention`], [`event`] | agent → gateway WebSocket, always on |
-//! | [`door`], [`control`], [`keys`], [`suspend`] | gateway → box, `CONNECT` streams and the control API |
+//! | [`door`], [`control`], [`keys`], [`suspend`], [`backup`] | gateway → box, `CONNECT` streams and the control API |
 //! | [`terminal`] | browser ↔ gateway text messages of the `berth.v1` subprotocol |
 //! | [`error`] | the error body of every HTTP answer |
 //!
@@ -17,6 +18,7 @@
 //! `tests/compat.rs` goes on reading it. Unknown fields and unknown message types are tolerated.
 
 pub mod attention;
+pub mod backup;
 pub mod control;
 pub mod desired;
 pub mod door;
@@ -30,6 +32,7 @@ pub mod link;
 pub mod name;
 pub mod observed;
 pub mod ports;
+pub mod provision;
 pub mod suspend;
 pub mod terminal;
 pub mod tls;

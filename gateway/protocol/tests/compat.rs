@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 
 use berth_protocol::attention::{Answer, Notification, Withdrawn};
+use berth_protocol::backup::{BackupState, Entry, Look, RestoreOrder, Snapshot};
 use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
@@ -14,6 +15,7 @@ use berth_protocol::enroll::{EnrollRequest, EnrollResponse, EnrollmentToken};
 use berth_protocol::error::ErrorBody;
 use berth_protocol::event::{OutOfMemory, Telemetry};
 use berth_protocol::link::{FromAgent, FromGateway};
+use berth_protocol::provision::Provision;
 use berth_protocol::suspend::{SuspendState, Suspension};
 use berth_protocol::terminal::{FromBrowser, FromRelay};
 use serde::Serialize;
@@ -50,6 +52,14 @@ fn link_messages_are_read() {
     messages_survive(environment, &FromGateway::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_environment.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_attention.json"), &FromAgent::Unknown);
+}
+
+#[test]
+fn what_a_new_machine_is_given_is_read() {
+    let given: Provision = survives(include_str!("../data/v1/provision.json"));
+    assert_eq!(given.volume.map(|volume| (volume.hcloud_id, volume.new)), Some((10_000_001, true)));
+    let bare: Provision = serde_json::from_str(r#"{"token": "berth1.e30", "later": 1}"#).unwrap();
+    assert_eq!(bare.volume, None);
 }
 
 #[test]
@@ -95,6 +105,24 @@ fn commands_at_the_door_are_read() {
     survives::<Vec<ExecLine>>(include_str!("../data/v1/door_exec_lines.json"));
     survives::<Uploaded>(include_str!("../data/v1/door_uploaded.json"));
     survives::<Vec<Suspension>>(include_str!("../data/v1/door_suspension.json"));
+}
+
+#[test]
+fn what_is_said_of_backups_is_read() {
+    let text = include_str!("../data/v1/from_gateway_backup.json");
+    messages_survive(text, &FromGateway::Unknown);
+    let messages: Vec<FromGateway> = serde_json::from_str(text).unwrap();
+    let [FromGateway::Snapshot(snapshot), FromGateway::Delta(delta)] = &messages[..] else {
+        panic!("{messages:?}")
+    };
+    let (whole, kept) = (snapshot.backup.as_ref().unwrap(), delta.backup.as_ref().unwrap());
+    whole.check().unwrap();
+    assert_eq!(whole.without_secrets(), *kept);
+    survives::<BackupState>(include_str!("../data/v1/door_backup_state.json"));
+    survives::<Vec<RestoreOrder>>(include_str!("../data/v1/door_backup_orders.json"));
+    survives::<Vec<Look>>(include_str!("../data/v1/door_backup_looks.json"));
+    survives::<Vec<Entry>>(include_str!("../data/v1/door_backup_entries.json"));
+    survives::<Vec<Snapshot>>(include_str!("../data/v1/door_backup_snapshots.json"));
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub async fn sign_out(
 ) -> Result<Response, ApiError> {
     app.store.sign_out(browser.clone()).await?;
     app.terminals.end_browser_session(&browser);
+    app.previews.forget();
     app.changes.publish(Change::SignedOut(browser));
     let cookie = CookieOf::User(&app.installation.id).clear(&app.origin);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())

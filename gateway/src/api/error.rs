@@ -28,7 +28,31 @@ impl ApiError {
     /// Nobody is signed in.
     #[must_use]
     pub fn not_signed_in() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "sign in first: ask for a sign-in link")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not_signed_in",
+            "sign in first: ask for a sign-in link, or use a token that has not ended",
+        )
+    }
+
+    /// The token is good, and not for this.
+    #[must_use]
+    pub fn token_not_enough() -> Self {
+        let message =
+            "this token may not do that: make one with another scope, or do it in a signed-in browser";
+        Self::new(StatusCode::FORBIDDEN, "token_not_enough", message)
+    }
+
+    /// There is no such token, or not of this user.
+    #[must_use]
+    pub fn token_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "token_not_found", "there is no such token")
+    }
+
+    /// There is no such link, or not to this preview.
+    #[must_use]
+    pub fn link_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "link_not_found", "there is no such link")
     }
 
     /// The page that made the request is not ours.
@@ -59,6 +83,18 @@ impl ApiError {
     #[must_use]
     pub fn preview_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "preview_not_found", "there is no such preview")
+    }
+
+    /// There is no such notification, or not for this user.
+    #[must_use]
+    pub fn notification_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "notification_not_found", "there is no such notification")
+    }
+
+    /// There is no such channel, or not of this user.
+    #[must_use]
+    pub fn channel_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "channel_not_found", "there is no such channel")
     }
 
     /// The box does not answer.
@@ -140,9 +176,19 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyPreviews(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_previews", error.to_string())
             }
+            StoreError::TooManyLinks(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_links", error.to_string())
+            }
+            StoreError::TooManyTokens(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_tokens", error.to_string())
+            }
+            StoreError::TooManyChannels(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_channels", error.to_string())
+            }
             StoreError::EnvironmentChanged => {
                 Self::new(StatusCode::CONFLICT, "environment_changed", error.to_string())
             }
+            StoreError::BackupChanged => Self::new(StatusCode::CONFLICT, "backup_changed", error.to_string()),
             other => {
                 tracing::error!(error = %berth_daemon::exit::chain(&other), "store failed");
                 let message = "the gateway failed; its log says why under the request id";

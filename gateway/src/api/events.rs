@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
+use super::notifications::InboxNews;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Error, Session, Snapshot, Workspace};
 use crate::app::SharedApp;
@@ -22,9 +23,9 @@ use crate::changes::Change;
 use crate::store::{BrowserSession, CurrentUser, SessionChange};
 
 /// A comment after so much silence keeps proxies from closing the stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// A stream of `snapshot`, `workspace`, `session`, `session_deleted` and `previews` events.
+/// A stream of `snapshot`, `workspace`, `session`, `session_deleted`, `previews` and `inbox` events.
 #[utoipa::path(get, path = "/api/v1/events", responses(
     (status = 200, content_type = "text/event-stream", body = Snapshot), (status = 401, body = Error)
 ))]
@@ -35,7 +36,8 @@ pub async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     // Subscribed first: what changes while the snapshot is read comes after it.
     let changes = app.changes.subscribe();
-    let mut watcher = Watcher { user: user.id, browser, visible: HashSet::new(), changes, app };
+    let inbox = InboxNews::new(app.clone(), user.id.clone());
+    let mut watcher = Watcher { user: user.id, browser, visible: HashSet::new(), changes, inbox, app };
     let first = watcher.snapshot().await?;
     let stopping: CancellationToken = watcher.app.stopping.clone();
     let events = futures_util::stream::unfold((Some(first), watcher), move |(first, mut watcher)| {
@@ -60,6 +62,7 @@ struct Watcher {
     browser: BrowserSession,
     visible: HashSet<WorkspaceId>,
     changes: Receiver<Change>,
+    inbox: InboxNews,
 }
 
 impl Watcher {
@@ -87,6 +90,11 @@ impl Watcher {
                     return Some(event("previews", &shown));
                 }
                 Change::Previews(_) => {}
+                Change::Inbox(_) => {
+                    if let Some(inbox) = self.inbox.next().await.ok()? {
+                        return Some(event("inbox", &inbox));
+                    }
+                }
                 Change::SignedOut(browser) if browser == self.browser => return None,
                 Change::SignedOut(_) => {}
                 Change::Anything => return self.snapshot().await.ok(),
@@ -104,7 +112,8 @@ impl Watcher {
             sessions.extend(found.into_iter().map(Session::from));
         }
         let workspaces = views.into_iter().map(|view| Workspace::new(&self.app, view)).collect();
-        Ok(event("snapshot", &Snapshot { workspaces, sessions, previews }))
+        let inbox = self.inbox.newest().await?;
+        Ok(event("snapshot", &Snapshot { workspaces, sessions, previews, inbox }))
     }
 
     /// Outer `None`: the store failed. Inner: not for this user.
@@ -135,7 +144,7 @@ impl Watcher {
     }
 }
 
-fn event(name: &str, data: &impl Serialize) -> Event {
+pub(super) fn event(name: &str, data: &impl Serialize) -> Event {
     // Views are plain data and hold no line breaks outside of strings: they always serialise to one line.
     Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
 }

@@ -8,11 +8,18 @@
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
+//! | `links` | links to previews |
+//! | `tokens` | API tokens |
+//! | `notifications`, `channels` | inboxes; ways by which users are told elsewhere |
 //! | `environment` | what terminals find on the box |
+//! | `backup_repository`, `backups` | where backups go, how they are, and what is in them |
 //! | `screen`, `input`, `exec`, `upload`, `audit` | handlers of what needs no terminal; `commands` is what they share |
 
 mod account;
 mod audit;
+mod backup_repository;
+mod backups;
+mod channels;
 mod commands;
 mod document;
 mod environment;
@@ -20,6 +27,8 @@ mod error;
 mod events;
 mod exec;
 mod input;
+mod links;
+mod notifications;
 mod policy;
 mod previews;
 mod routes;
@@ -27,6 +36,7 @@ mod screen;
 mod sessions;
 mod shares;
 mod terminal;
+mod tokens;
 mod upload;
 mod views;
 mod workspaces;

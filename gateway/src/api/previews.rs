@@ -1,23 +1,37 @@
 //! Previews: ports of a box that browsers reach, each at an origin of its own.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, Request, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use berth_protocol::ids::{PreviewId, RequestId, WorkspaceId};
+use futures_util::Stream;
 use http::StatusCode;
 use serde_json::json;
 
 use super::ApiError;
+use super::exec::signed_out;
 use super::policy::{InPreview, InWorkspace};
 use super::routes::PREFIX;
 use super::views::Error;
-use super::views::preview::{NewPreview, Port, Preview, PreviewPatch, Visibility, WorkspacePreviews};
+use super::views::preview::{
+    NewPreview, NewVisibility, Port, Preview, PreviewPatch, PreviewRequests, WorkspacePreviews,
+};
 use crate::app::{App, SharedApp};
 use crate::changes::Change;
 use crate::preview::Named;
 use crate::previews::{bytes, is_foreign, is_navigation};
-use crate::store::{AuditNote, BrowserSession, CurrentUser, Workspace};
+use crate::store::{self, AuditNote, BrowserSession, CurrentUser, Workspace};
+
+/// Requests to a preview that come within so short a time are told together.
+const GATHERED: Duration = Duration::from_millis(200);
+
+/// A comment after so much silence keeps proxies from closing the stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The workspace's previews.
 #[utoipa::path(
@@ -63,7 +77,8 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(Preview::new(&app, preview))))
 }
 
-/// Changes who may see a preview, or how its dev server is spoken to. Making it public takes `confirm_public`.
+/// Changes who may see a preview, or how its dev server is spoken to. Making it public takes `confirm_public`; making it
+/// private ends its links.
 #[utoipa::path(
     patch, path = "/api/v1/workspaces/{workspace}/previews/{preview}",
     params(("workspace" = String, Path), ("preview" = String, Path)), request_body = PreviewPatch,
@@ -84,7 +99,7 @@ pub async fn change(
     let Path((_, id)) = path.map_err(|_| ApiError::preview_not_found())?;
     let Json(PreviewPatch { visibility, confirm_public, mode }) =
         body.map_err(|rejection| ApiError::malformed(&rejection))?;
-    if visibility == Some(Visibility::Public) && !confirm_public {
+    if visibility == Some(NewVisibility::Public) && !confirm_public {
         let message =
             "everybody who has the address could see it and act on it: say confirm_public if that is meant";
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_confirmed", message));
@@ -119,8 +134,57 @@ pub async fn end(
     if !app.store.delete_preview(workspace.id.clone(), id.clone()).await? {
         return Err(ApiError::preview_not_found());
     }
+    app.previews.recent.forget(&id);
     changed(&app, &workspace, user, request_id, "preview_deleted", json!({ "preview": id })).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The last requests to a preview, and each that comes, as `requests` events.
+#[utoipa::path(
+    get, path = "/api/v1/workspaces/{workspace}/previews/{preview}/requests",
+    params(("workspace" = String, Path), ("preview" = String, Path)),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = PreviewRequests),
+        (status = 401, body = Error), (status = 404, body = Error)
+    )
+)]
+pub async fn requests(
+    State(app): State<SharedApp>,
+    Extension(browser): Extension<BrowserSession>,
+    InWorkspace(workspace): InWorkspace,
+    path: Result<Path<(String, PreviewId)>, PathRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let Path((_, id)) = path.map_err(|_| ApiError::preview_not_found())?;
+    let preview = in_workspace(&app, &workspace, id).await?.id;
+    let mut newest = app.previews.recent.watch(&preview);
+    // So that there is a first event, without any request too.
+    newest.mark_changed();
+    let events = futures_util::stream::unfold((app, newest, 0), move |(app, mut newest, told)| {
+        let (preview, browser) = (preview.clone(), browser.clone());
+        async move {
+            let more = async {
+                newest.changed().await.ok()?;
+                // A page that loads is told of in a few pieces, not in hundreds.
+                tokio::time::sleep(GATHERED).await;
+                newest.mark_unchanged();
+                Some(())
+            };
+            tokio::select! {
+                // Cancel-safe, all: the stream ends, or `more` has.
+                () = app.stopping.cancelled() => return None,
+                () = signed_out(&app, &browser) => return None,
+                more = more => more?,
+            }
+            let newer = app.previews.recent.newer(&preview, told);
+            let told = newer.first().map_or(told, |exchange| exchange.number);
+            let shown = PreviewRequests { requests: newer.into_iter().map(Into::into).collect() };
+            let event = Event::default().event("requests");
+            // Plain data: it always serialises.
+            let event = event.data(serde_json::to_string(&shown).unwrap_or_default());
+            Some((Ok(event), (app, newest, told)))
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 /// What a preview says at its root, for programs.
@@ -153,7 +217,7 @@ pub async fn root(
     let asked = request.headers().clone();
     Ok(match bytes(&app, &preview, browser, request, &prefix, &request_id).await {
         Ok(response) => response,
-        Err(trouble) => trouble.answer(&asked, request_id),
+        Err(trouble) => trouble.answer(&asked, request_id, app.origin.as_str()),
     })
 }
 
@@ -194,8 +258,18 @@ impl WorkspacePreviews {
     }
 }
 
+/// A preview of this workspace.
+pub(super) async fn in_workspace(
+    app: &App,
+    workspace: &Workspace,
+    id: PreviewId,
+) -> Result<store::Preview, ApiError> {
+    let found = app.store.preview(id).await?.filter(|preview| preview.workspace == workspace.id);
+    found.ok_or_else(ApiError::preview_not_found)
+}
+
 /// Puts a change on the record, and tells it.
-async fn changed(
+pub(super) async fn changed(
     app: &App,
     workspace: &Workspace,
     user: CurrentUser,
@@ -204,6 +278,7 @@ async fn changed(
     detail: serde_json::Value,
 ) -> Result<(), ApiError> {
     tracing::info!(workspace = %workspace.id, action, "preview");
+    app.previews.forget();
     app.changes.publish(Change::Previews(workspace.id.clone()));
     let workspace = workspace.id.clone();
     Ok(app.store.note(AuditNote { workspace, user: user.id, request_id, action, detail }).await?)

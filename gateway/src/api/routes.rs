@@ -11,8 +11,7 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, document, environment, events, exec, input, previews, screen, sessions, shares, terminal,
-    upload, workspaces,
+    account, audit, backup_repository, backups, channels, document, environment, events, exec, input, links, notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
 
@@ -21,6 +20,15 @@ pub const PREFIX: &str = "/api/v1";
 
 /// One preview.
 const PREVIEW: &str = "/workspaces/{workspace}/previews/{preview}";
+const PREVIEW_REQUESTS: &str = "/workspaces/{workspace}/previews/{preview}/requests";
+const PREVIEW_LINKS: &str = "/workspaces/{workspace}/previews/{preview}/links";
+const PREVIEW_LINK: &str = "/workspaces/{workspace}/previews/{preview}/links/{link}";
+
+/// The largest body of a channel to make, bytes.
+const MAX_CHANNEL_BODY: usize = 8 * 1024;
+
+/// The largest body of a receipt, bytes.
+const MAX_RECEIPT_BODY: usize = 1024;
 
 /// One method of one path.
 pub struct Route {
@@ -40,7 +48,10 @@ pub fn routes() -> Vec<Route> {
     vec![
         route(Method::GET, "/openapi.json", Policy::Public, get(document::show)),
         route(Method::GET, "/me", Policy::SignedIn, get(account::me)),
-        route(Method::POST, "/sign-out", Policy::SignedIn, post(account::sign_out)),
+        route(Method::POST, "/sign-out", Policy::Person, post(account::sign_out)),
+        route(Method::GET, "/tokens", Policy::Person, get(tokens::list)),
+        route(Method::POST, "/tokens", Policy::Person, post(tokens::create)),
+        route(Method::DELETE, "/tokens/{token}", Policy::Person, delete(tokens::revoke)),
         route(Method::GET, "/events", Policy::SignedIn, get(events::stream)),
         route(Method::GET, "/workspaces", Policy::SignedIn, get(workspaces::list)),
         route(Method::GET, "/workspaces/{workspace}", Policy::Workspace, get(workspaces::show)),
@@ -60,6 +71,52 @@ pub fn routes() -> Vec<Route> {
             Policy::Workspace,
             put(environment::replace).layer(DefaultBodyLimit::max(environment::MAX_BODY)),
         ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backup-repository",
+            Policy::Workspace,
+            get(backup_repository::settings),
+        ),
+        route(
+            Method::PUT,
+            "/workspaces/{workspace}/backup-repository",
+            Policy::Workspace,
+            put(backup_repository::set),
+        ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backup-repository/recovery-sheet",
+            Policy::Workspace,
+            post(backup_repository::recovery_sheet),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/backups", Policy::Workspace, get(backups::show)),
+        route(Method::POST, "/workspaces/{workspace}/backups/run", Policy::Workspace, post(backups::run)),
+        route(Method::POST, "/workspaces/{workspace}/backups/check", Policy::Workspace, post(backups::check)),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/cancel",
+            Policy::Workspace,
+            post(backups::cancel),
+        ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/restore",
+            Policy::Workspace,
+            post(backups::restore),
+        ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/snapshots",
+            Policy::Workspace,
+            get(backups::snapshots),
+        ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/entries",
+            Policy::Workspace,
+            get(backups::entries),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/backups/file", Policy::Workspace, get(backups::file)),
         route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
         route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),
         route(Method::DELETE, "/sessions/{session}", Policy::Session, delete(sessions::end)),
@@ -81,6 +138,46 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/workspaces/{workspace}/previews", Policy::Workspace, post(previews::create)),
         route(Method::PATCH, PREVIEW, Policy::Workspace, patch(previews::change)),
         route(Method::DELETE, PREVIEW, Policy::Workspace, delete(previews::end)),
+        route(Method::GET, PREVIEW_LINKS, Policy::Workspace, get(links::list)),
+        route(Method::POST, PREVIEW_LINKS, Policy::Workspace, post(links::create)),
+        route(Method::DELETE, PREVIEW_LINK, Policy::Workspace, delete(links::end)),
+        route(Method::POST, "/preview-links/open", Policy::Public, post(links::open)),
+        route(Method::GET, PREVIEW_REQUESTS, Policy::Workspace, get(previews::requests)),
+        route(Method::GET, "/notifications", Policy::SignedIn, get(notifications::list)),
+        route(Method::GET, "/notifications/stream", Policy::SignedIn, get(notifications::stream)),
+        route(Method::POST, "/notifications/seen", Policy::SignedIn, post(notifications::see)),
+        route(Method::GET, "/notifications/settings", Policy::SignedIn, get(notifications::settings)),
+        route(Method::PUT, "/notifications/settings", Policy::SignedIn, put(notifications::change_settings)),
+        route(
+            Method::POST,
+            "/notifications/{notification}/ack",
+            Policy::Notification,
+            post(notifications::ack),
+        ),
+        route(
+            Method::POST,
+            "/notifications/{notification}/answer",
+            Policy::Notification,
+            post(notifications::answer).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
+        ),
+        route(Method::PUT, "/sessions/{session}/mute", Policy::Session, put(notifications::mute)),
+        route(Method::DELETE, "/sessions/{session}/mute", Policy::Session, delete(notifications::unmute)),
+        route(Method::GET, "/channels", Policy::SignedIn, get(channels::list)),
+        route(
+            Method::POST,
+            "/channels",
+            Policy::SignedIn,
+            post(channels::create).layer(DefaultBodyLimit::max(MAX_CHANNEL_BODY)),
+        ),
+        route(Method::PATCH, "/channels/{channel}", Policy::Channel, patch(channels::change)),
+        route(Method::DELETE, "/channels/{channel}", Policy::Channel, delete(channels::end)),
+        route(Method::POST, "/channels/{channel}/test", Policy::Channel, post(channels::test)),
+        route(
+            Method::POST,
+            "/receipts",
+            Policy::Public,
+            post(channels::receipt).layer(DefaultBodyLimit::max(MAX_RECEIPT_BODY)),
+        ),
         route(Method::GET, "/previews/{preview}/", Policy::Preview, get(previews::root)),
         route(Method::GET, "/previews/{preview}/{*path}", Policy::Preview, get(previews::below)),
     ]
@@ -134,7 +231,11 @@ mod tests {
                 path if path.contains("{session}") => Policy::Session,
                 path if path.contains("{workspace}") => Policy::Workspace,
                 path if path.contains("{preview}") => Policy::Preview,
-                "/openapi.json" | "/shares/open" => Policy::Public,
+                "/openapi.json" | "/shares/open" | "/preview-links/open" | "/receipts" => Policy::Public,
+                "/sign-out" => Policy::Person,
+                path if path.starts_with("/tokens") => Policy::Person,
+                path if path.contains("{notification}") => Policy::Notification,
+                path if path.contains("{channel}") => Policy::Channel,
                 _ => Policy::SignedIn,
             };
             assert_eq!(route.policy, expected, "{} {}", route.method, route.path);

@@ -77,6 +77,7 @@ pub async fn rename(
     let Json(SessionPatch { name }) = body.map_err(|rejection| ApiError::malformed(&rejection))?;
     let renamed: Option<store::Session> = app.store.rename_session(session.id, checked_name(&name)?).await?;
     let renamed = renamed.ok_or_else(ApiError::session_not_found)?;
+    app.terminals.rename_session(&renamed.id, &renamed.name);
     app.changes.publish(Change::Session(SessionChange::Changed(renamed.clone())));
     Ok(Json(renamed.into()))
 }
@@ -93,6 +94,7 @@ pub async fn end(
     tracing::info!(session = %session.id, "session deleted");
     app.terminals.end_session(&session.id);
     app.changes.publish(Change::Session(change));
+    app.changes.publish(Change::Inbox(Some(session.workspace)));
     Ok(StatusCode::NO_CONTENT)
 }
 

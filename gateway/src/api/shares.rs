@@ -9,19 +9,18 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use berth_protocol::ids::{RequestId, SessionId, ShareId, UserId};
+use berth_protocol::ids::{RequestId, ShareId};
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use serde_json::json;
 
 use super::ApiError;
 use super::policy::InSession;
 use super::sessions::checked_name;
 use super::views::Error;
 use super::views::access::{CreatedShare, NewShare, OpenedShare, Share, ShareCode, Shares};
-use crate::app::{App, SharedApp};
+use crate::app::SharedApp;
 use crate::auth::{CookieOf, new_secret};
-use crate::store::{AuditNote, CurrentUser, now_ms};
+use crate::store::{CurrentUser, now_ms};
 
 /// The page that opens links.
 const PAGE: &str = "/share";
@@ -54,8 +53,8 @@ pub async fn create(
     }
     let (name, code) = (checked_name(&name)?, new_secret());
     let lifetime = Duration::from_secs(expires_in_seconds);
-    let share = app.store.create_share(session.id.clone(), user.id.clone(), name, &code, lifetime).await?;
-    note(&app, user.id, &session.id, &share.id, request_id, "share_created").await?;
+    let share = app.store.create_share(session.id, user.id, name, &code, lifetime, request_id).await?;
+    tracing::info!(session = %share.session, share = %share.id, "share made");
     let url = format!("{}{PAGE}#{code}", app.origin.as_str());
     Ok((StatusCode::CREATED, Json(CreatedShare { share: share.into(), url })))
 }
@@ -88,11 +87,11 @@ pub async fn end(
     path: Result<Path<(String, ShareId)>, PathRejection>,
 ) -> Result<StatusCode, ApiError> {
     let Path((_, share)) = path.map_err(|_| ApiError::share_not_found())?;
-    if !app.store.end_share(session.id.clone(), share.clone()).await? {
+    if !app.store.end_share(session.id.clone(), share.clone(), user.id, request_id).await? {
         return Err(ApiError::share_not_found());
     }
     app.terminals.end_share(&share);
-    note(&app, user.id, &session.id, &share, request_id, "share_ended").await?;
+    tracing::info!(session = %session.id, %share, "share ended");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -112,29 +111,13 @@ pub async fn open(
 ) -> Result<Response, ApiError> {
     let Json(ShareCode { code }) = body.map_err(|rejection| ApiError::malformed(&rejection))?;
     let token = new_secret();
-    let share = app.store.open_share(&code, &token).await?.ok_or_else(|| {
+    let share = app.store.open_share(&code, &token, request_id).await?.ok_or_else(|| {
         let message = "this link was used before, or what it shares has ended: ask for a new one";
         ApiError::new(StatusCode::NOT_FOUND, "share_code_invalid", message)
     })?;
-    note(&app, share.created_by, &share.session, &share.id, request_id, "share_opened").await?;
+    tracing::info!(session = %share.session, share = %share.id, "share opened");
     let left = Duration::from_millis(u64::try_from(share.expires_at_ms - now_ms()).unwrap_or_default());
     let cookie = CookieOf::Guest(&share.session).set(&app.origin, &token, left);
     let opened = OpenedShare { session_id: share.session.into(), expires_at_ms: share.expires_at_ms };
     Ok(([(SET_COOKIE, cookie)], Json(opened)).into_response())
-}
-
-/// Puts on the record what became of a share. Its guest has no account, so all is in the name of who made it.
-async fn note(
-    app: &App,
-    user: UserId,
-    session: &SessionId,
-    share: &ShareId,
-    request_id: RequestId,
-    action: &'static str,
-) -> Result<(), ApiError> {
-    tracing::info!(%session, %share, action, "share");
-    // A session that was deleted at this very moment has no workspace to note it in.
-    let Some(found) = app.store.session(session.clone()).await? else { return Ok(()) };
-    let detail = json!({ "session": session, "share": share });
-    Ok(app.store.note(AuditNote { workspace: found.workspace, user, request_id, action, detail }).await?)
 }

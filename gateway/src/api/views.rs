@@ -1,9 +1,13 @@
 //! What answers look like. These shapes are the public API: they gain fields, and lose none.
 
 pub mod access;
+pub mod backup;
+pub mod channel;
 pub mod control;
 pub mod environment;
+pub mod notification;
 pub mod preview;
+pub mod token;
 
 use berth_protocol::event::Telemetry;
 use serde::{Deserialize, Serialize};
@@ -124,6 +128,8 @@ pub struct Session {
     pub message: Option<String>,
     /// Terminals attached to it.
     pub attachments: u64,
+    /// What it is doing, if its box says so.
+    pub attention: Option<notification::Attention>,
     /// When it was created, milliseconds since 1970.
     pub created_at_ms: i64,
     /// The workspace's count of changes when it last changed; a lower number is older.
@@ -166,6 +172,8 @@ pub struct Snapshot {
     pub sessions: Vec<Session>,
     /// Their previews.
     pub previews: Vec<preview::WorkspacePreviews>,
+    /// The newest of the caller's inbox.
+    pub inbox: notification::Inbox,
 }
 
 /// A session that was deleted.
@@ -259,6 +267,7 @@ impl From<store::Session> for Session {
             state: session.state,
             message: session.message,
             attachments: session.attachments,
+            attention: session.attention.map(|believed| (*believed).into()),
             created_at_ms: session.created_at_ms,
             change_seq: session.change_seq,
         }

@@ -1,4 +1,4 @@
-//! The cookies: one of a signed-in browser, one for each share that was opened in it, and two on the hosts of previews.
+//! The cookies: of a signed-in browser, of shares and links that were opened in it, and on the hosts of previews.
 //!
 //! Their names carry the installation, because cookies know no ports: two installations on one machine would
 //! overwrite each other's. A session's id, which nobody else has, does that for shares. Over https they have the
@@ -6,11 +6,21 @@
 
 use std::time::Duration;
 
-use berth_protocol::ids::{InstallationId, SessionId};
+use berth_protocol::ids::{InstallationId, PreviewId, SessionId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use super::Origin;
+
+/// Where a preview is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In a window or tab of its own.
+    Window,
+    /// In a frame of the console. Browsers keep cookies from frames of other sites, but for those that are
+    /// partitioned: they belong to the frames of one site, here the console's, and to no others.
+    Frame,
+}
 
 /// Whose cookie it is.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +29,14 @@ pub enum CookieOf<'a> {
     User(&'a InstallationId),
     /// A guest who may watch a session.
     Guest(&'a SessionId),
+    /// A browser in which a link to a preview was opened, on the console's host.
+    PreviewGuest(&'a PreviewId),
+    /// Where a browser wants to go once somebody has signed in.
+    Return(&'a InstallationId),
     /// A browser that was let in to a preview, on that preview's own host.
-    Preview,
+    Preview(Shown),
     /// A browser that asks to be let in to a preview, on that preview's own host.
-    PreviewNonce,
+    PreviewNonce(Shown),
 }
 
 impl CookieOf<'_> {
@@ -31,8 +45,23 @@ impl CookieOf<'_> {
         match self {
             Self::User(installation) => format!("{prefix}berth-{installation}"),
             Self::Guest(session) => format!("{prefix}berth-guest-{session}"),
-            Self::Preview => format!("{prefix}berth-preview"),
-            Self::PreviewNonce => format!("{prefix}berth-preview-nonce"),
+            Self::PreviewGuest(preview) => format!("{prefix}berth-guest-{preview}"),
+            Self::Return(installation) => format!("{prefix}berth-return-{installation}"),
+            Self::Preview(Shown::Window) => format!("{prefix}berth-preview"),
+            Self::Preview(Shown::Frame) => format!("{prefix}berth-preview-frame"),
+            Self::PreviewNonce(Shown::Window) => format!("{prefix}berth-preview-nonce"),
+            Self::PreviewNonce(Shown::Frame) => format!("{prefix}berth-preview-frame-nonce"),
+        }
+    }
+
+    fn attributes(self, origin: &Origin) -> &'static str {
+        match self {
+            // Browsers take `Secure` on http too, if the host is below localhost; no other is there then.
+            Self::Preview(Shown::Frame) | Self::PreviewNonce(Shown::Frame) => {
+                "Path=/; HttpOnly; SameSite=None; Secure; Partitioned"
+            }
+            _ if origin.is_secure() => "Path=/; HttpOnly; SameSite=Lax; Secure",
+            _ => "Path=/; HttpOnly; SameSite=Lax",
         }
     }
 
@@ -42,7 +71,7 @@ impl CookieOf<'_> {
     /// Never: `token` is a secret of ours, in plain ASCII.
     #[must_use]
     pub fn set(self, origin: &Origin, token: &str, lifetime: Duration) -> HeaderValue {
-        let (name, attributes) = (self.name(origin), attributes(origin));
+        let (name, attributes) = (self.name(origin), self.attributes(origin));
         header(&format!("{name}={token}; {attributes}; Max-Age={}", lifetime.as_secs()))
     }
 
@@ -70,14 +99,6 @@ impl CookieOf<'_> {
     }
 }
 
-fn attributes(origin: &Origin) -> &'static str {
-    if origin.is_secure() {
-        "Path=/; HttpOnly; SameSite=Lax; Secure"
-    } else {
-        "Path=/; HttpOnly; SameSite=Lax"
-    }
-}
-
 fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("identifiers and secrets are plain ASCII")
 }
@@ -87,6 +108,35 @@ mod tests {
     use url::Url;
 
     use super::*;
+
+    #[test]
+    fn only_what_frames_need_is_sent_in_frames() {
+        let origin = Origin::new(&Url::parse("https://berth.example").unwrap());
+        let (installation, session, preview) =
+            (InstallationId::random(), SessionId::random(), PreviewId::random());
+        let framed = [CookieOf::Preview(Shown::Frame), CookieOf::PreviewNonce(Shown::Frame)];
+        let others = [
+            CookieOf::User(&installation),
+            CookieOf::Guest(&session),
+            CookieOf::PreviewGuest(&preview),
+            CookieOf::Return(&installation),
+            CookieOf::Preview(Shown::Window),
+            CookieOf::PreviewNonce(Shown::Window),
+        ];
+        let set = |cookie: CookieOf| {
+            cookie.set(&origin, "token", Duration::from_secs(60)).to_str().unwrap().to_owned()
+        };
+        for cookie in framed.map(set) {
+            assert!(cookie.starts_with("__Host-berth-preview-frame"), "{cookie}");
+            assert!(cookie.contains("SameSite=None; Secure; Partitioned"), "{cookie}");
+        }
+        for cookie in others.map(set) {
+            assert!(cookie.starts_with("__Host-berth-") && cookie.contains("SameSite=Lax"), "{cookie}");
+        }
+        let names: std::collections::HashSet<_> =
+            framed.iter().chain(&others).map(|cookie| cookie.name(&origin)).collect();
+        assert_eq!(names.len(), framed.len() + others.len(), "{names:?}");
+    }
 
     #[test]
     fn the_cookie_is_found_among_others_and_bound_to_its_installation() {

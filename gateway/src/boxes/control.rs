@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use berth_protocol::attention::{Answer, answer_path};
+use berth_protocol::backup::{BACKUP_PATH, MAX_LOOK_ANSWER};
 use berth_protocol::control::{
     EXEC_PATH, Exec, ExecExit, ExecLine, Input, MAX_EXEC_OUTPUT, MAX_SCREEN_BYTES, PaneAddress, input_path,
     screen_path,
@@ -10,7 +12,7 @@ use berth_protocol::door::HEADER_REQUEST_ID;
 use berth_protocol::ids::{RequestId, SessionId};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::HOST;
+use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::{Method, Request, Response};
 use serde::Serialize;
 
@@ -20,6 +22,9 @@ use super::lines::Lines;
 
 /// How long a box may take to begin an answer. It starts with the first byte of the request, which may be large.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a box may take to answer what it has to ask the repository for.
+const BACKUP_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// A command, as often as it has to be asked.
 #[derive(Debug)]
@@ -40,8 +45,21 @@ impl Command {
         Self::post(input_path(session), input, request_id)
     }
 
+    pub(super) fn answer(session: &SessionId, answer: &Answer, request_id: &RequestId) -> Self {
+        Self::post(answer_path(session), answer, request_id)
+    }
+
     pub(super) fn exec(exec: &Exec, request_id: &RequestId) -> Self {
         Self::post(EXEC_PATH.to_owned(), exec, request_id)
+    }
+
+    pub(super) fn backup_read(what: &str, request_id: &RequestId) -> Self {
+        let path = format!("{BACKUP_PATH}{what}");
+        Self { method: Method::GET, path, request_id: request_id.clone(), body: Bytes::new() }
+    }
+
+    pub(super) fn backup(what: &str, body: &impl Serialize, request_id: &RequestId) -> Self {
+        Self::post(format!("{BACKUP_PATH}{what}"), body, request_id)
     }
 
     fn post(path: String, body: &impl Serialize, request_id: &RequestId) -> Self {
@@ -65,6 +83,58 @@ impl Command {
 pub(super) async fn ask(door: &mut DoorConnection, command: &Command) -> Result<Bytes, DoorError> {
     let response = accepted(door, command).await?;
     read(response, MAX_SCREEN_BYTES).await
+}
+
+/// Asks something of backups, whose answer comes as a whole and may take as long as the repository does.
+pub(super) async fn ask_backup(door: &mut DoorConnection, command: &Command) -> Result<Bytes, DoorError> {
+    let response = send(door, command.request(), BACKUP_TIMEOUT).await?;
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    read(response, MAX_LOOK_ANSWER).await
+}
+
+/// Asks for a file of a backup.
+pub(super) async fn backup_file(
+    mut door: DoorConnection,
+    command: &Command,
+) -> Result<BackupFile, DoorError> {
+    let response = send(&mut door, command.request(), BACKUP_TIMEOUT).await?;
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.ok_or(DoorError::Nonsense)?;
+    Ok(BackupFile { length, body: response.into_body(), _door: door })
+}
+
+/// A file of a backup on its way. Dropped, nobody reads it any more.
+#[derive(Debug)]
+pub struct BackupFile {
+    /// How long it is. One that ends sooner is not whole.
+    pub length: u64,
+    body: Incoming,
+    _door: DoorConnection,
+}
+
+impl BackupFile {
+    /// The next piece; `None` at its end.
+    ///
+    /// # Errors
+    /// [`DoorError`] when it broke off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DoorError> {
+        loop {
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 /// Starts a command whose answer goes on.

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
@@ -32,6 +32,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that the kernel takes ahead of what the network takes. More would only be older when it arrives: a
 /// terminal whose reader stalled begins with them before it is redrawn.
 const NOTSENT: u32 = 8 * 1024;
+
+/// The longest segment that a box may send, bytes. Networks have shorter ones, but on one machine it is 64 KiB, and
+/// Linux sends none that does not fit into the window as a whole: behind a terminal's small one, output waited for a
+/// timer, after a long stall for half a minute.
+const SEGMENT: u32 = 8 * 1024;
 
 /// A connection with a box, whichever side dialled it.
 pub type BoxStream = TlsStream<TcpStream>;
@@ -74,7 +79,9 @@ impl Dialer {
 /// Dials one address.
 pub(super) async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<BoxStream> {
     let connect = async {
-        let tcp = TcpStream::connect(address).await?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        limit_segments(&SockRef::from(&socket))?;
+        let tcp = socket.connect(address).await?;
         tune(&tcp)?;
         Ok(TlsConnector::from(config).connect(server_name(), tcp).await?.into())
     };
@@ -92,6 +99,11 @@ pub(super) async fn speak(stream: BoxStream, route: Route) -> io::Result<DoorCon
     Ok(DoorConnection { sender, route })
 }
 
+/// Makes a socket that is about to connect, or to listen, ask its peers for segments of at most [`SEGMENT`] bytes.
+pub(crate) fn limit_segments(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_mss(SEGMENT)
+}
+
 /// Keystrokes are not held back, a peer that vanished is noticed, and nothing grows old in a send buffer.
 pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
@@ -106,6 +118,22 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_box_sends_short_segments() {
+        for server_asks in [false, true] {
+            let listening = TcpSocket::new_v4().unwrap();
+            let connecting = TcpSocket::new_v4().unwrap();
+            limit_segments(&SockRef::from(if server_asks { &listening } else { &connecting })).unwrap();
+            listening.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = listening.listen(1).unwrap();
+            let dialled = connecting.connect(listener.local_addr().unwrap()).await.unwrap();
+            let (accepted, _) = listener.accept().await.unwrap();
+            let of_the_box = if server_asks { &dialled } else { &accepted };
+            let segment = SockRef::from(of_the_box).tcp_mss().unwrap();
+            assert!(segment <= SEGMENT, "{segment}");
+        }
+    }
 
     #[tokio::test]
     async fn both_ends_of_a_connection_send_at_once_and_notice_a_peer_that_vanished() {

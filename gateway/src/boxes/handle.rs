@@ -9,16 +9,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use berth_protocol::attention::Answer;
+use berth_protocol::backup::Look;
 use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, Input, PaneAddress, Screen};
 use berth_protocol::ids::{AttachmentId, InstanceId, RequestId, SessionId, WorkspaceId};
 use hyper::body::Bytes;
 use rustls::ClientConfig;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::control::{self, Command, ExecOutput};
+use super::control::{self, BackupFile, Command, ExecOutput};
 use super::dial::{BoxStream, Dialer, DoorConnection, dial, speak};
 use super::dial_back::DialBacks;
 use super::door::{self, DoorError, DoorStream, TerminalRequest};
@@ -255,6 +259,19 @@ impl BoxHandle {
         self.command(&Command::input(session, input, request_id)).await.map(drop)
     }
 
+    /// Answers a question of a pane, if the pane still shows it.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn answer(
+        &self,
+        session: &SessionId,
+        answer: &Answer,
+        request_id: &RequestId,
+    ) -> Result<(), DoorError> {
+        self.command(&Command::answer(session, answer, request_id)).await.map(drop)
+    }
+
     /// Runs a command, which ends when what is returned is dropped.
     ///
     /// # Errors
@@ -271,6 +288,47 @@ impl BoxHandle {
             }
         }
         control::exec(self.connect().await?, &command).await
+    }
+
+    /// Asks something of backups that is only read: `what` is the rest of its path.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn backup_read<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        request_id: &RequestId,
+    ) -> Result<T, DoorError> {
+        self.backup_command(&Command::backup_read(what, request_id)).await
+    }
+
+    /// Asks something of backups with a body. The box acts once for each request id.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn backup<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &impl Serialize,
+        request_id: &RequestId,
+    ) -> Result<T, DoorError> {
+        self.backup_command(&Command::backup(what, body, request_id)).await
+    }
+
+    async fn backup_command<T: DeserializeOwned>(&self, command: &Command) -> Result<T, DoorError> {
+        // A connection of its own: the repository may take its time, and warm ones are for those who don't.
+        let mut connection = self.connect().await?;
+        let outcome = control::ask_backup(&mut connection, command).await;
+        let answer = self.answered(connection, outcome)?;
+        serde_json::from_slice(&answer).map_err(|_| DoorError::Nonsense)
+    }
+
+    /// A file of a backup.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn backup_file(&self, look: &Look, request_id: &RequestId) -> Result<BackupFile, DoorError> {
+        control::backup_file(self.connect().await?, &Command::backup("/file", look, request_id)).await
     }
 
     /// Sends a file for a session.

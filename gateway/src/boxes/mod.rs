@@ -39,9 +39,9 @@ use crate::changes::{Change, Changes};
 use crate::metrics::Metrics;
 use crate::store::Instance;
 
-pub use control::ExecOutput;
-pub(crate) use dial::tune;
+pub use control::{BackupFile, ExecOutput};
 pub use dial::{BoxStream, Dialer};
+pub(crate) use dial::{limit_segments, tune};
 pub use door::{DoorError, DoorStream, TerminalRequest};
 pub use handle::BoxHandle;
 pub use presence::{Presence, PresenceState};

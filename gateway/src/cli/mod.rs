@@ -5,6 +5,8 @@ mod config;
 mod init;
 mod serve;
 mod sign_in_link;
+mod token;
+mod user_data;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +65,9 @@ enum Verb {
     Workspace(workspace::WorkspaceVerb),
     /// Print a link that signs the owner in, once, within 15 minutes
     SignInLink,
+    /// Make, list and revoke API tokens of the owner
+    #[command(subcommand)]
+    Token(token::TokenVerb),
     /// Print the newest entries of the audit record: time, action, user, workspace, request, detail
     Audit(audit::Audit),
     /// Print a completion script
@@ -90,6 +95,7 @@ impl Cli {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let sources = Sources {
             file: self.config_file(),
+            drop_ins: Vec::new(),
             env_prefix: ENV_PREFIX,
             env: env.collect(),
             flags: flags.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect(),
@@ -117,6 +123,7 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
         Verb::Config(verb) => config::run(cli, verb),
         Verb::Workspace(verb) => block_on(workspace::run(&cli.settings()?, verb)),
         Verb::SignInLink => block_on(sign_in_link::run(&cli.settings()?)),
+        Verb::Token(verb) => block_on(token::run(&cli.settings()?, verb)),
         Verb::Audit(audit) => block_on(audit::run(&cli.settings()?, audit)),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "gateway", &mut std::io::stdout());

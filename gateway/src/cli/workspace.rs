@@ -1,13 +1,14 @@
-//! `gateway workspace create|list|enroll`.
+//! `gateway workspace create|list|enroll|user-data`.
 
 use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::enroll::EnrollmentToken;
+use berth_protocol::provision::ProvisionedVolume;
 use berth_protocol::trust::fingerprint;
 use clap::Subcommand;
 
-use super::{invalid, open_failed};
+use super::{invalid, open_failed, user_data};
 use crate::auth::new_secret;
 use crate::installation::{Opened, open};
 use crate::settings::Settings;
@@ -26,6 +27,20 @@ pub(super) enum WorkspaceVerb {
         /// The workspace
         name: String,
         /// How long the token works
+        #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1440))]
+        ttl_minutes: u64,
+    },
+    /// Print user-data with which one machine of Berth's image becomes a workspace's box, once. It holds a secret
+    UserData {
+        /// The workspace
+        name: String,
+        /// The number of its volume at Hetzner Cloud; without, the image's settings say what the volume is
+        #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+        volume_id: Option<u64>,
+        /// The volume is new, and may be formatted if it is blank
+        #[arg(long, requires = "volume_id")]
+        new_volume: bool,
+        /// How long it works: the machine must have booted by then
         #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1440))]
         ttl_minutes: u64,
     },
@@ -55,6 +70,13 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
         WorkspaceVerb::Enroll { name, ttl_minutes } => {
             let lifetime = Duration::from_secs(ttl_minutes * 60);
             println!("{}", enrollment_token(settings, &opened, name, lifetime).await?.encode());
+        }
+        WorkspaceVerb::UserData { name, volume_id, new_volume, ttl_minutes } => {
+            let lifetime = Duration::from_secs(ttl_minutes * 60);
+            let token = enrollment_token(settings, &opened, name, lifetime).await?;
+            let volume = volume_id.map(|hcloud_id| ProvisionedVolume { hcloud_id, new: *new_volume });
+            let text = user_data::render(name, &token, volume, *ttl_minutes);
+            print!("{}", text.map_err(Fatal::with(Exit::Config))?);
         }
     }
     Ok(())

@@ -15,17 +15,15 @@ use http::{HeaderValue, Method, StatusCode};
 use tracing::Instrument;
 
 use crate::api::{ApiError, PREFIX};
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 
 /// Header that names the request, for people who report a problem.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Scripts only from our own files. Styles may be inline because the terminal draws its colours with them.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-     font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
-     frame-ancestors 'none'",
-);
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
 
 /// Gives each request an id, which its log lines, its answer and the box's log lines carry, and writes the
 /// body of errors, which name it.
@@ -80,7 +78,7 @@ pub async fn security_headers(State(app): State<SharedApp>, request: Request, ne
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     let opener = HeaderName::from_static("cross-origin-opener-policy");
     headers.insert(opener, HeaderValue::from_static("same-origin"));
     let resource = HeaderName::from_static("cross-origin-resource-policy");
@@ -89,11 +87,20 @@ pub async fn security_headers(State(app): State<SharedApp>, request: Request, ne
     if app.origin.is_secure() && !app.origin.is_loopback() {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    if html {
-        headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    // What a preview says through the API is html too, and has a stricter policy already.
+    if html && !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.extend(policy(&app).map(|policy| (CONTENT_SECURITY_POLICY, policy)));
     }
     if api && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// What a page of ours may load: in frames previews alone, which come there by way of the console itself.
+fn policy(app: &App) -> Option<HeaderValue> {
+    match &app.previews.names {
+        Some(names) => HeaderValue::from_str(&format!("{POLICY}; frame-src 'self' {}", names.source())).ok(),
+        None => Some(HeaderValue::from_static(POLICY)),
+    }
 }

@@ -22,6 +22,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::http2;
+use super::tls::HTTP_2;
 use crate::app::SharedApp;
 use crate::boxes::tune;
 use crate::previews;
@@ -84,6 +86,9 @@ async fn serve_tcp(
         Some(acceptor) => {
             let mut tls = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
             tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+            if tls.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+                return serve_http2(app, tls, peer, router).await;
+            }
             serve_http(app, tls, peer, router).await
         }
     }
@@ -111,6 +116,25 @@ where
         () = app.stopping.cancelled() => serving.as_mut().graceful_shutdown(),
     }
     serving.await.map_err(io::Error::other)
+}
+
+async fn serve_http2<S>(app: SharedApp, stream: S, peer: Peer, router: Router) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shared = app.clone();
+    let serve = move |request: Request<Incoming>| {
+        let (shared, router) = (shared.clone(), router.clone());
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        async move {
+            match http2::with_host(&mut request) {
+                Ok(()) => answer(shared, request, router).await,
+                Err(refused) => Ok(*refused),
+            }
+        }
+    };
+    http2::serve(stream, &app.stopping, serve).await
 }
 
 /// A preview's host is not the console's: nothing that the console answers is reached there.

@@ -3,11 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | `listener` | accept loop, TLS, bounds against slow clients |
+//! | `http2` | what HTTP/2 has of its own |
 //! | `layers` | request ids, error bodies, the check of `Host`, security headers |
 //! | `assets` | the web UI, embedded in the binary |
 //! | `sign_in` | one-time links become cookies |
 
 mod assets;
+mod http2;
 mod layers;
 mod listener;
 mod sign_in;

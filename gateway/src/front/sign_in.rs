@@ -1,15 +1,17 @@
-//! One-time sign-in links: the code is exchanged at once for a cookie and leaves the address bar.
+//! One-time sign-in links: the code is exchanged at once for a cookie and leaves the address bar. Whoever wanted to see
+//! a preview is sent on to it.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use crate::api::ApiError;
 use crate::app::SharedApp;
 use crate::auth::{BROWSER_SESSION, CookieOf, new_secret};
+use crate::previews;
 
 /// Path of sign-in links.
 pub const SIGN_IN_PATH: &str = "/sign-in";
@@ -27,6 +29,7 @@ pub struct SignInQuery {
 /// Takes the code and redirects: with a cookie when the code was good.
 pub async fn exchange(
     State(app): State<SharedApp>,
+    headers: HeaderMap,
     query: Result<Query<SignInQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
@@ -37,20 +40,27 @@ pub async fn exchange(
             tracing::info!(%user, "signed in");
             app.metrics.sign_ins.inc();
             let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, BROWSER_SESSION);
-            redirect("/", Some((SET_COOKIE, cookie)))
+            let back = previews::way_back(&app, &headers, &user).await;
+            let mut response = redirect(back.as_deref().unwrap_or("/"));
+            response.headers_mut().append(SET_COOKIE, cookie);
+            let used = CookieOf::Return(&app.installation.id);
+            if used.read(&headers, &app.origin).is_some() {
+                response.headers_mut().append(SET_COOKIE, used.clear(&app.origin));
+            }
+            response
         }
         None => {
             tracing::warn!("sign-in link refused: unknown, used or expired");
-            redirect(FAILED, None)
+            redirect(FAILED)
         }
     })
 }
 
-fn redirect(to: &'static str, header: Option<(HeaderName, HeaderValue)>) -> Response {
+fn redirect(to: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
-    headers.insert(LOCATION, HeaderValue::from_static(to));
+    // Paths of previews may hold what a header can't; nobody is sent there.
+    headers.insert(LOCATION, HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/")));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.extend(header);
     response
 }

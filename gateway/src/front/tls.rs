@@ -10,6 +10,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::settings::FrontSettings;
 
+/// The name by which browsers and we agree on HTTP/2.
+pub const HTTP_2: &[u8] = b"h2";
+
 /// Why the front's certificate can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -48,6 +51,7 @@ pub fn load(settings: &FrontSettings) -> Result<Option<Arc<ServerConfig>>, TlsEr
         .with_protocol_versions(&[&rustls::version::TLS13])
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(TlsError::Pair)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // WebSockets come by HTTP/1.1: that they could come by HTTP/2 is not offered, so browsers don't try.
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
 }

@@ -31,7 +31,7 @@ use super::listener::{Answer, refusal};
 use crate::app::SharedApp;
 use crate::changes::Change;
 use crate::environments;
-use crate::store::{EventOutcome, HelloOutcome, ObservedOutcome, PortsOutcome, StoreError};
+use crate::store::{AttentionOutcome, EventOutcome, HelloOutcome, ObservedOutcome, PortsOutcome, StoreError};
 
 /// How often a box says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -228,7 +228,7 @@ impl Link {
 
     async fn changed(&mut self, change: &Change) -> Result<(), LinkError> {
         // An enrolment is a change of the workspace, and it may have retired this very box.
-        if !matches!(change, Change::Session(_) | Change::Previews(_))
+        if !matches!(change, Change::Session(_) | Change::Previews(_) | Change::Inbox(_))
             && !self.app.store.link_counts(self.instance.clone(), self.epoch).await?
         {
             return Err(LinkError::Superseded);
@@ -297,7 +297,19 @@ impl Link {
                 self.acknowledge(stream, outcome).await
             }
             FromAgent::WantSnapshot => self.send_snapshot().await,
-            FromAgent::Attention(_) | FromAgent::Hello(_) | FromAgent::Unknown => Ok(()),
+            FromAgent::Attention(report) => {
+                let (workspace, instance) = (self.workspace.clone(), self.instance.clone());
+                match self.app.store.put_attention(workspace, instance, self.epoch, report).await? {
+                    AttentionOutcome::Stored(changes) => {
+                        changes
+                            .into_iter()
+                            .for_each(|change| self.app.changes.publish(Change::Session(change)));
+                        Ok(())
+                    }
+                    AttentionOutcome::StaleLink => Err(LinkError::Superseded),
+                }
+            }
+            FromAgent::Hello(_) | FromAgent::Unknown => Ok(()),
         }
     }
 
@@ -305,9 +317,13 @@ impl Link {
         let stream = event.id.stream.clone();
         let telemetry = event.kind == Telemetry::KIND;
         let (workspace, instance) = (self.workspace.clone(), self.instance.clone());
-        let outcome = self.app.store.put_event(workspace, instance, self.epoch, event).await?;
+        let (outcome, arrival) = self.app.store.put_event(workspace, instance, self.epoch, event).await?;
         if matches!(outcome, EventOutcome::Stored(_)) {
             self.app.metrics.events.inc();
+            if let Some(arrival) = arrival {
+                self.app.metrics.notifications.arrived(arrival);
+                self.app.changes.publish(Change::Inbox(Some(self.workspace.clone())));
+            }
             if telemetry {
                 self.app.changes.publish(Change::Workspace(self.workspace.clone()));
             }

@@ -99,6 +99,7 @@ pub struct Names {
     template: Template,
     scheme: &'static str,
     port: String,
+    console: String,
 }
 
 impl Names {
@@ -110,7 +111,7 @@ impl Names {
         // An address in brackets has colons of its own.
         let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
         let port = behind.find(':').map_or("", |at| &behind[at..]);
-        Self { template, scheme, port: port.to_owned() }
+        Self { template, scheme, port: port.to_owned(), console: console.as_str().to_owned() }
     }
 
     /// `host` or `host:port` of a preview, as browsers send it.
@@ -123,6 +124,18 @@ impl Names {
     #[must_use]
     pub fn origin(&self, named: &Named) -> String {
         format!("{}://{}", self.scheme, self.authority(named))
+    }
+
+    /// The console's origin.
+    #[must_use]
+    pub fn console(&self) -> &str {
+        &self.console
+    }
+
+    /// What stands for every preview in a content security policy.
+    #[must_use]
+    pub fn source(&self) -> String {
+        format!("{}://*.{}{}", self.scheme, self.template.domain, self.port)
     }
 
     /// `http` or `https`.
@@ -193,6 +206,13 @@ mod tests {
                 assert_eq!(names.of_origin(&other), None, "{other}");
             }
         }
+    }
+
+    #[test]
+    fn one_pattern_stands_for_all_hosts_and_not_for_the_console() {
+        assert_eq!(names(ON_ONE_MACHINE, "http://127.0.0.1:7391").source(), "http://*.localhost:7391");
+        let https = names("{preview}--{workspace}.preview.example", "https://berth.example");
+        assert_eq!(https.source(), "https://*.preview.example");
     }
 
     #[test]

@@ -233,7 +233,11 @@ fn prepared(
     passage: &Passage<'_>,
     upgrade: bool,
 ) -> Result<Request<Body>, Trouble> {
-    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    // HTTP/2 has no word for it: there a body without a length just comes.
+    let unmeasured = request.version() == Version::HTTP_2
+        && !request.body().is_end_stream()
+        && request.body().size_hint().exact().is_none();
+    let chunked = unmeasured || request.headers().contains_key(TRANSFER_ENCODING);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     inward(request.headers_mut(), passage, request_path(&path), upgrade);
     if chunked {

@@ -19,9 +19,8 @@ const ERROR: HeaderName = HeaderName::from_static("berth-error");
 /// Seconds after which to try again.
 const RETRY_SECONDS: u64 = 2;
 
-/// No scripts: a page that waits reloads itself without any.
-const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+/// No scripts: a page that waits reloads itself without any. The console shows previews in frames.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors";
 
 /// Why a request has no answer of the dev server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +29,9 @@ pub enum Trouble {
     #[error("there is no such preview: it was deleted, or the address is mistyped")]
     Unknown,
     /// Whoever asks may not see it.
-    #[error("this preview is private: open it from the console, in a browser that is signed in there")]
+    #[error(
+        "this preview is private: open it from the console, in a browser that is signed in there, or by a link to it"
+    )]
     Private,
     /// The way in did not lead in.
     #[error(
@@ -126,9 +127,9 @@ impl Trouble {
         }
     }
 
-    /// The answer to whoever asked with these headers.
+    /// The answer to whoever asked with these headers; pages of the origin `console` may frame it.
     #[must_use]
-    pub fn answer(&self, asked: &HeaderMap, request_id: RequestId) -> Response {
+    pub fn answer(&self, asked: &HeaderMap, request_id: RequestId, console: &str) -> Response {
         let page = wants_page(asked);
         let (kind, body) = if page {
             ("text/html; charset=utf-8", self.page(&request_id))
@@ -145,7 +146,8 @@ impl Trouble {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if page {
-            headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+            let policy = HeaderValue::from_str(&format!("{POLICY} {console}"));
+            headers.extend(policy.ok().map(|policy| (CONTENT_SECURITY_POLICY, policy)));
         }
         if self.passes_by_itself() {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
@@ -190,7 +192,7 @@ mod tests {
 
     async fn said(trouble: Trouble, accept: &str) -> (StatusCode, HeaderMap, String) {
         let asked = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
-        let response = trouble.answer(&asked, RequestId::random());
+        let response = trouble.answer(&asked, RequestId::random(), "https://berth.example");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
@@ -201,6 +203,9 @@ mod tests {
         let (status, headers, page) = said(Trouble::Closed(5173), "text/html,*/*").await;
         assert_eq!((status.as_u16(), headers[RETRY_AFTER].to_str().unwrap()), (503, "2"));
         assert!(page.contains("http-equiv=\"refresh\"") && page.contains("port 5173"), "{page}");
+        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none';"), "{policy}");
+        assert!(policy.ends_with("frame-ancestors https://berth.example"), "{policy}");
         let (status, headers, json) = said(Trouble::Closed(5173), "application/json").await;
         assert_eq!((status.as_u16(), headers[RETRY_AFTER].to_str().unwrap()), (503, "2"));
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -6,16 +6,26 @@
 //! a minute, and only for the exact preview and the browser with the nonce. It is exchanged at once for a cookie of
 //! the preview's host. The console's own cookie is never sent there, and no page on it can get the code.
 //!
+//! Whoever has a **link** is let in the same way, without an account: the console exchanges the link's code for a cookie
+//! of its own, which takes the sign-in's place. In a frame of the console all of this happens too, with cookies that
+//! belong to the console's frames alone.
+//!
 //! | file | what |
 //! |---|---|
 //! | `serve` | one request to a preview's host |
 //! | `side` | from which page it comes |
 //! | `enter` | nonce, code, cookie |
+//! | `code` | the codes of links |
 //! | `cors` | calls between previews of one workspace |
+//! | `memory` | who may see what, for a moment |
+//! | `recent` | the last requests |
 //! | `viewers`, `warden` | who is there, and how they are ended |
 
+mod code;
 mod cors;
 mod enter;
+mod memory;
+mod recent;
 mod serve;
 mod side;
 mod viewers;
@@ -28,9 +38,13 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Origin;
 use crate::preview::{Limits, Meters, Names, Proxy};
 use crate::settings::PreviewSettings;
+use memory::Memory;
+use recent::Recent;
 use viewers::Viewers;
 
-pub use enter::{OPEN_PATH, open};
+pub use code::Code;
+pub use enter::{OPEN_PATH, open, way_back};
+pub use recent::Exchange;
 pub use serve::{bytes, route};
 pub use side::{is_foreign, is_navigation};
 pub use warden::watch_over;
@@ -41,8 +55,11 @@ pub struct Previews {
     pub names: Option<Names>,
     /// The lowest port that may be published.
     pub lowest_port: u16,
+    /// Their last requests.
+    pub recent: Recent,
     proxy: Proxy,
     viewers: Viewers,
+    memory: Memory,
 }
 
 impl Previews {
@@ -68,7 +85,14 @@ impl Previews {
             names: template.map(|template| Names::new(template, console)),
             lowest_port: settings.lowest_port,
             proxy: Proxy::new(limits, meters, tasks),
+            recent: Recent::default(),
             viewers: Viewers::default(),
+            memory: Memory::default(),
         }
+    }
+
+    /// Forgets who may see what: something has changed.
+    pub fn forget(&self) {
+        self.memory.forget();
     }
 }

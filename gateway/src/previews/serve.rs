@@ -8,16 +8,18 @@ use berth_protocol::ids::RequestId;
 use http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
+use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::side::{Side, is_navigation};
+use super::memory::Access;
+use super::side::{Side, is_framing, is_navigation};
 use super::{cors, enter};
 use crate::app::{App, SharedApp};
-use crate::auth::CookieOf;
+use crate::auth::{CookieOf, Shown};
 use crate::front::Peer;
 use crate::preview::{Asked, Named, Names, Passage, Target, Trouble, check};
-use crate::store::{BrowserSession, Grant, Preview, Viewer, Visibility};
+use crate::store::{BrowserSession, Grant, Preview, StoreError, Viewer, Visibility};
 
 /// Answers a request to a preview's host.
 ///
@@ -40,7 +42,7 @@ pub async fn route(app: &SharedApp, request: Request) -> Result<Response, Reques
             Ok(response) => response,
             Err(trouble) => {
                 app.previews.proxy.failed(trouble);
-                let mut response = trouble.answer(&asked_with, request_id);
+                let mut response = trouble.answer(&asked_with, request_id, app.origin.as_str());
                 // A page of another preview may read why.
                 if let Side::Sibling(origin) = Side::of(names, &named, &method, &asked_with, Asked::Answer) {
                     cors::allow(response.headers_mut(), &origin);
@@ -64,10 +66,11 @@ async fn serve(
     let (parts, body) = request.into_parts();
     let authority = names.authority(named);
     let asked = check(&parts, &authority).map_err(Trouble::Unsound)?;
-    let token = CookieOf::Preview.read(&parts.headers, &app.origin);
-    let (preview, grant) = access(app, named, token.as_deref()).await?;
+    let (preview, grant) = access(app, named, &parts.headers).await?;
+    let framing = is_framing(&parts.method, &parts.headers);
+    let shown = if framing { Shown::Frame } else { Shown::Window };
     if parts.uri.path() == enter::ENTER_PATH {
-        return enter::enter(app, names, named, &parts.headers, &parts.uri).await;
+        return enter::enter(app, names, named, &parts.headers, &parts.uri, shown).await;
     }
     let side = Side::of(names, named, &parts.method, &parts.headers, asked);
     if let Side::Sibling(origin) = &side
@@ -77,9 +80,9 @@ async fn serve(
     }
     let grant = grant.filter(|_| side.may_use_cookie());
     if preview.visibility == Visibility::Private && grant.is_none() {
-        let navigates = asked == Asked::Answer && is_navigation(&parts.method, &parts.headers);
-        return if navigates {
-            Ok(enter::begin(app, named, &parts.headers, &parts.uri))
+        let navigates = is_navigation(&parts.method, &parts.headers) || framing && side == Side::Console;
+        return if asked == Asked::Answer && navigates {
+            Ok(enter::begin(app, named, &parts.headers, &parts.uri, shown))
         } else {
             Err(Trouble::Private)
         };
@@ -98,9 +101,22 @@ async fn serve(
     Ok(response)
 }
 
-/// The preview that a host names, and the right that a token gives. What is not of the workspace is not there.
-async fn access(app: &App, named: &Named, token: Option<&str>) -> Result<(Preview, Option<Grant>), Trouble> {
-    let found = app.store.preview_access(named.preview.clone(), token).await.map_err(|error| {
+/// The preview that a host names, and the right that a cookie gives. What is not of the workspace is not there.
+async fn access(app: &App, named: &Named, headers: &HeaderMap) -> Result<Access, Trouble> {
+    let cookie = |shown| CookieOf::Preview(shown).read(headers, &app.origin);
+    let (window, frame) = (cookie(Shown::Window), cookie(Shown::Frame));
+    let one = window.as_ref().or(frame.as_ref());
+    let mut found = asked(app, named, one.map(|token| Grant::of_token(token))).await?;
+    // Where the console is of the same site, its frames have both.
+    if let (None, Some(_), Some(frame)) = (&found.1, &window, &frame) {
+        found = asked(app, named, Some(Grant::of_token(frame))).await?;
+    }
+    Ok(found)
+}
+
+async fn asked(app: &App, named: &Named, grant: Option<Grant>) -> Result<Access, Trouble> {
+    let found = app.previews.memory.access(&app.store, &named.preview, grant).await;
+    let found = found.map_err(|error: StoreError| {
         tracing::error!(error = %berth_daemon::exit::chain(&error), "store failed");
         Trouble::Internal
     })?;
@@ -116,7 +132,16 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
+    /// Passes a request on, and remembers it for whoever looks.
     async fn pass(&self, asked: Asked, request: Request, viewer: Viewer) -> Result<Response, Trouble> {
+        let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
+        let outcome = self.exchange(asked, request, viewer).await;
+        let status = outcome.as_ref().map_or_else(Trouble::status, Response::status);
+        self.app.previews.recent.add(&self.preview.id, &method, &uri, status, begun);
+        outcome
+    }
+
+    async fn exchange(&self, asked: Asked, request: Request, viewer: Viewer) -> Result<Response, Trouble> {
         let Self { app, names, preview, named, request_id } = *self;
         let cancel = app.previews.viewers.enter((preview.id.clone(), viewer), &app.stopping);
         let hold = app.previews.proxy.enter(&preview.id, cancel)?;

@@ -18,6 +18,8 @@ pub enum Side {
     Sibling(String),
     /// A link that leads here, from whatever page.
     Link,
+    /// The console's, which shows the preview in a frame.
+    Console,
     /// Any other, or one that does not say.
     Foreign,
 }
@@ -43,7 +45,10 @@ impl Side {
             // A program, or a browser that is too old to say.
             None if !headers.contains_key("sec-fetch-site") => Self::Own,
             _ if is_navigation(method, headers) => Self::Link,
-            _ => single(headers, REFERER.as_str()).and_then(origin_of).map_or(Self::Foreign, named),
+            _ => match single(headers, REFERER.as_str()).and_then(origin_of) {
+                Some(page) if page == names.console() && is_framing(method, headers) => Self::Console,
+                page => page.map_or(Self::Foreign, named),
+            },
         }
     }
 
@@ -69,6 +74,13 @@ pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
         (None, None) => single(headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html")),
         _ => false,
     }
+}
+
+/// Whether a page shows something in a frame.
+pub fn is_framing(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::GET
+        && single(headers, "sec-fetch-mode") == Some("navigate")
+        && matches!(single(headers, "sec-fetch-dest"), Some("iframe" | "frame"))
 }
 
 /// The origin of a URL that a browser wrote.
@@ -164,6 +176,31 @@ mod tests {
             let image = [("sec-fetch-site", site), ("referer", from_stranger.as_str())];
             assert_eq!(side(&image), Side::Foreign);
         }
+    }
+
+    #[test]
+    fn only_the_console_shows_a_preview_in_a_frame() {
+        let f = Fixture::new();
+        let side = |site: &str, dest: &str, referer: &str| {
+            let headers = [
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", dest),
+                ("referer", referer),
+            ];
+            f.side(Asked::Answer, &headers)
+        };
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(side(site, "iframe", "https://berth.example/"), Side::Console);
+            for page in ["https://berth.example.evil/", "http://berth.example/", "https://evil.example/", ""]
+            {
+                assert_eq!(side(site, "iframe", page), Side::Foreign, "{page}");
+            }
+            assert_eq!(side(site, "iframe", &format!("{}/", f.stranger())), Side::Foreign);
+            assert_eq!(side(site, "image", "https://berth.example/"), Side::Foreign, "it shows frames alone");
+        }
+        assert_eq!(side("none", "document", ""), Side::Own);
+        assert!(Side::Console.may_use_cookie());
     }
 
     #[test]

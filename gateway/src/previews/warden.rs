@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
 use crate::app::SharedApp;
@@ -19,13 +20,16 @@ pub async fn watch_over(app: SharedApp) {
             // Cancel-safe, all: a change that is missed is found at the next look.
             () = app.stopping.cancelled() => return,
             () = sleep(INTERVAL) => {}
-            Ok(change) = changes.recv() => {
-                if !matches!(change, Change::Anything | Change::SignedOut(_) | Change::Previews(_)) {
-                    continue;
-                }
-            }
+            change = changes.recv() => match change {
+                Ok(Change::Anything | Change::SignedOut(_) | Change::Previews(_))
+                | Err(RecvError::Lagged(_)) => {}
+                Ok(_) => continue,
+                Err(RecvError::Closed) => return,
+            },
         }
+        app.previews.forget();
         app.previews.proxy.sweep();
+        app.previews.recent.sweep();
         if let Err(error) = end_ended(&app).await {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "rights to previews not looked at");
         }

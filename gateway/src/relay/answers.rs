@@ -9,6 +9,7 @@ use berth_protocol::terminal::FromRelay;
 use super::closing::append_text;
 use super::echo::Echo;
 use super::frame::{self, Opcode};
+use super::greeting;
 use super::handshake::Mode;
 use super::room::News;
 
@@ -21,6 +22,8 @@ pub struct Answers {
     pub page_ping: Option<u64>,
     /// The payload of the browser's last unanswered ping.
     pub ping: Option<Vec<u8>>,
+    /// What a stock client is to show as its window's title.
+    pub title: Option<String>,
     /// How input and output lie to each other.
     pub echo: Echo,
     company: Option<News>,
@@ -33,12 +36,14 @@ impl Answers {
     pub fn new(mode: Mode) -> Self {
         let silent = mode == Mode::Tty;
         let echo = Echo::new(mode);
-        Self { asks: false, page_ping: None, ping: None, company: None, echo, silent }
+        Self { asks: false, page_ping: None, ping: None, title: None, company: None, echo, silent }
     }
 
-    /// Who is at the session, and whose size it has.
-    pub fn company(&mut self, news: News) {
-        if !self.silent {
+    /// Who is at the session, and whose size it has; what it is called.
+    pub fn company(&mut self, mut news: News) {
+        if self.silent {
+            self.title = news.title.take().or(self.title.take());
+        } else {
             self.company = Some(news);
         }
     }
@@ -46,7 +51,7 @@ impl Answers {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         let waits = self.asks || self.page_ping.is_some() || self.ping.is_some() || self.company.is_some();
-        !waits && !self.echo.is_waiting()
+        !waits && self.title.is_none() && !self.echo.is_waiting()
     }
 
     /// The frames of everything that waits.
@@ -57,6 +62,9 @@ impl Answers {
         }
         if let Some(payload) = self.ping.take() {
             frame::append(&mut frames, Opcode::Pong, &payload, None);
+        }
+        if let Some(title) = self.title.take() {
+            greeting::append_title(&mut frames, &title);
         }
         if let Some(n) = self.page_ping.take() {
             append_text(&mut frames, &FromRelay::Pong { n });

@@ -45,6 +45,30 @@ where
     let _ = timeout(LINGER, goodbye).await;
 }
 
+/// Ends a stream to ttyd that another has taken the place of. What still comes is read and ignored, or the connection
+/// would be reset and might take the close frame along.
+pub(super) async fn leave<T>(mut ttyd: Side<T>)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut frames = Vec::new();
+    to_ttyd::close(&mut frames);
+    ttyd.queue(&frames);
+    let goodbye = async {
+        drain(&mut ttyd).await?;
+        poll_fn(|cx| ttyd.poll_shutdown(cx)).await?;
+        poll_fn(|cx| {
+            scratch::with(|scratch| {
+                while ready!(ttyd.poll_read(cx, &mut scratch.read))? > 0 {}
+                Poll::Ready(io::Result::Ok(()))
+            })
+        })
+        .await
+    };
+    // A box that does not take its leave has lost the stream all the same.
+    let _ = timeout(LINGER, goodbye).await;
+}
+
 /// Ends both sides of a terminal for that reason.
 pub(super) async fn part<B, T>(
     mut browser: Side<B>,

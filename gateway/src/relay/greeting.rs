@@ -11,8 +11,13 @@ use super::handshake::Mode;
 pub fn frames(mode: Mode, title: &str) -> Vec<u8> {
     let mut out = Vec::new();
     if mode == Mode::Tty {
-        frame::append(&mut out, Opcode::Binary, format!("1{title}").as_bytes(), None);
+        append_title(&mut out, title);
         frame::append(&mut out, Opcode::Binary, b"2{}", None);
     }
     out
+}
+
+/// Appends what ttyd would say for its client's title to be another.
+pub fn append_title(out: &mut Vec<u8>, title: &str) {
+    frame::append(out, Opcode::Binary, format!("1{title}").as_bytes(), None);
 }

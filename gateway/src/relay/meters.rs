@@ -23,6 +23,8 @@ pub struct Meters {
     pub output_bytes: Counter,
     /// Times that a page fell so far behind that its box was no longer read.
     pub stalls: Counter,
+    /// Times that a terminal was attached anew behind its client's back, because what it was about to see was old.
+    pub renewals: Counter,
     /// Seconds from input that was passed on to the output that followed.
     pub round_trip: Histogram,
 }
@@ -33,6 +35,7 @@ impl Default for Meters {
             input_bytes: Counter::default(),
             output_bytes: Counter::default(),
             stalls: Counter::default(),
+            renewals: Counter::default(),
             round_trip: Histogram::new(ROUND_TRIP),
         }
     }

@@ -20,8 +20,9 @@
 //! every terminal of the box), so it is parsed to the last byte and rewritten. Output is large and needs nothing
 //! but that titles be cut out, so only frame headers are read.
 //!
-//! Nothing queues. When the browser's socket or the page's window is full, ttyd is not read; TCP stops ttyd, and
-//! tmux drops what nobody sees and redraws later. When ttyd's socket is full, the browser is not read.
+//! Nothing queues, and nothing old is drawn. When the browser's socket or the page's window is full, ttyd is not read; TCP stops ttyd, and
+//! tmux drops what nobody sees and redraws later. After a stall the stream to the box is replaced by another, for what
+//! lies in it is old. When ttyd's socket is full, the browser is not read.
 //!
 //! | module | |
 //! |---|---|
@@ -37,7 +38,9 @@
 //! | `terminal`, `greeting`, `closing` | what a terminal is opened with, what became of it, what its client is told |
 //! | `invariants` | what holds for any bytes: for property tests and the fuzz targets in `gateway/fuzz` |
 //! | `session`, `farewell` | the driver, and how it takes leave of both peers |
+//! | `renewal`, `alarm` | a new stream to the box after a stall; the driver's timer |
 
+mod alarm;
 mod answers;
 mod closing;
 mod echo;
@@ -51,6 +54,7 @@ mod input;
 mod liveness;
 mod meters;
 mod output;
+mod renewal;
 mod room;
 mod scratch;
 mod session;
@@ -74,6 +78,7 @@ pub use handshake::{HandshakeError, Mode, Ticket, Upgrade, check_upgrade};
 pub use input::Violation;
 pub use meters::Meters;
 pub use output::BoxViolation;
+pub use renewal::Reopen;
 pub use room::{Room, Seat, Sitter};
 pub use session::run;
 pub use side::Side;

@@ -52,6 +52,8 @@ pub struct Chunk {
     pub boundary: Option<usize>,
     /// The payload of ttyd's last ping. An answer to the last one answers all.
     pub ping: Option<Vec<u8>>,
+    /// The payload of ttyd's last pong.
+    pub pong: Option<Vec<u8>>,
     /// Why nothing follows any more: ttyd has closed, or broken the rules. What is kept came before.
     pub end: Option<Result<(), BoxViolation>>,
 }
@@ -185,12 +187,25 @@ impl Output {
         self.message = Message::None;
     }
 
-    /// Bytes that complete the forwarded message under way, so that a close frame may follow it.
+    /// Counts bytes of OUTPUT that did not come from the box: a page acknowledges them, too.
+    pub fn add(&mut self, size: usize) {
+        self.forwarded += size as u64;
+    }
+
+    /// Leaves the stream, whose rest the browser is not to see: what goes on reading it, and bytes that complete the
+    /// message under way. This one goes on counting, with the next stream from its beginning.
+    pub fn leave(&mut self) -> (Self, Vec<u8>) {
+        let rest = Self { carry: std::mem::take(&mut self.carry), ..*self };
+        (rest, self.finish())
+    }
+
+    /// Bytes that complete the forwarded message under way, so that something else may follow it.
     ///
     /// The frame is filled with NULs, which a terminal ignores.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut tail = Vec::new();
         if self.message == Message::Forwarded {
+            self.forwarded += self.remaining;
             tail.resize(usize::try_from(self.remaining).unwrap_or_default(), 0);
             if !self.fin {
                 // An empty last fragment.
@@ -209,6 +224,7 @@ fn control(header: &Header, rest: &[u8], chunk: &mut Chunk) -> Result<Option<usi
     let Some(payload) = rest.get(header.size..size) else { return Ok(None) };
     match header.opcode {
         Opcode::Ping => chunk.ping = Some(payload.to_vec()),
+        Opcode::Pong => chunk.pong = Some(payload.to_vec()),
         Opcode::Close => chunk.end = Some(Ok(())),
         _ => {}
     }

@@ -9,20 +9,25 @@
 //! | input | ttyd has taken everything, then the browser has sent something |
 //! | output | the browser has taken everything, the window is open, then ttyd has sent something |
 //! | news | somebody else at the session did something that concerns this one |
+//! | renewal | the stream to the box is being replaced; input and output wait for that |
 //! | alarm | a size that was held back, or a look at the browser's silence, is due |
 //!
 //! The task is hand-polled rather than written as two loops because the scratch buffers are borrowed within a
 //! poll: between polls a terminal owns its two streams, some counters, and whatever a peer did not take.
+
+mod renewing;
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_util::future::{BoxFuture, OptionFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::answers::Answers;
 use super::closing::Closing;
 use super::farewell;
@@ -31,6 +36,7 @@ use super::input::{Event, Input};
 use super::liveness::{Liveness, Verdict};
 use super::meters::{Meters, RoundTrip};
 use super::output::Output;
+use super::renewal::{self, Intake, Phase, Reopen, Stall};
 use super::room::Seat;
 use super::side::Side;
 use super::size::Throttle;
@@ -43,30 +49,33 @@ const STEPS: usize = 32;
 
 /// Relays one terminal until a peer or `control` ends it, and tells both.
 ///
-/// `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
+/// `door` is asked for another stream after a stall; `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
 /// has two seconds. A `control` whose sender is dropped never ends anything.
 pub async fn run<B, T>(
     browser: Side<B>,
     ttyd: Side<T>,
     options: Options,
     control: oneshot::Receiver<Closing>,
+    door: &impl Reopen<T>,
     box_end: impl Future<Output = Closing>,
 ) -> Outcome
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mode = options.mode;
-    let mut relay = Relay::new(browser, ttyd, options, control);
+    let mut relay = Relay::new(browser, ttyd, options, control, door);
     let reason = poll_fn(|cx| relay.poll(cx)).await;
     let (bytes_in, bytes_out) = (relay.bytes_in, relay.output.forwarded());
-    let Relay { browser, ttyd, input, output, .. } = relay;
+    relay.leave_old();
+    let Relay { browser, ttyd, input, output, leaving, .. } = relay;
     // Boxed, so that a live terminal is not as large as a dying one.
-    Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end)).await;
+    let part = Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end));
+    tokio::join!(part, OptionFuture::from(leaving));
     Outcome { bytes_in, bytes_out, reason }
 }
 
-struct Relay<B, T> {
+struct Relay<'a, B, T> {
     browser: Side<B>,
     ttyd: Side<T>,
     input: Input,
@@ -74,6 +83,14 @@ struct Relay<B, T> {
     flow: Flow,
     sizes: Throttle,
     liveness: Liveness,
+    stall: Stall,
+    intake: Intake,
+    door: &'a dyn Reopen<T>,
+    /// Whether the client's size counts at the box, and whether the box was told so.
+    counts: (bool, bool),
+    phase: Phase<'a, T>,
+    /// A stream that was left, as long as it takes its leave.
+    leaving: Option<BoxFuture<'a, ()>>,
     alarm: Alarm,
     answers: Answers,
     /// The payload of ttyd's last unanswered ping.
@@ -85,16 +102,17 @@ struct Relay<B, T> {
     meters: Meters,
 }
 
-impl<B, T> Relay<B, T>
+impl<'a, B, T> Relay<'a, B, T>
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'a,
 {
     fn new(
         mut browser: Side<B>,
         mut ttyd: Side<T>,
         options: Options,
         control: oneshot::Receiver<Closing>,
+        door: &'a impl Reopen<T>,
     ) -> Self {
         browser.queue(&greeting::frames(options.mode, &options.title));
         let now = Instant::now();
@@ -113,6 +131,12 @@ where
             flow: Flow::default(),
             sizes: Throttle::default(),
             liveness,
+            stall: Stall::default(),
+            intake: Intake::default(),
+            door,
+            counts: (options.seat.counts(), options.seat.counts()),
+            phase: Phase::Steady,
+            leaving: None,
             alarm: Alarm::default(),
             answers: Answers::new(options.mode),
             ttyd_ping: None,
@@ -148,12 +172,12 @@ where
         let news = self.poll_news(cx);
         let input = self.poll_input(cx)?;
         let output = self.poll_output(cx)?;
-        // Last, for input decides what there is to be alarmed about.
+        // After output, which decides whether there is one.
+        let renewal = self.poll_renewal(cx)?;
+        // Last, for the others decide what there is to be alarmed about.
         let alarm = self.poll_alarm(cx)?;
-        if news.is_pending() && input.is_pending() && output.is_pending() && alarm.is_pending() {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+        let waits = [news, input, output, renewal, alarm].iter().all(Poll::is_pending);
+        if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// Takes over what has changed in the room.
@@ -163,6 +187,7 @@ where
         if let Some(size) = news.size {
             self.sizes.offer(size);
         }
+        self.counts.0 = news.counts.unwrap_or(self.counts.0);
         self.answers.company(news);
         Poll::Ready(())
     }
@@ -172,6 +197,9 @@ where
         if let Some(frames) = self.own_frames_to_ttyd() {
             self.ttyd.queue(&frames);
             ready!(self.ttyd.poll_drained(cx)).map_err(Reason::BoxLost)?;
+        }
+        if !self.phase.is_steady() {
+            return Poll::Pending;
         }
         scratch::with(|scratch| {
             let read = match ready!(self.browser.poll_read(cx, &mut scratch.read)) {
@@ -206,6 +234,7 @@ where
     /// Acts on bytes of the browser; what is for ttyd is appended to `frames`.
     fn on_input(&mut self, chunk: &mut [u8], frames: &mut Vec<u8>) -> Result<(), Reason> {
         let Self { input, flow, sizes, liveness, answers, bytes_in, round_trip, seat, meters, .. } = self;
+        let intake = &mut self.intake;
         let now = Instant::now();
         liveness.heard(now);
         let mut closed = None;
@@ -221,6 +250,7 @@ where
                 }
                 let size = message.len() as u64 - 1;
                 *bytes_in += size;
+                intake.passed(size, now);
                 meters.input_bytes.inc_by(size);
                 round_trip.asked(now);
                 to_ttyd::input(frames, message);
@@ -238,11 +268,16 @@ where
     }
 
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
-        ready!(self.poll_browser_drained(cx))?;
+        let drained = self.poll_browser_drained(cx)?;
+        self.stall.note(drained.is_pending() || self.flow.is_closed());
+        ready!(drained);
         if self.output.at_boundary() && !self.answers.is_empty() {
             let frames = self.take_answers();
             self.browser.queue(&frames);
             ready!(self.poll_browser_drained(cx))?;
+        }
+        if matches!(self.phase, Phase::Renewing(_)) {
+            return Poll::Pending;
         }
         let most = match (self.flow.is_closed(), self.output.at_boundary()) {
             (false, _) => scratch::READ_SIZE,
@@ -256,11 +291,16 @@ where
             let end = scratch::READ_SIZE.min(carried.saturating_add(most));
             let buffer = &mut scratch.read[..end];
             buffer[..carried].copy_from_slice(self.output.carry());
-            let read = match ready!(self.ttyd.poll_read(cx, &mut buffer[carried..])) {
+            let read = self.ttyd.poll_read(cx, &mut buffer[carried..]);
+            let old = self.stall.was_read();
+            let read = match ready!(read) {
                 Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
                 read => read,
             };
             let size = read.map_err(Reason::BoxLost)?;
+            if old && self.renew(&buffer[carried..carried + size]) {
+                return Poll::Ready(Ok(()));
+            }
             Poll::Ready(self.on_output(cx, &mut buffer[..carried + size]))
         })
     }
@@ -300,6 +340,13 @@ where
     fn on_output(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Result<(), Reason> {
         let before = self.output.forwarded();
         let chunk = self.output.process(buffer);
+        if chunk.kept > 0
+            && let Some(old) = self.phase.redrawn()
+        {
+            self.browser.send(cx, renewal::RESET).map_err(Reason::BrowserLost)?;
+            self.output.add(renewal::RESET_OUTPUT);
+            self.leaving = Some(Box::pin(farewell::leave(old)));
+        }
         let forwarded = self.output.forwarded();
         self.count_output(forwarded - before);
         self.answers.echo.passed(self.bytes_in, forwarded);
@@ -326,32 +373,17 @@ where
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // While ttyd is blocked a held back size waits for that, not for the time.
         let size = if self.ttyd.is_blocked() { None } else { self.sizes.due() };
-        let due = size.into_iter().chain(self.liveness.due()).min();
+        let due = size.into_iter().chain(self.liveness.due()).chain(self.phase.due()).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
+        self.phase.pass_time(now, self.browser.is_blocked())?;
         match self.liveness.judge(now) {
             Verdict::Well => {}
             Verdict::Ask => self.answers.asks = true,
             // Nor is the browser read then; it can't be blamed for what was not listened to.
-            Verdict::Dead if self.ttyd.is_blocked() => self.liveness.heard(now),
+            Verdict::Dead if self.ttyd.is_blocked() || !self.phase.is_steady() => self.liveness.heard(now),
             Verdict::Dead => return Poll::Ready(Err(Reason::BrowserSilent)),
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A timer, made when it is first needed.
-#[derive(Debug, Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
-
-impl Alarm {
-    /// Ready when `due` has passed; never without one.
-    fn poll_at(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
-        let Some(due) = due else { return Poll::Pending };
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if sleep.deadline() != due {
-            sleep.as_mut().reset(due);
-        }
-        sleep.as_mut().poll(cx)
     }
 }

@@ -23,6 +23,11 @@ pub fn resize(out: &mut Vec<u8>, size: Size) {
     message(out, size.resize_message().as_bytes());
 }
 
+/// Appends a ping: its answer tells that ttyd has everything before it.
+pub fn ping(out: &mut Vec<u8>, payload: &[u8]) {
+    frame::append(out, Opcode::Ping, payload, Some(mask()));
+}
+
 /// Appends the answer to a ping with that payload.
 pub fn pong(out: &mut Vec<u8>, payload: &[u8]) {
     frame::append(out, Opcode::Pong, payload, Some(mask()));

@@ -11,6 +11,7 @@ use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+pub use notifications::NotificationSettings;
 pub use preview::PreviewSettings;
 
 /// The commented reference: every key with its default.
@@ -33,6 +34,8 @@ pub struct Settings {
     pub sealing: SealingSettings,
     /// Dev servers of boxes.
     pub preview: PreviewSettings,
+    /// Channels by which users are told.
+    pub notifications: NotificationSettings,
     /// Prometheus text.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -87,6 +90,7 @@ impl Default for Settings {
             link: LinkSettings::default(),
             sealing: SealingSettings::default(),
             preview: PreviewSettings::default(),
+            notifications: NotificationSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
@@ -148,6 +152,7 @@ impl Settings {
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
         self.preview.check()?;
+        self.notifications.check()?;
         let front = &self.front;
         if front.tls_certificate.is_some() != front.tls_key.is_some() {
             return Err("front.tls_certificate and front.tls_key belong together: set both or none".into());
@@ -202,6 +207,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+mod notifications;
 mod preview;
 #[cfg(test)]
 mod tests;

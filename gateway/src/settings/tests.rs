@@ -38,7 +38,7 @@ fn the_reference_states_the_defaults_and_every_key() {
             value => assert_eq!(stated.get(section), Some(value), "{section}"),
         }
     }
-    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key", "host"] {
+    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key", "host", "contact"] {
         assert!(REFERENCE.contains(&format!("# {key} = ")), "{key} is not in the reference");
     }
 }

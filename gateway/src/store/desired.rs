@@ -1,11 +1,12 @@
-//! Desired state as boxes are told it: a snapshot first, then what changed since. Environments are sealed here.
+//! Desired state as boxes are told it: a snapshot first, then what changed since. Environments and
+//! what opens backups are sealed here.
 
 use berth_protocol::desired::{DesiredDelta, DesiredSession, DesiredSnapshot, DesiredVersion};
 use berth_protocol::ids::{SessionId, StoreIncarnation, WorkspaceId};
 use rusqlite::params;
 
 use super::transaction::{Tx, parsed, signed, unsigned};
-use super::{Store, StoreError, environments};
+use super::{Store, StoreError, backups, environments};
 
 /// A snapshot whose environment is still to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct SealedSnapshot {
     pub snapshot: DesiredSnapshot,
     /// The environment, if one was ever set.
     pub environment: Option<Vec<u8>>,
+    /// Where backups go, if that was ever said.
+    pub backup: Option<Vec<u8>>,
 }
 
 /// A delta whose environment is still to be opened.
@@ -23,6 +26,8 @@ pub struct SealedDelta {
     pub delta: DesiredDelta,
     /// The environment, if it changed.
     pub environment: Option<Vec<u8>>,
+    /// Where backups go, if that changed.
+    pub backup: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -35,8 +40,9 @@ impl Store {
             let version = version(tx, &workspace)?;
             let (sessions, tombstones) = changed_since(tx, &workspace, 0)?;
             let environment = environments::changed_since(tx, &workspace, 0)?;
-            let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: None };
-            Ok(SealedSnapshot { snapshot, environment })
+            let backup = backups::changed_since(tx, &workspace, 0)?;
+            let snapshot = DesiredSnapshot { version, sessions, tombstones, environment: None, backup: None };
+            Ok(SealedSnapshot { snapshot, environment, backup })
         })
         .await
     }
@@ -78,11 +84,12 @@ impl Store {
             let to = version(tx, &workspace)?;
             let (sessions, tombstones) = changed_since(tx, &workspace, from)?;
             let environment = environments::changed_since(tx, &workspace, from)?;
-            if sessions.is_empty() && tombstones.is_empty() && environment.is_none() {
+            let backup = backups::changed_since(tx, &workspace, from)?;
+            if sessions.is_empty() && tombstones.is_empty() && environment.is_none() && backup.is_none() {
                 return Ok(None);
             }
-            let delta = DesiredDelta { from, to, sessions, tombstones, environment: None };
-            Ok(Some(SealedDelta { delta, environment }))
+            let delta = DesiredDelta { from, to, sessions, tombstones, environment: None, backup: None };
+            Ok(Some(SealedDelta { delta, environment, backup }))
         })
         .await
     }

@@ -8,6 +8,7 @@ use rusqlite::params;
 
 use super::change_seq::count_change;
 use super::instances::link_counts;
+use super::notifications::{self, Arrival};
 use super::transaction::{Tx, signed, unsigned};
 use super::{Store, StoreError, now_ms};
 
@@ -31,7 +32,7 @@ pub enum EventOutcome {
 }
 
 impl Store {
-    /// Stores an event, unless it is stored already.
+    /// Stores an event, unless it is stored already, and what it means for inboxes.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -41,16 +42,16 @@ impl Store {
         instance: InstanceId,
         link_epoch: u64,
         event: Event,
-    ) -> Result<EventOutcome, StoreError> {
+    ) -> Result<(EventOutcome, Option<Arrival>), StoreError> {
         self.transaction(move |tx| {
             let Some(stored) = high_water(tx, &instance, link_epoch, &event.id.stream)? else {
-                return Ok(EventOutcome::Refused);
+                return Ok((EventOutcome::Refused, None));
             };
             if event.id.seq <= stored {
-                return Ok(EventOutcome::Stored(stored));
+                return Ok((EventOutcome::Stored(stored), None));
             }
             if event.id.seq > stored + 1 {
-                return Ok(EventOutcome::Gap(stored));
+                return Ok((EventOutcome::Gap(stored), None));
             }
             tx.execute(
                 "INSERT INTO events
@@ -75,7 +76,8 @@ impl Store {
                 )?;
                 count_change(tx, &workspace)?;
             }
-            Ok(EventOutcome::Stored(event.id.seq))
+            let arrival = notifications::arrive(tx, &workspace, &event)?;
+            Ok((EventOutcome::Stored(event.id.seq), arrival))
         })
         .await
     }
@@ -117,6 +119,8 @@ impl Store {
             let old = params![before_ms(HISTORY_KEPT), Telemetry::KIND, before_ms(TELEMETRY_KEPT)];
             let events = tx.execute(sql, old)?;
             tx.execute("DELETE FROM sessions WHERE gone_at_ms < $1", [before_ms(HISTORY_KEPT)])?;
+            tx.execute("DELETE FROM notifications WHERE created_at_ms < $1", [before_ms(HISTORY_KEPT)])?;
+            tx.execute("DELETE FROM deliveries WHERE queued_at_ms < $1", [before_ms(HISTORY_KEPT)])?;
             Ok(events)
         })
         .await

@@ -3,16 +3,33 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use berth_protocol::ids::PreviewId;
+use berth_protocol::ids::{PreviewId, PreviewLinkId};
 use rusqlite::params;
 
 use super::previews::find;
-use super::transaction::Tx;
+use super::transaction::{Tx, unsigned};
 use super::{BrowserSession, Preview, Store, StoreError, Visibility, deadline_ms, hash, now_ms};
 
 /// A browser's right to see a preview, by the hash of its cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant(String);
+
+impl Grant {
+    /// The right of whoever holds this cookie.
+    #[must_use]
+    pub fn of_token(token: &str) -> Self {
+        Self(hash(token))
+    }
+}
+
+/// By which right a browser asks to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrant {
+    /// It is signed in at the console.
+    SignedIn(BrowserSession),
+    /// It has opened a link.
+    Linked(PreviewLinkId),
+}
 
 /// By which right somebody sees a preview.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,6 +41,9 @@ pub enum Viewer {
     /// As a browser that is signed in at the console.
     SignedIn(BrowserSession),
 }
+
+/// Browsers that one link may let in at the same time.
+const MAX_LINKED: u64 = 1000;
 
 /// A right to a preview that is used at this moment.
 pub type Seen = (PreviewId, Viewer);
@@ -38,15 +58,20 @@ impl Store {
         code: &str,
         preview: PreviewId,
         nonce_hash: String,
-        browser: BrowserSession,
+        entrant: Entrant,
         lifetime: Duration,
     ) -> Result<(), StoreError> {
         let code_hash = hash(code);
         self.transaction(move |tx| {
+            let (browser, link) = match &entrant {
+                Entrant::SignedIn(browser) => (Some(&browser.0), None),
+                Entrant::Linked(link) => (None, Some(link.as_str())),
+            };
             tx.execute(
-                "INSERT INTO preview_codes (code_hash, preview_id, nonce_hash, browser_session, expires_at_ms)
-                 VALUES ($1, $2, $3, $4, $5)",
-                params![code_hash, preview.as_str(), nonce_hash, browser.0, deadline_ms(lifetime)],
+                "INSERT INTO preview_codes
+                     (code_hash, preview_id, nonce_hash, browser_session, link_id, expires_at_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                params![code_hash, preview.as_str(), nonce_hash, browser, link, deadline_ms(lifetime)],
             )?;
             Ok(())
         })
@@ -69,22 +94,31 @@ impl Store {
         self.transaction(move |tx| {
             let taken = tx.optional(
                 "DELETE FROM preview_codes WHERE code_hash = $1
-                 RETURNING preview_id, nonce_hash, browser_session, expires_at_ms",
+                 RETURNING preview_id, nonce_hash, browser_session, link_id, expires_at_ms",
                 [code_hash],
                 |row| {
                     let fits = row.get::<_, String>("preview_id")? == preview.as_str()
                         && row.get::<_, String>("nonce_hash")? == nonce_hash
                         && row.get::<_, i64>("expires_at_ms")? > now_ms();
-                    Ok(fits.then_some(row.get::<_, String>("browser_session")?))
+                    let browser = row.get::<_, Option<String>>("browser_session")?;
+                    Ok(fits.then_some((browser, row.get::<_, Option<String>>("link_id")?)))
                 },
             )?;
-            let Some(browser) = taken.flatten() else { return Ok(false) };
-            let entered = tx.execute(
-                "INSERT INTO preview_grants (token_hash, preview_id, browser_session, expires_at_ms)
-                 SELECT $1, $2, token_hash, expires_at_ms FROM browser_sessions
-                 WHERE token_hash = $3 AND expires_at_ms > $4",
-                params![token_hash, preview.as_str(), browser, now_ms()],
-            )?;
+            let entered = match taken.flatten() {
+                Some((Some(browser), _)) => tx.execute(
+                    "INSERT INTO preview_grants (token_hash, preview_id, browser_session, expires_at_ms)
+                     SELECT $1, $2, token_hash, expires_at_ms FROM browser_sessions
+                     WHERE token_hash = $3 AND expires_at_ms > $4",
+                    params![token_hash, preview.as_str(), browser, now_ms()],
+                )?,
+                Some((None, Some(link))) if has_room(tx, &link)? => tx.execute(
+                    "INSERT INTO preview_grants (token_hash, preview_id, link_id, expires_at_ms)
+                     SELECT $1, $2, id, expires_at_ms FROM preview_links
+                     WHERE id = $3 AND preview_id = $2 AND expires_at_ms > $4",
+                    params![token_hash, preview.as_str(), link, now_ms()],
+                )?,
+                _ => 0,
+            };
             Ok(entered > 0)
         })
         .await
@@ -96,16 +130,15 @@ impl Store {
         hash(nonce)
     }
 
-    /// A preview, and the right to it of the browser that holds `token`.
+    /// A preview, and the right that a browser says it has, if it holds.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn preview_access(
         &self,
         id: PreviewId,
-        token: Option<&str>,
+        grant: Option<Grant>,
     ) -> Result<Option<(Preview, Option<Grant>)>, StoreError> {
-        let grant = token.map(|token| Grant(hash(token)));
         self.transaction(move |tx| {
             let Some(preview) = find(tx, &id)? else { return Ok(None) };
             let granted = match grant {
@@ -142,16 +175,24 @@ impl Store {
     }
 }
 
-/// Whether a right holds: the browser is signed in, and its user may use the workspace.
+fn has_room(tx: &Tx<'_>, link: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT COUNT(*) AS n FROM preview_grants WHERE link_id = $1";
+    Ok(tx.one(sql, [link], |row| unsigned(row, "n"))? < MAX_LINKED)
+}
+
+/// Whether a right holds: the browser is signed in, and its user may use the workspace; or the link has not ended.
 fn is_granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<bool, StoreError> {
     let found = tx.optional(
         "SELECT 1 FROM preview_grants
          JOIN previews ON previews.id = preview_grants.preview_id
          JOIN workspaces ON workspaces.id = previews.workspace_id
-         JOIN browser_sessions ON browser_sessions.token_hash = preview_grants.browser_session
+         LEFT JOIN browser_sessions ON browser_sessions.token_hash = preview_grants.browser_session
+             AND browser_sessions.user_id = workspaces.owner_user_id AND browser_sessions.expires_at_ms > $3
+         LEFT JOIN preview_links ON preview_links.id = preview_grants.link_id
+             AND preview_links.preview_id = previews.id AND preview_links.expires_at_ms > $3
          WHERE preview_grants.token_hash = $1 AND preview_grants.preview_id = $2
-             AND browser_sessions.user_id = workspaces.owner_user_id
-             AND browser_sessions.expires_at_ms > $3 AND preview_grants.expires_at_ms > $3",
+             AND preview_grants.expires_at_ms > $3
+             AND (browser_sessions.token_hash IS NOT NULL OR preview_links.id IS NOT NULL)",
         params![grant.0, preview.as_str(), now_ms()],
         |_| Ok(()),
     )?;

@@ -100,7 +100,13 @@ impl Store {
                 params![instance.as_str(), workspace.as_str(), now_ms()],
                 |row| unsigned(row, "epoch"),
             )?;
-            count_change(tx, &workspace)?;
+            let seq = count_change(tx, &workspace)?;
+            // What was believed is about programs of another machine.
+            tx.execute(
+                "UPDATE sessions SET attention = NULL, change_seq = $2
+                 WHERE workspace_id = $1 AND attention IS NOT NULL",
+                params![workspace.as_str(), signed(seq)?],
+            )?;
             Ok(EnrollOutcome::Enrolled { workspace, instance, epoch, retired })
         })
         .await

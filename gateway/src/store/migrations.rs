@@ -16,6 +16,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, sql: include_str!("migrations/0003_shares.sqlite.sql") },
     Migration { number: 4, sql: include_str!("migrations/0004_environments.sqlite.sql") },
     Migration { number: 5, sql: include_str!("migrations/0005_previews.sqlite.sql") },
+    Migration { number: 6, sql: include_str!("migrations/0006_access.sqlite.sql") },
+    Migration { number: 7, sql: include_str!("migrations/0007_notifications.sqlite.sql") },
+    Migration { number: 8, sql: include_str!("migrations/0008_backups.sqlite.sql") },
 ];
 
 /// The schema version that this build writes.
@@ -60,6 +63,61 @@ mod tests {
             migrate(&mut connection).unwrap();
             let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
             assert_eq!(version, newest());
+        }
+    }
+
+    #[test]
+    fn whoever_was_let_in_to_a_preview_before_links_still_is() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        for migration in &MIGRATIONS[..5] {
+            connection.execute_batch(migration.sql).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        let rows = "INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
+            INSERT INTO workspaces (id, owner_user_id, name, change_seq, created_at_ms)
+                VALUES ('w', 'u', 'main', 1, 1);
+            INSERT INTO browser_sessions (token_hash, user_id, created_at_ms, expires_at_ms) VALUES ('b', 'u', 1, 2);
+            INSERT INTO previews (id, workspace_id, port, visibility, mode, created_at_ms)
+                VALUES ('p', 'w', 3000, 'private', 'standard', 1);
+            INSERT INTO preview_grants (token_hash, preview_id, browser_session, expires_at_ms)
+                VALUES ('g', 'p', 'b', 2);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection).unwrap();
+        let sql = "SELECT COUNT(*) FROM preview_grants WHERE token_hash = 'g' AND browser_session = 'b'";
+        let kept =
+            |connection: &Connection| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(kept(&connection), 1);
+        connection.execute("DELETE FROM browser_sessions", []).unwrap();
+        assert_eq!(kept(&connection), 0, "signing out takes it back");
+    }
+
+    #[test]
+    fn what_was_stored_by_any_earlier_version_is_there_afterwards() {
+        for start in 1..newest() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            connection.pragma_update(None, "foreign_keys", true).unwrap();
+            for migration in MIGRATIONS.iter().filter(|migration| migration.number <= start) {
+                connection.execute_batch(migration.sql).unwrap();
+                connection.pragma_update(None, "user_version", migration.number).unwrap();
+            }
+            connection
+                .execute_batch(
+                    "INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
+                     INSERT INTO workspaces (id, owner_user_id, name, change_seq, created_at_ms)
+                         VALUES ('w', 'u', 'main', 7, 1);
+                     INSERT INTO sessions (id, workspace_id, name, template, state, attachments, created_at_ms,
+                         change_seq, desired_seq) VALUES ('s', 'w', 'a', 'default', 'running', 0, 1, 7, 7);",
+                )
+                .unwrap();
+            migrate(&mut connection).unwrap();
+            let sql = "SELECT users.inbox_seq, workspaces.change_seq, sessions.attention FROM workspace_users
+                       JOIN users ON users.id = workspace_users.user_id
+                       JOIN workspaces ON workspaces.id = workspace_users.workspace_id
+                       JOIN sessions ON sessions.workspace_id = workspaces.id";
+            let found: (i64, i64, Option<String>) =
+                connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            assert_eq!(found, (0, 7, None), "from version {start}");
         }
     }
 

@@ -7,20 +7,27 @@
 //! | file | tables |
 //! |---|---|
 //! | `installation` | installation, certificate_authorities, gateways |
-//! | `users` | users, sign_in_codes, browser_sessions |
+//! | `users`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
-//! | `sessions`, `desired` | sessions |
+//! | `sessions`, `attention`, `desired` | sessions |
 //! | `environments` | workspace_environments |
+//! | `backups` | workspace_backups |
 //! | `tickets`, `rights` | terminal_tickets, and what those who were given one still may |
 //! | `shares` | shares |
-//! | `previews`, `grants` | previews, preview_codes, preview_grants |
+//! | `previews`, `links`, `grants` | previews, preview_links, preview_codes, preview_grants |
 //! | `events` | events, event_streams |
+//! | `notifications` | notifications, inbox, session_mutes, notification_settings |
+//! | `channels`, `deliveries` | channels, deliveries, delivery_notifications, push_keys |
 //! | `leases` | leases |
 //! | `audit` | audit |
 
+mod attention;
 mod audit;
+mod backups;
 mod change_seq;
+mod channels;
+mod deliveries;
 mod desired;
 mod environments;
 mod events;
@@ -28,7 +35,9 @@ mod grants;
 mod installation;
 mod instances;
 mod leases;
+mod links;
 mod migrations;
+mod notifications;
 mod ports;
 mod previews;
 mod records;
@@ -36,6 +45,7 @@ mod rights;
 mod sessions;
 mod shares;
 mod tickets;
+mod tokens;
 mod transaction;
 mod users;
 mod workspaces;
@@ -49,12 +59,21 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+pub use attention::AttentionOutcome;
 pub use audit::{AuditEntry, AuditNote};
+pub use backups::StoredBackup;
+pub use channels::{Channel, ChannelChange, LastDelivery, NewChannel};
+pub use deliveries::{About, Receipt, Sent, Taken};
 pub use desired::{SealedDelta, SealedSnapshot};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
-pub use grants::{Grant, Seen, Viewer};
+pub use grants::{Entrant, Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
+pub use links::PreviewLink;
+pub(crate) use notifications::word;
+pub use notifications::{
+    Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted,
+};
 pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
 pub use records::{
@@ -65,6 +84,7 @@ pub use rights::{Ended, Held};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
 pub use tickets::{Holder, TicketFor};
+pub use tokens::{ApiToken, InvalidScope, Scope, Scopes};
 use transaction::Tx;
 
 /// How many calls may wait for the store's thread before callers wait too.
@@ -109,6 +129,18 @@ pub enum StoreError {
     /// The workspace has as many previews as a workspace may have.
     #[error("the workspace has {0} previews, and that is as many as it may have: delete one first")]
     TooManyPreviews(u64),
+    /// The preview has as many links as a preview may have.
+    #[error("the preview has {0} links, and that is as many as it may have: end one first")]
+    TooManyLinks(u64),
+    /// The user has as many tokens as a user may have.
+    #[error("there are {0} tokens, and that is as many as there may be: revoke one first")]
+    TooManyTokens(u64),
+    /// The user has as many channels as a user may have.
+    #[error("there are {0} channels, and that is as many as a user may have: delete one first")]
+    TooManyChannels(u64),
+    /// Where backups go is not what it was when the change was begun.
+    #[error("where backups go was changed meanwhile: look at what it is now, and change that")]
+    BackupChanged,
     /// Somebody else has changed it meanwhile.
     #[error("the environment was changed meanwhile: load it again, and make the change there")]
     EnvironmentChanged,

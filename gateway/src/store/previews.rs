@@ -12,7 +12,9 @@ use crate::preview::Mode;
 /// Previews that a workspace may have.
 const MAX_PREVIEWS: u64 = 100;
 
-const COLUMNS: &str = "id, workspace_id, port, visibility, mode, created_at_ms";
+/// Columns of a preview. Whether its links have ended is left to the reader.
+const COLUMNS: &str = "id, workspace_id, port, visibility, mode, created_at_ms,
+     (SELECT MAX(expires_at_ms) FROM preview_links WHERE preview_id = previews.id) AS link_until_ms";
 
 /// Who may see a preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Preview {
     pub mode: Mode,
     /// When it was made.
     pub created_at_ms: i64,
+    /// When the last of its links ends, or has ended.
+    pub link_until_ms: Option<i64>,
 }
 
 impl Store {
@@ -77,15 +81,14 @@ impl Store {
             if tx.one(sql, [workspace.as_str()], |row| unsigned(row, "n"))? >= MAX_PREVIEWS {
                 return Err(StoreError::TooManyPreviews(MAX_PREVIEWS));
             }
-            let sql = format!(
-                "INSERT INTO previews (id, workspace_id, port, visibility, mode, created_at_ms)
-                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING {COLUMNS}"
-            );
+            let sql = "INSERT INTO previews (id, workspace_id, port, visibility, mode, created_at_ms)
+                       VALUES ($1, $2, $3, $4, $5, $6)";
             let (private, standard) = (Visibility::Private.to_string(), Mode::Standard.to_string());
             let id = PreviewId::random();
             let values = params![id.as_str(), workspace.as_str(), port, private, standard, now_ms()];
-            tx.one(&sql, values, preview)
-                .map_err(|error| if error.is_conflict() { StoreError::PreviewExists(port) } else { error })
+            tx.execute(sql, values)
+                .map_err(|error| if error.is_conflict() { StoreError::PreviewExists(port) } else { error })?;
+            tx.one(&by_id(), [id.as_str()], preview)
         })
         .await
     }
@@ -110,8 +113,8 @@ impl Store {
         self.transaction(move |tx| find(tx, &id)).await
     }
 
-    /// Changes who may see a preview of a workspace, and how its dev server is spoken to. `None`: there is no such
-    /// preview.
+    /// Changes who may see a preview of a workspace, and how its dev server is spoken to. One that becomes private has
+    /// no links any more. `None`: there is no such preview.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -123,13 +126,17 @@ impl Store {
         mode: Option<Mode>,
     ) -> Result<Option<Preview>, StoreError> {
         self.transaction(move |tx| {
-            let sql = format!(
-                "UPDATE previews SET visibility = COALESCE($3, visibility), mode = COALESCE($4, mode)
-                 WHERE id = $1 AND workspace_id = $2 RETURNING {COLUMNS}"
-            );
-            let (visibility, mode) =
+            let sql = "UPDATE previews SET visibility = COALESCE($3, visibility), mode = COALESCE($4, mode)
+                       WHERE id = $1 AND workspace_id = $2";
+            let (shown, mode) =
                 (visibility.map(|visibility| visibility.to_string()), mode.map(|mode| mode.to_string()));
-            tx.optional(&sql, params![id.as_str(), workspace.as_str(), visibility, mode], preview)
+            if tx.execute(sql, params![id.as_str(), workspace.as_str(), shown, mode])? == 0 {
+                return Ok(None);
+            }
+            if visibility == Some(Visibility::Private) {
+                tx.execute("DELETE FROM preview_links WHERE preview_id = $1", [id.as_str()])?;
+            }
+            find(tx, &id)
         })
         .await
     }
@@ -148,7 +155,11 @@ impl Store {
 }
 
 pub(super) fn find(tx: &Tx<'_>, id: &PreviewId) -> Result<Option<Preview>, StoreError> {
-    tx.optional(&format!("SELECT {COLUMNS} FROM previews WHERE id = $1"), [id.as_str()], preview)
+    tx.optional(&by_id(), [id.as_str()], preview)
+}
+
+fn by_id() -> String {
+    format!("SELECT {COLUMNS} FROM previews WHERE id = $1")
 }
 
 fn preview(row: &Row<'_>) -> rusqlite::Result<Preview> {
@@ -159,5 +170,6 @@ fn preview(row: &Row<'_>) -> rusqlite::Result<Preview> {
         visibility: parsed(row, "visibility")?,
         mode: parsed(row, "mode")?,
         created_at_ms: row.get("created_at_ms")?,
+        link_until_ms: row.get("link_until_ms")?,
     })
 }

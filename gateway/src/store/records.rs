@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use berth_protocol::attention::SessionAttention;
 use berth_protocol::event::Telemetry;
 use berth_protocol::ids::{InstallationId, InstanceId, SessionId, StoreIncarnation, UserId, WorkspaceId};
 
@@ -106,6 +107,8 @@ pub struct Session {
     pub message: Option<String>,
     /// Terminals attached to it.
     pub attachments: u64,
+    /// What its box believes of it, if it said so.
+    pub attention: Option<Box<SessionAttention>>,
     /// When it was created.
     pub created_at_ms: i64,
     /// The workspace's `change_seq` when it last changed.

@@ -6,11 +6,12 @@ use rusqlite::{Row, params};
 
 use super::change_seq::{ChangeSeq, count_change};
 use super::instances::link_counts;
+use super::notifications;
 use super::transaction::{Tx, parsed, signed, unsigned};
 use super::{Session, SessionChange, Store, StoreError, now_ms};
 
-const COLUMNS: &str =
-    "id, workspace_id, name, template, state, message, attachments, created_at_ms, change_seq";
+pub(super) const COLUMNS: &str =
+    "id, workspace_id, name, template, state, message, attachments, attention, created_at_ms, change_seq";
 
 /// Characters of a box's message that are kept.
 const MESSAGE_CHARS: usize = 500;
@@ -113,6 +114,7 @@ impl Store {
                 params![id.as_str(), now_ms(), signed(change_seq)?],
             )?;
             tx.execute("DELETE FROM terminal_tickets WHERE session_id = $1", [id.as_str()])?;
+            notifications::end_all_of(tx, &id)?;
             Ok(Some(SessionChange::Deleted { id, workspace, change_seq }))
         })
         .await
@@ -223,7 +225,8 @@ fn taken(error: StoreError, name: &str) -> StoreError {
     if error.is_conflict() { StoreError::NameTaken(name.to_owned()) } else { error }
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let attention: Option<String> = row.get("attention")?;
     Ok(Session {
         id: parsed(row, "id")?,
         workspace: parsed(row, "workspace_id")?,
@@ -232,6 +235,8 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         state: row.get("state")?,
         message: row.get("message")?,
         attachments: unsigned(row, "attachments")?,
+        // A box's claim: what this build can't read is as good as none.
+        attention: attention.and_then(|text| serde_json::from_str(&text).ok()),
         created_at_ms: row.get("created_at_ms")?,
         change_seq: unsigned(row, "change_seq")?,
     })

@@ -1,11 +1,14 @@
-//! Shares: links by which somebody without an account may watch a session for a while.
+//! Shares: links by which somebody without an account may watch a session for a while. What becomes of one is on the
+//! audit record, in the name of who made it, since its guest has no account; both are written or neither.
 
 use std::time::Duration;
 
-use berth_protocol::ids::{SessionId, ShareId, UserId};
+use berth_protocol::ids::{RequestId, SessionId, ShareId, UserId, WorkspaceId};
 use rusqlite::{Row, params};
+use serde_json::json;
 
-use super::transaction::{parsed, unsigned};
+use super::audit::{self, AuditNote};
+use super::transaction::{Tx, parsed, unsigned};
 use super::{Store, StoreError, deadline_ms, hash, now_ms};
 
 /// Shares that a session may have at the same time.
@@ -44,6 +47,7 @@ impl Store {
         name: String,
         code: &str,
         lifetime: Duration,
+        request_id: RequestId,
     ) -> Result<Share, StoreError> {
         let code_hash = hash(code);
         self.transaction(move |tx| {
@@ -75,6 +79,7 @@ impl Store {
                     share.expires_at_ms
                 ],
             )?;
+            note(tx, &share, share.created_by.clone(), request_id, "share_created")?;
             Ok(share)
         })
         .await
@@ -95,14 +100,24 @@ impl Store {
         .await
     }
 
-    /// Ends a share of a session, and with it the tickets that it was given. `false`: there is no such share.
+    /// Ends a share of a session in a user's name, and with it the tickets that it was given. `false`: there is no such
+    /// share.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end_share(&self, session: SessionId, id: ShareId) -> Result<bool, StoreError> {
+    pub async fn end_share(
+        &self,
+        session: SessionId,
+        id: ShareId,
+        user: UserId,
+        request_id: RequestId,
+    ) -> Result<bool, StoreError> {
         self.transaction(move |tx| {
-            let sql = "DELETE FROM shares WHERE id = $1 AND session_id = $2";
-            Ok(tx.execute(sql, params![id.as_str(), session.as_str()])? > 0)
+            let sql = format!("DELETE FROM shares WHERE id = $1 AND session_id = $2 RETURNING {COLUMNS}");
+            let ended = tx.optional(&sql, params![id.as_str(), session.as_str()], share)?;
+            let Some(share) = ended else { return Ok(false) };
+            note(tx, &share, user, request_id, "share_ended")?;
+            Ok(true)
         })
         .await
     }
@@ -112,7 +127,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open_share(&self, code: &str, token: &str) -> Result<Option<Share>, StoreError> {
+    pub async fn open_share(
+        &self,
+        code: &str,
+        token: &str,
+        request_id: RequestId,
+    ) -> Result<Option<Share>, StoreError> {
         let (code_hash, token_hash) = (hash(code), hash(token));
         self.transaction(move |tx| {
             let sql = format!(
@@ -122,7 +142,11 @@ impl Store {
                                  WHERE sessions.id = shares.session_id AND sessions.ended_at_ms IS NULL)
                  RETURNING {COLUMNS}"
             );
-            tx.optional(&sql, params![code_hash, token_hash, now_ms()], share)
+            let opened = tx.optional(&sql, params![code_hash, token_hash, now_ms()], share)?;
+            if let Some(share) = &opened {
+                note(tx, share, share.created_by.clone(), request_id, "share_opened")?;
+            }
+            Ok(opened)
         })
         .await
     }
@@ -142,6 +166,21 @@ impl Store {
         })
         .await
     }
+}
+
+/// Puts on the record what became of a share.
+fn note(
+    tx: &Tx<'_>,
+    share: &Share,
+    user: UserId,
+    request_id: RequestId,
+    action: &'static str,
+) -> Result<(), StoreError> {
+    let sql = "SELECT workspace_id FROM sessions WHERE id = $1";
+    let workspace: WorkspaceId =
+        tx.one(sql, params![share.session.as_str()], |row| parsed(row, "workspace_id"))?;
+    let detail = json!({ "session": share.session, "share": share.id });
+    audit::add(tx, AuditNote { workspace, user, request_id, action, detail })
 }
 
 fn share(row: &Row<'_>) -> rusqlite::Result<Share> {

@@ -8,7 +8,9 @@ use super::*;
 
 mod access;
 mod environments;
+mod notifications;
 mod previews;
+mod tokens;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -61,7 +63,7 @@ impl Fixture {
             at_ms: 0,
             payload: serde_json::json!({}),
         };
-        self.store.put_event(self.workspace.clone(), instance.clone(), link_epoch, event).await.unwrap()
+        self.store.put_event(self.workspace.clone(), instance.clone(), link_epoch, event).await.unwrap().0
     }
 }
 

@@ -84,7 +84,7 @@ impl Store {
         .await
     }
 
-    /// Whose browser session a token is, if it is known and has not expired.
+    /// Whose browser session a token is, if it is known and has not expired. An API token is no browser's.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -97,7 +97,9 @@ impl Store {
             let found = tx.optional(
                 "SELECT users.id, users.name FROM browser_sessions
                  JOIN users ON users.id = browser_sessions.user_id
-                 WHERE token_hash = $1 AND expires_at_ms > $2",
+                 WHERE token_hash = $1 AND expires_at_ms > $2
+                     AND NOT EXISTS (SELECT 1 FROM api_tokens
+                                     WHERE api_tokens.token_hash = browser_sessions.token_hash)",
                 params![session.0, now_ms()],
                 user,
             )?;
@@ -144,6 +146,7 @@ impl Store {
                 "terminal_tickets",
                 "enrollment_tokens",
                 "shares",
+                "preview_links",
                 "preview_codes",
                 "preview_grants",
             ] {

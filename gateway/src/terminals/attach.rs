@@ -13,31 +13,23 @@ use berth_protocol::terminal::CLOSE_POLICY;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::Attached;
+use super::opening::Opening;
 use crate::api::ApiError;
 use crate::app::{App, SharedApp};
 use crate::boxes::{BoxStream, TerminalRequest};
 use crate::metrics::Why;
 use crate::relay::{
-    Closing, FirstError, Mode, Options, Reason, Side, Sitter, Ticket, open_ttyd, read_first, refuse, run,
+    Closing, FirstError, Mode, Options, Reason, Side, Sitter, Ticket, read_first, refuse, run,
 };
 use crate::store::{Holder, StoreError};
 
-/// How long ttyd may take to answer its upgrade.
-const TTYD_LIMIT: Duration = Duration::from_secs(5);
-
 /// How long a `tty` client may take to say its ticket.
 const FIRST_MESSAGE_LIMIT: Duration = Duration::from_secs(10);
-
-/// Bytes of a box's output that the kernel may hold, before it doubles that for its own needs. It is also what
-/// can be under way: enough for some megabytes a second to a box 10 ms away. Not less: with 16 KiB, set
-/// on a connection that is open, Linux was measured not to tell a sender on the same machine when there is room again.
-const BOX_RECEIVE_BUFFER: usize = 24 * 1024;
 
 /// Close code for what an HTTP error would have said.
 const CLOSE_TRY_AGAIN: u16 = 1013;
@@ -55,6 +47,8 @@ pub struct BrowserUpgrade {
 /// A terminal of a box, waiting for its browser.
 pub struct Attachment {
     ttyd: Side<BoxStream>,
+    /// How it was opened.
+    opening: Opening,
     /// The session's name.
     title: String,
     sitter: Sitter,
@@ -80,7 +74,6 @@ impl Attachment {
             return Err(ApiError::session_not_found());
         }
         let found = app.store.session(session.clone()).await?.ok_or_else(ApiError::session_not_found)?;
-        let handle = app.boxes.of(&found.workspace).ok_or_else(ApiError::box_offline)?;
         let page = mode == Mode::Berth;
         let request = TerminalRequest {
             session: session.clone(),
@@ -90,31 +83,19 @@ impl Attachment {
             client: taken.client.clone(),
             request_id: request_id.clone(),
         };
-        let opened = handle.open_terminal(&request).await;
-        let (stream, attachment) = opened.inspect_err(|_| handle.nudge())?;
-        if !stream.leftover.is_empty() {
-            return Err(ApiError::box_offline());
-        }
-        bound(stream.io.get_ref().0)?;
-        let ttyd = open_ttyd(stream.io, &attachment, TTYD_LIMIT).await.map_err(|error| {
-            tracing::warn!(error = %berth_daemon::exit::chain(&error), "ttyd not opened");
-            ApiError::box_offline()
-        })?;
+        let opening = Opening { workspace: found.workspace, request };
+        let (ttyd, instance) = opening.open(app).await?;
         let sitter = Sitter {
             client: taken.client,
             name: taken.name,
             device: taken.device,
             role: taken.role,
             page,
-            sized: request.sized,
+            sized: opening.request.sized,
         };
-        let (session, instance) = (session.clone(), handle.instance().clone());
-        Ok(Self {
-            ttyd,
-            title: found.name,
-            sitter,
-            attached: Attached { session, instance, holder: taken.holder },
-        })
+        let client = opening.request.client.clone();
+        let attached = Attached { session: session.clone(), instance, holder: taken.holder, client };
+        Ok(Self { ttyd, opening, title: found.name, sitter, attached })
     }
 
     fn role(&self) -> Role {
@@ -132,14 +113,6 @@ async fn closed_since(
     let ended = app.store.ended(held).await?;
     let gone = (!ended.sessions.is_empty()).then(Closing::gone);
     Ok(gone.or_else(|| (!ended.rights.is_empty()).then(Closing::revoked)))
-}
-
-/// Keeps the kernel from reading a box ahead of the relay: what it reads is old by the time a stalled page goes on.
-fn bound(tcp: &TcpStream) -> Result<(), ApiError> {
-    SockRef::from(tcp).set_recv_buffer_size(BOX_RECEIVE_BUFFER).map_err(|error| {
-        tracing::warn!(%error, "the connection to the box can't be bounded");
-        ApiError::box_offline()
-    })
 }
 
 /// Waits for the browser's side of the upgrade and relays until the terminal ends. Without an attachment,
@@ -190,10 +163,11 @@ async fn serve_side<S>(
             Err(closing) => return refuse(browser, Mode::Tty, &closing).await,
         },
     };
-    let holder = attachment.attached.holder.clone();
-    let (_registration, seat, control) = app.terminals.register(attachment.attached, attachment.sitter);
+    let Attachment { ttyd, opening, title, sitter, attached } = attachment;
+    let (holder, instance) = (attached.holder.clone(), attached.instance.clone());
+    let (mut registration, seat, control) = app.terminals.register(attached, sitter);
     options.seat = seat;
-    options.title = attachment.title;
+    options.title = title;
     // Ended while the box was opened: the registry did not know this terminal yet.
     match closed_since(app, &holder, session).await {
         Ok(None) => {}
@@ -202,9 +176,14 @@ async fn serve_side<S>(
     }
     app.metrics.terminals.inc();
     app.metrics.terminals_opened.inc();
+    if let Some(reason) = registration.former {
+        app.metrics.terminals_reconnected.get_or_create(&Why { reason }).inc();
+    }
     tracing::info!(%session, mode = options.mode.subprotocol(), "terminal opened");
     options.meters = app.metrics.relay.clone();
-    let outcome = run(browser, attachment.ttyd, options, control, why_box_ended(app, session)).await;
+    let door = opening.again(app, instance);
+    let outcome = run(browser, ttyd, options, control, &door, why_box_ended(app, session)).await;
+    registration.ended(outcome.reason.word());
     app.metrics.terminals.dec();
     app.metrics.terminals_closed.get_or_create(&Why { reason: outcome.reason.word() }).inc();
     if let Reason::BrowserViolation(violation) = &outcome.reason {

@@ -3,10 +3,14 @@
 //! | file | what |
 //! |---|---|
 //! | `registry` | who is attached to what, so that a deleted session closes its terminals |
+//! | `former` | how terminals ended, so that one that comes again is known |
 //! | `warden` | ends terminals whose right has ended, however that came about |
 //! | `attach` | ticket → door → ttyd → relay, for both kinds of client |
+//! | `opening` | streams to a terminal: the first, and others in its place |
 
 mod attach;
+mod former;
+mod opening;
 mod registry;
 mod warden;
 

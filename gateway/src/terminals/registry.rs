@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use berth_protocol::ids::{InstanceId, SessionId, ShareId};
+use berth_protocol::ids::{ClientId, InstanceId, SessionId, ShareId, UserId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::former::{Former, Who};
 use crate::relay::{Closing, Room, Seat, Sitter};
 use crate::store::{BrowserSession, Ended, Held, Holder};
 
@@ -20,6 +22,7 @@ struct Open {
     draining: bool,
     terminals: HashMap<u64, (Attached, oneshot::Sender<Closing>)>,
     rooms: HashMap<SessionId, Room>,
+    former: Former,
 }
 
 /// What is attached to what, by whom.
@@ -31,6 +34,8 @@ pub struct Attached {
     pub instance: InstanceId,
     /// Who was given the ticket.
     pub holder: Holder,
+    /// The tab or program.
+    pub client: ClientId,
 }
 
 impl Attached {
@@ -41,8 +46,19 @@ impl Attached {
 
 /// A terminal's place in the registry, given up when dropped.
 pub struct Registration {
+    /// How the terminal of the same client at the same session ended that was before this one, if there was one.
+    pub former: Option<&'static str>,
     terminals: Terminals,
     key: u64,
+    who: Who,
+    ended: Option<&'static str>,
+}
+
+impl Registration {
+    /// Notes how the terminal ended, for the next of its client.
+    pub fn ended(&mut self, reason: &'static str) {
+        self.ended = Some(reason);
+    }
 }
 
 impl Terminals {
@@ -58,6 +74,8 @@ impl Terminals {
         let mut open = self.open();
         open.next += 1;
         let key = open.next;
+        let who = (sitter.client.clone(), attached.session.clone());
+        let former = open.former.opened(&who);
         let room = open.rooms.entry(attached.session.clone()).or_default();
         let seat = room.sit(sitter, Instant::now());
         if open.draining {
@@ -67,13 +85,20 @@ impl Terminals {
             open.terminals.insert(key, (attached, end));
         }
         drop(open);
-        (Registration { terminals: self.clone(), key }, seat, ended)
+        (Registration { former, terminals: self.clone(), key, who, ended: None }, seat, ended)
     }
 
     /// Whether somebody's screen decides the size of a session.
     #[must_use]
     pub fn is_led(&self, session: &SessionId) -> bool {
         self.open().rooms.get(session).is_some_and(Room::is_led)
+    }
+
+    /// A session has another name: clients that show it as their title are told.
+    pub fn rename_session(&self, session: &SessionId, name: &str) {
+        if let Some(room) = self.open().rooms.get(session) {
+            room.rename(name);
+        }
     }
 
     /// Ends every terminal of a session.
@@ -110,9 +135,23 @@ impl Terminals {
         self.open().terminals.values().map(|(attached, _)| attached.held()).collect()
     }
 
+    /// Who has typed where within `lately`: these users need not be told of it.
+    #[must_use]
+    pub fn typed_since(&self, now: Instant, lately: Duration) -> HashSet<(UserId, SessionId)> {
+        let open = self.open();
+        let typed = open.terminals.values().filter_map(|(attached, _)| {
+            let Holder::User(user, _) = &attached.holder else { return None };
+            let room = open.rooms.get(&attached.session)?;
+            room.typed_since(&attached.client, now, lately).then(|| (user.clone(), attached.session.clone()))
+        });
+        typed.collect()
+    }
+
     /// Lets time pass in every room, and forgets those that are of no use any more.
     pub fn sweep_rooms(&self, now: Instant) {
-        self.open().rooms.retain(|_, room| room.sweep(now));
+        let mut open = self.open();
+        open.rooms.retain(|_, room| room.sweep(now));
+        open.former.sweep(now);
     }
 
     fn end(&self, which: impl Fn(&Attached) -> bool, closing: &Closing) {
@@ -139,16 +178,15 @@ impl Terminals {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.terminals.open().terminals.remove(&self.key);
+        let mut open = self.terminals.open();
+        open.terminals.remove(&self.key);
+        open.former.closed(&self.who, self.ended, Instant::now());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use berth_protocol::door::Role;
-    use berth_protocol::ids::{ClientId, UserId};
 
     use super::*;
 
@@ -157,7 +195,8 @@ mod tests {
     }
 
     fn held_by(holder: Holder) -> Attached {
-        Attached { session: SessionId::random(), instance: InstanceId::random(), holder }
+        let (session, instance, client) = (SessionId::random(), InstanceId::random(), ClientId::random());
+        Attached { session, instance, holder, client }
     }
 
     fn register(
@@ -165,7 +204,7 @@ mod tests {
         attached: Attached,
     ) -> (Registration, Seat, oneshot::Receiver<Closing>) {
         let sitter = Sitter {
-            client: ClientId::random(),
+            client: attached.client.clone(),
             name: "n".into(),
             device: "d".into(),
             role: Role::Editor,
@@ -198,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn who_types_is_known_by_user_and_a_guest_is_nobody() {
+        let terminals = Terminals::default();
+        let (user, guest) = (attached(), held_by(Holder::Guest(ShareId::random())));
+        let (_mine, my_seat, _my_end) = register(&terminals, user.clone());
+        let (_theirs, guests_seat, _their_end) = register(&terminals, guest);
+        let (now, lately) = (Instant::now(), Duration::from_secs(20));
+        assert!(terminals.typed_since(now, lately).is_empty(), "a terminal that is open proves nothing");
+        guests_seat.typed(now);
+        assert!(terminals.typed_since(now, lately).is_empty());
+        my_seat.typed(now);
+        let Holder::User(id, _) = user.holder else { unreachable!("made so") };
+        assert_eq!(terminals.typed_since(now, lately), HashSet::from([(id, user.session)]));
+        assert!(terminals.typed_since(now + lately, lately).is_empty());
+    }
+
+    #[test]
     fn a_stopping_gateway_takes_no_terminal() {
         let terminals = Terminals::default();
         let (_early, _, mut early) = register(&terminals, attached());
@@ -213,6 +268,7 @@ mod tests {
         drop(register(&terminals, attached()));
         assert!(terminals.open().terminals.is_empty());
         terminals.sweep_rooms(Instant::now() + Duration::from_mins(1));
-        assert!(terminals.open().rooms.is_empty());
+        let open = terminals.open();
+        assert!(open.rooms.is_empty() && open.former.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Boots TREE as a container. Everything that it changes goes to DIRECTORY; what lies in extra/ there is put over it. It
-# runs in namespaces of its own for mounts and processes, so that nothing is left when its first process ends, however
+# Boots TREE, an image as a directory, as a container. Everything that it changes goes to DIRECTORY; at the first boot
+# the newest programs and units are installed over the image's, and then what lies in extra/ is put over it. It runs in namespaces of its own for mounts and processes, so that nothing is left when its first process ends, however
 # that happens.
 #
 # Usage: boot.sh TREE DIRECTORY SYSTEMD AGENT GATEWAY [NSPAWN-OPTION...]
@@ -32,12 +32,13 @@ overlay() {
 }
 # Not every file system can be the upper layer; memory can.
 overlay 2>/dev/null || { mount -t tmpfs tmpfs "$directory" && cd "$directory" && overlay; }
-if [ ! -e root/usr/bin/box-agent ]; then
+if [ ! -e installed ]; then
     DESTDIR=$directory/root "$systemd/install" box "$agent"
     DESTDIR=$directory/root "$systemd/install" gateway "$gateway"
     # Only its own test starts it.
     systemctl --root=root disable berth-gateway.service
+    cp -r /run/extra/. root
+    touch installed
 fi
-cp -r /run/extra/. root
 export UNIFIED_CGROUP_HIERARCHY=1
 exec systemd-nspawn --quiet --boot --directory=root --machine=box --register=no --keep-unit --console=read-only "$@"

@@ -7,15 +7,19 @@
 //!     └── nsenter ─▶ systemctl, tmux … ┴─ systemd ◀─ systemd-nspawn ◀─ boot.sh ◀─ unshare
 //! ```
 //!
-//! The machine need not run a systemd itself. The system is made by `scripts/boot-test`; booting one needs root.
+//! The machine need not run a systemd itself. The system is Berth's image as a directory, which `scripts/boot-test` makes
+//! (`scripts/image build-tree`); booting one needs root.
 
+mod bundle;
 mod disk;
+pub mod hetzner;
 pub mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+pub use bundle::bundle;
 pub use disk::Disk;
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -25,7 +29,7 @@ use crate::process::{Process, descendant, run, stdout};
 use crate::{Stack, programs, wait};
 
 /// How long a boot may take on a busy machine.
-const BOOT: Duration = Duration::from_mins(2);
+pub const BOOT: Duration = Duration::from_mins(2);
 
 /// How systemd-nspawn ends when the container reboots: whoever started it is to start it again.
 const RESTART: i32 = 133;
@@ -53,13 +57,32 @@ pub fn test(test: impl AsyncFnOnce(Stack)) {
 }
 
 impl Machine {
-    /// A new machine, whose volume is a directory of its own.
+    /// A new machine that is enrolled by hand, and whose volume is a directory of its own.
     ///
     /// # Panics
     /// When there is no system to boot.
     #[must_use]
     pub fn plain() -> Self {
-        Self::with_options(&[])
+        Self::by_hand(&[])
+    }
+
+    /// A new machine as a provider starts it, with user-data that cloud-init finds. A disk is there once
+    /// [`Machine::attach`] says so.
+    ///
+    /// # Panics
+    /// When there is no system to boot.
+    #[must_use]
+    pub fn fresh(user_data: &str, disk: Option<&Disk>) -> Self {
+        let bind = disk.map(|disk| format!("--bind={}", disk.device()));
+        let options: Vec<_> = bind.iter().map(String::as_str).collect();
+        let machine = Self::with_options(&options);
+        machine.put("var/lib/cloud/seed/nocloud/user-data", user_data);
+        let name = machine.directory.path().file_name().unwrap_or_default().to_string_lossy();
+        machine.put(
+            "var/lib/cloud/seed/nocloud/meta-data",
+            &format!("instance-id: {name}\nlocal-hostname: box\n"),
+        );
+        machine
     }
 
     /// A new machine that has a disk, and is to have it as the volume with this id of Hetzner's. It is there once
@@ -69,15 +92,22 @@ impl Machine {
     /// When there is no system to boot.
     #[must_use]
     pub fn with_volume(disk: &Disk, id: u32) -> Self {
-        let machine = Self::with_options(&[&format!("--bind={}", disk.device())]);
+        let machine = Self::by_hand(&[&format!("--bind={}", disk.device())]);
         machine.configure(&format!("[volume]\nsource = \"hcloud:{id}\"\nnew = true\n"));
+        machine
+    }
+
+    /// Without cloud-init, and without the unit that waits for what it brings.
+    fn by_hand(options: &[&str]) -> Self {
+        let machine = Self::with_options(options);
+        machine.put("etc/cloud/cloud-init.disabled", "");
+        machine.drop_in("box-provision.service", "[Unit]\nConditionPathExists=/nowhere\n");
         machine
     }
 
     fn with_options(options: &[&str]) -> Self {
         let repository = programs::repository();
-        let tree = repository.join(".tools/boot-tree");
-        assert!(tree.is_dir(), "{} is not there: run scripts/boot-test, which makes it", tree.display());
+        let tree = image();
         let directory = tempfile::Builder::new().prefix("bm-").tempdir_in("/tmp").expect("a directory");
         std::fs::create_dir(directory.path().join("extra")).expect("a directory");
         let script = repository.join("tests/src/machine/boot.sh");
@@ -105,8 +135,22 @@ impl Machine {
         self.put("etc/box-agent/config.toml", &text);
     }
 
+    /// Puts a directory, with all that is in it, into one of the machine's, before it boots.
+    ///
+    /// # Panics
+    /// When it can't be copied.
+    pub fn add(&self, place: &str, directory: &Path) {
+        let place = self.directory.path().join("extra").join(place);
+        std::fs::create_dir_all(&place).expect("a directory");
+        let copied = run(Path::new("/bin/cp"), &["-a", &text(directory), &text(place)], "");
+        let _ = stdout(&copied);
+    }
+
     /// Puts a file into the machine, before it boots.
-    fn put(&self, place: &str, text: &str) {
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn put(&self, place: &str, text: &str) {
         let place = self.directory.path().join("extra").join(place);
         std::fs::create_dir_all(place.parent().expect("a file is in a directory")).expect("a directory");
         std::fs::write(place, text).expect("a file");
@@ -121,12 +165,23 @@ impl Machine {
         let _ = self.says(&["systemd-tmpfiles", "--create", rules]);
     }
 
+    /// Begins to boot it.
+    pub fn start(&mut self) {
+        self.container.start();
+    }
+
+    /// What it has written to its console.
+    #[must_use]
+    pub fn console(&self) -> String {
+        self.container.log()
+    }
+
     /// Boots it and waits until everything that is to start has started.
     ///
     /// # Panics
     /// When it does not come up.
     pub async fn boot(&mut self) {
-        self.container.start();
+        self.start();
         self.wait_for_boot().await;
     }
 
@@ -201,6 +256,13 @@ impl Machine {
         Path::new("/proc").join(init.to_string()).join("root").join(inside.trim_start_matches('/'))
     }
 
+    /// One property of a unit, if the machine is up so far.
+    #[must_use]
+    pub fn try_property(&self, unit: &str, name: &str) -> Option<String> {
+        let said = self.try_run(&["systemctl", "show", "--value", "--property", name, unit])?;
+        said.status.success().then(|| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    }
+
     /// One property of a unit.
     #[must_use]
     pub fn property(&self, unit: &str, name: &str) -> String {
@@ -218,7 +280,7 @@ impl Machine {
         let _ = self.says(&["systemctl", "start", "box-agent.service"]);
     }
 
-    /// Adds to a unit's settings, from the next boot on.
+    /// Adds to a unit's settings, before the first boot.
     pub fn drop_in(&self, unit: &str, text: &str) {
         self.put(&format!("etc/systemd/system/{unit}.d/{}.conf", text.len()), text);
     }
@@ -310,6 +372,17 @@ impl Drop for Machine {
             remove_groups(&Path::new(hierarchy).join(name));
         }
     }
+}
+
+/// Berth's image, as a directory.
+///
+/// # Panics
+/// When it has not been made.
+#[must_use]
+pub fn image() -> PathBuf {
+    let tree = programs::repository().join(".tools/box-tree");
+    assert!(tree.is_dir(), "{} is not there: run scripts/boot-test, which makes it", tree.display());
+    tree
 }
 
 /// Removes a control group and those below it: they are directories whose files the kernel keeps.

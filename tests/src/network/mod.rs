@@ -19,7 +19,7 @@ mod link;
 mod namespace;
 mod page;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 pub use link::{Link, Weather};
@@ -44,23 +44,23 @@ pub struct Network {
     pub far: Namespace,
 }
 
+/// The address on the link of the gateway that a client uses.
+///
+/// # Panics
+/// When its origin has no port.
+#[must_use]
+pub fn gateway_of(client: &Client) -> SocketAddr {
+    let port = client.origin().rsplit(':').next().and_then(|port| port.parse().ok());
+    (GATEWAY, port.expect("the origin has a port")).into()
+}
+
 /// Runs a test on this thread, which is put into a namespace of its own for good. Without root, or without TUN devices,
 /// it is skipped; not by CI.
 ///
 /// # Panics
 /// When a namespace or the link can't be made, or the test fails.
 pub fn test(test: impl AsyncFnOnce(Network)) {
-    if !nix::unistd::Uid::effective().is_root() || !Path::new("/dev/net/tun").exists() {
-        let ci = std::env::var_os("CI").is_some();
-        assert!(!ci, "CI must run this test, which needs root and /dev/net/tun");
-        eprintln!("skipped: network namespaces need root, and a link needs /dev/net/tun");
-        return;
-    }
-    let (near, far) = (Namespace::new(), Namespace::new());
-    let link = Link::join((&near, GATEWAY), (&far, CLIENT));
-    near.enter();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    linked(async |link, far| {
         let mut stack = Stack::start().await;
         // Where the link leads to, too; browsers still call it what they did.
         stack.gateway.stop();
@@ -72,6 +72,28 @@ pub fn test(test: impl AsyncFnOnce(Network)) {
         stack.wait_for_gateway().await;
         test(Network { stack, link, far }).await;
     });
+}
+
+/// The same without a stack: the test has the other namespace, and a link in fine weather.
+///
+/// # Panics
+/// When a namespace or the link can't be made, or the test fails.
+pub fn joined(test: impl AsyncFnOnce(Namespace)) {
+    linked(async |_link, far| test(far).await);
+}
+
+fn linked(test: impl AsyncFnOnce(Link, Namespace)) {
+    if !nix::unistd::Uid::effective().is_root() || !Path::new("/dev/net/tun").exists() {
+        let ci = std::env::var_os("CI").is_some();
+        assert!(!ci, "CI must run this test, which needs root and /dev/net/tun");
+        eprintln!("skipped: network namespaces need root, and a link needs /dev/net/tun");
+        return;
+    }
+    let (near, far) = (Namespace::new(), Namespace::new());
+    let link = Link::join((&near, GATEWAY), (&far, CLIENT));
+    near.enter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(test(link, far));
 }
 
 impl Network {

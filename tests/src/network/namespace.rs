@@ -1,7 +1,7 @@
 //! Network namespaces. A thread is in one, not a process; so what is to happen in another happens on a thread.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,17 @@ impl Namespace {
             self.enter();
             work()
         })
+    }
+
+    /// Sends a datagram from it.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn send(&self, address: SocketAddr) {
+        self.run(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+            socket.send_to(b"knock", address).expect("a datagram is sent");
+        });
     }
 
     /// Connects from it.

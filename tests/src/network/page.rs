@@ -2,14 +2,13 @@
 //! every end, from a blank screen; ping every 10 s, take no keys after 13 s of silence, give up after 25 s; back off
 //! from half a second to ten; send nothing twice, and nothing late.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{GATEWAY, Namespace};
+use super::Namespace;
 use crate::raw::{BINARY, START, TEXT, frame};
 use crate::{Client, Raw, Screen};
 
@@ -122,14 +121,14 @@ impl Page {
 
     async fn attach(&self) -> Option<Raw> {
         let ticket = self.ticket().await?;
-        let stream = self.far.connect(self.address(), ATTEMPT).await.ok()?;
+        let stream = self.far.connect(super::gateway_of(&self.client), ATTEMPT).await.ok()?;
         let protocols = format!("berth.v1, ticket.{ticket}");
         let mut raw = Raw::over(stream, &self.client, &self.session, &protocols).await?;
         raw.send(&frame(BINARY, START)).await.then_some(raw)
     }
 
     async fn ticket(&self) -> Option<String> {
-        let mut stream = self.far.connect(self.address(), ATTEMPT).await.ok()?;
+        let mut stream = self.far.connect(super::gateway_of(&self.client), ATTEMPT).await.ok()?;
         let (origin, session) = (self.client.origin(), &self.session);
         let request = format!(
             "POST /api/v1/sessions/{session}/ticket HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nCookie: {}\r\n\
@@ -142,10 +141,5 @@ impl Page {
         stream.read_to_string(&mut answer).await.ok()?;
         let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1)?).ok()?;
         Some(body["ticket"].as_str()?.to_owned())
-    }
-
-    fn address(&self) -> SocketAddr {
-        let port = self.client.origin().rsplit(':').next().and_then(|port| port.parse().ok());
-        (GATEWAY, port.expect("the origin has a port")).into()
     }
 }

@@ -1,13 +1,15 @@
-//! Commands that want an answer: screen, input, exec, upload. They run as the user of the terminals and reach nothing
+//! Commands that want an answer: screen, input, answers to questions, exec, upload. They run as the user of the terminals and reach nothing
 //! that a terminal would not.
 //!
 //! | module | what |
 //! |---|---|
+//! | [`backup`] | backups: how they are, and what is in them |
 //! | [`once`] | a request that is made again does not act again |
 //! | [`exec`] | runs a command and streams what it says |
 //! | [`suspend`] | lets the volume go |
 //! | [`upload`] | passes a file on to the worker that writes it |
 
+pub mod backup;
 pub mod exec;
 pub mod once;
 pub mod suspend;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
+use berth_protocol::attention::{Answer, KIND_CHOICE_UNKNOWN, KIND_QUESTION_GONE, MAX_ANSWER_TEXT};
 use berth_protocol::control::{
     Exec, Input, KIND_COMMAND_NOT_FOUND, KIND_COMMAND_NOT_STARTED, KIND_CWD_UNKNOWN, KIND_EXEC_BUSY,
     KIND_INVALID, KIND_PANE_UNKNOWN, KIND_REQUEST_REPEATED, KIND_SCREEN_TOO_LARGE, MAX_EXEC_BODY,
@@ -43,6 +46,7 @@ use crate::host::account::Account;
 use crate::host::command::Invocation;
 use crate::host::group::{Group, Pipes};
 use crate::host::runtime::RuntimeDir;
+use crate::notify::answer::{AnswerError, Answers};
 use crate::terminal::panes::PaneError;
 use crate::terminal::tmux::Tmux;
 use crate::worker::environment::VARIABLES_FILE;
@@ -52,6 +56,9 @@ const MAX_COMMANDS: usize = 8;
 
 /// How long a request's body may take.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The body of an answer, at most: each byte of its text may be written as six.
+const MAX_ANSWER_BODY: usize = 6 * MAX_ANSWER_TEXT + 4096;
 
 /// Lines of output that wait for the gateway; a command that says more waits too.
 const LINES_WAITING: usize = 4;
@@ -65,6 +72,7 @@ pub struct Calls {
     variables: PathBuf,
     places: Arc<Semaphore>,
     inputs: Once<Result<(), Refusal>>,
+    answers: Answers,
     commands: Once<()>,
     /// Files for sessions.
     pub uploads: Arc<Uploads>,
@@ -80,6 +88,7 @@ impl Calls {
         account: Account,
         env: Vec<(OsString, OsString)>,
         agent: PathBuf,
+        answers: Answers,
     ) -> Self {
         let variables = runtime.secrets().join(VARIABLES_FILE);
         let places = Arc::new(Semaphore::new(MAX_COMMANDS));
@@ -91,6 +100,7 @@ impl Calls {
             variables,
             places,
             inputs: Once::default(),
+            answers,
             commands: Once::default(),
             uploads,
         }
@@ -121,6 +131,22 @@ impl Calls {
         let typed = async move { tmux.input(&session, &input).await.map_err(Refusal::from) };
         match self.inputs.first(&id) {
             Ok(turn) => tokio::spawn(async move { turn.done(typed.await) }.in_current_span())
+                .await
+                .map_err(|_| internal())?,
+            Err(Repeated(first)) => first.outcome().await.unwrap_or_else(|| Err(repeated())),
+        }
+    }
+
+    /// Answers a question that a pane shows, once for each request id.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn answer(&self, id: RequestId, session: SessionId, body: Incoming) -> Result<(), Refusal> {
+        let answer: Answer = read(body, MAX_ANSWER_BODY).await?;
+        let answers = self.answers.clone();
+        let given = async move { answers.give(&session, &answer).await.map_err(Refusal::from) };
+        match self.inputs.first(&id) {
+            Ok(turn) => tokio::spawn(async move { turn.done(given.await) }.in_current_span())
                 .await
                 .map_err(|_| internal())?,
             Err(Repeated(first)) => first.outcome().await.unwrap_or_else(|| Err(repeated())),
@@ -206,6 +232,20 @@ fn repeated() -> Refusal {
 
 fn too_large(message: impl ToString) -> Refusal {
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, KIND_SCREEN_TOO_LARGE, message.to_string())
+}
+
+impl From<AnswerError> for Refusal {
+    fn from(error: AnswerError) -> Self {
+        let message = error.to_string();
+        match error {
+            AnswerError::QuestionGone => Self::new(StatusCode::CONFLICT, KIND_QUESTION_GONE, message),
+            AnswerError::ChoiceUnknown => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, KIND_CHOICE_UNKNOWN, message)
+            }
+            AnswerError::Invalid => invalid(message),
+            AnswerError::Pane(error) => error.into(),
+        }
+    }
 }
 
 impl From<PaneError> for Refusal {

@@ -50,6 +50,7 @@ pub fn desired_of(
         sessions: sessions.iter().map(session).collect(),
         tombstones: vec![],
         environment: None,
+        backup: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Settings in layers: defaults < file < environment < flags.
+//! Settings in layers: defaults < file < files beside it < environment < flags.
 //!
 //! A program describes its settings as one serde type with `#[serde(default, deny_unknown_fields)]` and a
 //! `Default`; this module merges the layers as TOML tables and reads the type from the result. Errors name
@@ -53,6 +53,8 @@ pub enum ConfigError {
 pub struct Sources<'a> {
     /// The file, which must exist.
     pub file: Option<&'a Path>,
+    /// More files, each outweighing those before it ([`drop_ins`]).
+    pub drop_ins: Vec<PathBuf>,
     /// The prefix of environment variables: `PREFIX__SECTION__KEY`.
     pub env_prefix: &'a str,
     /// The environment.
@@ -74,6 +76,9 @@ where
     if let Some(path) = sources.file {
         merge(&mut merged, read_file::<T>(path)?);
     }
+    for path in &sources.drop_ins {
+        merge(&mut merged, read_file::<T>(path)?);
+    }
     let prefix = format!("{}__", sources.env_prefix);
     let variables = sources
         .env
@@ -90,6 +95,29 @@ where
     merged
         .try_into()
         .map_err(|error: toml::de::Error| ConfigError::Invalid(explain::problem(error.message())))
+}
+
+/// The files that belong to a settings file: `config.d/*.toml` beside `config.toml`, in the order of their names. None
+/// when there is no such directory.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`], when the directory is there and can't be read.
+pub fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let directory = file.with_extension("d");
+    let unreadable = |source| ConfigError::Unreadable { path: directory.clone(), source };
+    let entries = match std::fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(unreadable)?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// The settings as TOML, with secrets masked.

@@ -44,10 +44,31 @@ fn load_text(
     std::fs::write(&file, text).unwrap();
     load(&Sources {
         file: Some(&file),
+        drop_ins: drop_ins(&file)?,
         env_prefix: "T",
         env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         flags: flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect(),
     })
+}
+
+#[test]
+fn files_beside_the_file_outweigh_it_in_the_order_of_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.toml");
+    let load_all =
+        || load::<Settings>(&Sources { file: Some(&file), drop_ins: drop_ins(&file)?, ..Sources::default() });
+    let beside = dir.path().join("t.d");
+    std::fs::write(&file, "name = \"file\"\nworkers = 3\n").unwrap();
+    assert_eq!(load_all().unwrap().name, "file");
+    std::fs::create_dir(&beside).unwrap();
+    for (name, text) in [("20.toml", "name = \"late\""), ("10.toml", "name = \"early\""), ("30.off", "x")] {
+        std::fs::write(beside.join(name), text).unwrap();
+    }
+    let settings = load_all().unwrap();
+    assert_eq!((settings.name.as_str(), settings.workers), ("late", 3));
+    std::fs::write(beside.join("20.toml"), "\nnmae = 1").unwrap();
+    let error = load_all().unwrap_err().to_string();
+    assert!(error.contains("t.d/20.toml:2:1"), "{error}");
 }
 
 #[test]

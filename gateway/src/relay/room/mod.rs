@@ -3,7 +3,8 @@
 //! tmux takes the size of whichever client typed last, so a phone that joins would shrink the desk. Here every
 //! terminal of a session is given one size instead, that of the client which holds the [`lease`], and pages show
 //! the whole of it as well as they can. A client that speaks ttyd's protocol alone can't be told a size: it keeps
-//! its own, and the box ignores that unless it was the first to come.
+//! its own, and the box ignores that unless it holds the lease. Which of both its box was told stands in the command
+//! line of tmux, so that its terminal is attached anew when it changes.
 //!
 //! ```text
 //!   relay ── wants, typed, hidden, take ──▶ Seat ─▶ Room ─▶ lease
@@ -48,14 +49,14 @@ pub struct Sitter {
     pub role: Role,
     /// Whether it is our page, which can show any size and says whether it is looked at.
     pub page: bool,
-    /// Whether its size counts at the box.
+    /// Whether its size counts at the box, as that was told when its terminal was opened.
     pub sized: bool,
 }
 
 impl Sitter {
     /// Whether its screen may decide the size.
     fn may_lead(&self) -> bool {
-        self.role == Role::Editor && self.sized
+        self.role == Role::Editor
     }
 }
 
@@ -76,6 +77,10 @@ pub struct Seat {
 pub struct News {
     /// The size that the box is to be told, if it is another than before.
     pub size: Option<Size>,
+    /// Whether the client's size counts at the box, if that is another than before.
+    pub counts: Option<bool>,
+    /// The session's name, for a client that shows it as its title, if it is another than before.
+    pub title: Option<String>,
     /// The size, for the page.
     pub lease: Option<FromRelay>,
     /// Who is there, for the page.
@@ -89,6 +94,8 @@ struct State {
     lease: Lease,
     /// What the client that decides wanted last.
     size: Option<Size>,
+    /// What the session was renamed to while somebody was there.
+    title: Option<String>,
 }
 
 #[derive(Debug)]
@@ -97,6 +104,8 @@ struct Occupant {
     wants: Option<Size>,
     /// The size that its box was told.
     given: Option<Size>,
+    /// Whether it has yet to be told the session's new name.
+    renamed: bool,
     typed: Option<Instant>,
     heard: Instant,
     hidden: bool,
@@ -133,6 +142,7 @@ impl Room {
             sitter,
             wants: None,
             given: None,
+            renamed: false,
             typed: None,
             heard: now,
             hidden: false,
@@ -149,6 +159,21 @@ impl Room {
     #[must_use]
     pub fn is_led(&self) -> bool {
         self.state().lease.holder().is_some()
+    }
+
+    /// Whether a client has typed within `lately`.
+    #[must_use]
+    pub fn typed_since(&self, client: &ClientId, now: Instant, lately: Duration) -> bool {
+        let typed = |one: &Occupant| one.typed.is_some_and(|typed| now < typed + lately);
+        self.state().seats.values().any(|one| one.sitter.client == *client && typed(one))
+    }
+
+    /// The session has another name.
+    pub fn rename(&self, title: &str) {
+        let mut state = self.state();
+        state.title = Some(title.to_owned());
+        state.seats.values_mut().for_each(|one| one.renamed = !one.sitter.page);
+        state.ring_all();
     }
 
     /// Lets time pass: claims of clients that left end, and who stopped to type or to look is told. Whether the
@@ -199,6 +224,17 @@ impl State {
 
     fn leads(&self, occupant: &Occupant) -> bool {
         self.lease.holder() == Some(&occupant.sitter.client)
+    }
+
+    /// Whether a seat's size counts at its box, if that is another than the box was told, and takes it for told. The
+    /// box of a page always follows what it is told.
+    fn recount(&mut self, key: u64) -> Option<bool> {
+        let one = self.seats.get(&key)?;
+        let counts = self.leads(one);
+        let one = self.seats.get_mut(&key)?;
+        let fixed = one.sitter.page || !one.sitter.may_lead() || one.given.is_none();
+        let told = if fixed { counts } else { std::mem::replace(&mut one.sitter.sized, counts) };
+        (told != counts).then_some(counts)
     }
 
     fn presence_for(&self, key: u64) -> FromRelay {
@@ -279,6 +315,22 @@ impl Seat {
         given
     }
 
+    /// The size that the box is to be told when it is begun anew; none before it was begun at all.
+    #[must_use]
+    pub fn size(&self) -> Option<Size> {
+        let mut state = self.room.state();
+        let size = state.size_for(self.key)?;
+        let me = state.seats.get_mut(&self.key)?;
+        me.given = Some(size);
+        Some(size)
+    }
+
+    /// Whether the client's size counts at the box, as that was told last.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.room.state().seats.get(&self.key).is_some_and(|me| me.sitter.sized)
+    }
+
     /// The client has typed.
     pub fn typed(&self, now: Instant) {
         self.note(now, |me| me.typed = Some(now));
@@ -319,6 +371,9 @@ impl Seat {
         let size = state.size_for(self.key);
         let mine = state.seats.get(&self.key).is_some_and(|me| state.leads(me));
         let presence = state.presence_for(self.key);
+        let counts = state.recount(self.key);
+        let renamed = state.seats.get_mut(&self.key).is_some_and(|me| std::mem::take(&mut me.renamed));
+        let title = state.title.clone().filter(|_| renamed);
         let lease = size.map(|size| {
             let (columns, rows) = size.parts();
             FromRelay::Lease { columns, rows, mine }
@@ -329,7 +384,7 @@ impl Seat {
             me.given = size;
             size
         });
-        News { size, lease, presence }
+        News { size, counts, title, lease, presence }
     }
 
     fn note(&self, now: Instant, change: impl FnOnce(&mut Occupant)) {

@@ -142,8 +142,43 @@ async fn a_client_that_can_not_follow_keeps_its_own_size() {
     drop(desk);
     tokio::time::advance(GRACE).await;
     room.sweep(Instant::now());
-    assert!(!room.is_led(), "its size does not count at the box, so it can't lead");
+    assert!(room.is_led(), "nobody else is there whose size could count");
     assert_eq!(stock.wants(size(81, 24)), size(81, 24));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_can_not_follow_is_counted_as_long_as_it_leads() {
+    let room = Room::default();
+    let stock = Sitter { page: false, ..sitter(&ClientId::random()) };
+    let (stock, _) = seated(&room, stock, size(80, 24));
+    assert_eq!((stock.counts(), stock.news().counts), (true, None));
+    let (page, _) = seated(&room, sitter(&ClientId::random()), size(120, 40));
+    assert_eq!(stock.news().counts, None, "a page that joins takes nothing");
+    page.lead(true);
+    assert!(heard(&stock));
+    assert_eq!(stock.news().counts, Some(false));
+    assert_eq!((stock.counts(), stock.news().counts), (false, None), "it was told twice");
+    assert_eq!(page.news().counts, None, "a page follows what it is told");
+    page.lead(false);
+    assert_eq!(stock.news().counts, Some(true));
+    page.lead(true);
+    assert_eq!(stock.news().counts, Some(false));
+    drop(page);
+    tokio::time::advance(GRACE).await;
+    room.sweep(Instant::now());
+    assert_eq!(stock.news().counts, Some(true), "the page left and kept the size");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_name_is_told_once_to_those_who_show_it() {
+    let room = Room::default();
+    let (stock, _) = seated(&room, Sitter { page: false, ..sitter(&ClientId::random()) }, size(80, 24));
+    let (page, _) = seated(&room, sitter(&ClientId::random()), size(120, 40));
+    assert_eq!(stock.news().title, None);
+    room.rename("new");
+    assert!(heard(&stock));
+    assert_eq!((stock.news().title.as_deref(), stock.news().title), (Some("new"), None));
+    assert_eq!(page.news().title, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use berth_protocol::door::Role;
 use berth_protocol::ids::ClientId;
 use tokio::time::Instant;
 
-use super::{START, Terminal, text, typed};
+use super::{Opcode, Peer, START, Sender, Terminal, frame, shown, text, typed};
 use crate::relay::{Mode, Options, Room, Sitter};
 
 fn options(room: &Room, role: Role) -> Options {
@@ -63,4 +63,65 @@ async fn a_viewer_takes_no_lease() {
     viewer.browser.send(&typed(b"0typed")).await;
     desk.ttyd.nothing().await;
     viewer.ttyd.nothing().await;
+}
+
+/// A stock client's terminal at a room, with its greeting read, and the first message that its box got.
+async fn open_stock(room: &Room, sized: bool) -> (Terminal, Vec<u8>) {
+    let sitter = Sitter {
+        client: ClientId::random(),
+        name: "owner".into(),
+        device: "ttyd".into(),
+        role: Role::Editor,
+        page: false,
+        sized,
+    };
+    let mut options = Options::new(Mode::Tty, Role::Editor);
+    options.seat = room.sit(sitter, Instant::now());
+    let mut terminal = Terminal::open(options, 64 * 1024);
+    terminal.browser.greeting().await;
+    terminal.browser.send(&typed(START)).await;
+    let begun = terminal.ttyd.message().await;
+    (terminal, begun)
+}
+
+/// Lets a terminal be attached anew, from `ttyd` to what is returned, and checks whether its size counts then.
+async fn attached_anew(terminal: &mut Terminal, ttyd: &mut Peer, counts: bool) -> Peer {
+    assert_eq!(ttyd.next().await, Some((Opcode::Ping, true, b"berth".to_vec())));
+    ttyd.send(&frame(Sender::Server, Opcode::Pong, true, b"berth")).await;
+    let (far, sized) = terminal.others.recv().await.unwrap();
+    assert_eq!(sized, counts);
+    let mut other = Peer::new(far, Sender::Client);
+    assert_eq!(other.message().await, START);
+    other.send(&shown(b"0drawn")).await;
+    assert_eq!(terminal.browser.message().await, b"0\x18\x1bc");
+    assert_eq!(terminal.browser.message().await, b"0drawn");
+    other
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stock_client_s_size_counts_as_long_as_no_page_takes_it() {
+    let room = Room::default();
+    let (mut stock, begun) = open_stock(&room, true).await;
+    assert_eq!(begun, START);
+    let (mut page, begun) = open(&room, Role::Editor, 120).await;
+    assert_eq!(begun, begins(80));
+    stock.ttyd.nothing().await;
+    page.browser.send(&text(r#"{"type":"lease","take":true}"#)).await;
+    assert_eq!(page.ttyd.message().await, resized(120));
+    let (_, nobody) = tokio::io::duplex(1);
+    let mut first = std::mem::replace(&mut stock.ttyd, Peer::new(nobody, Sender::Client));
+    let mut second = attached_anew(&mut stock, &mut first, false).await;
+    page.browser.send(&text(r#"{"type":"lease","take":false}"#)).await;
+    attached_anew(&mut stock, &mut second, true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stock_client_is_told_the_session_s_new_name() {
+    let room = Room::default();
+    let (mut stock, _) = open_stock(&room, true).await;
+    let (mut page, _) = open(&room, Role::Editor, 120).await;
+    room.rename("n\u{eb}w");
+    assert_eq!(stock.browser.message().await, "1n\u{eb}w".as_bytes());
+    stock.browser.nothing().await;
+    page.browser.nothing().await;
 }

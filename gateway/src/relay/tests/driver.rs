@@ -107,8 +107,9 @@ async fn streams_that_buffer_are_flushed() {
     let (_control, ordered) = oneshot::channel();
     let side = |stream| Side::new(BufWriter::new(stream), bytes::Bytes::new());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let _task =
-        tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, async { Closing::gone() }));
+    let _task = tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, &NoOther, async {
+        Closing::gone()
+    }));
     browser.send(&typed(START)).await;
     assert_eq!(ttyd.message().await, START);
     for _ in 0..2 {
@@ -195,10 +196,10 @@ async fn a_stalled_browser_gets_its_answer_once_it_reads() {
     assert_eq!(terminal.browser.next().await, Some((Opcode::Pong, true, b"?".to_vec())));
 }
 
-/// Writes until the stream takes nothing more; how much it took.
+/// Writes until the stream takes nothing more; how much it took. It does so before that counts as a stall.
 async fn fill(peer: &mut Peer, bytes: &[u8]) -> usize {
     let mut taken = 0;
-    while let Ok(size) = timeout(Duration::from_secs(5), peer.stream.write(&bytes[taken..])).await {
+    while let Ok(size) = timeout(Duration::from_millis(500), peer.stream.write(&bytes[taken..])).await {
         taken += size.unwrap();
         assert!(taken < bytes.len(), "all of it was taken");
     }
@@ -332,7 +333,8 @@ async fn what_was_read_with_the_handshakes_comes_first() {
     let browser_side = Side::new(browser_side, typed(START).into());
     let ttyd_side = Side::new(ttyd_side, shown(b"0early").into());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let _task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, async { Closing::gone() }));
+    let _task =
+        tokio::spawn(run(browser_side, ttyd_side, options, ordered, &NoOther, async { Closing::gone() }));
     assert_eq!(Peer::new(ttyd, Sender::Client).message().await, START);
     assert_eq!(Peer::new(browser, Sender::Server).message().await, b"0early");
 }
@@ -344,7 +346,8 @@ async fn an_idle_terminal_is_small() {
     let (_control, ordered) = oneshot::channel();
     let side = |stream| Side::new(stream, bytes::Bytes::new());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let task = run(side(browser_side), side(ttyd_side), options, ordered, async { Closing::gone() });
+    let task =
+        run(side(browser_side), side(ttyd_side), options, ordered, &NoOther, async { Closing::gone() });
     let size = size_of_val(&task);
     assert!(size <= 1600, "a terminal's task has {size} bytes");
 }

@@ -142,8 +142,14 @@ async fn a_box_whose_end_stays_unexplained_was_lost() {
     let (_control, ordered) = oneshot::channel();
     let side = |stream| Side::new(stream, bytes::Bytes::new());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let task =
-        tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, std::future::pending()));
+    let task = tokio::spawn(run(
+        side(browser_side),
+        side(ttyd_side),
+        options,
+        ordered,
+        &NoOther,
+        std::future::pending(),
+    ));
     drop(ttyd);
     expect_closing(&mut Peer::new(browser, Sender::Server), "box_lost", 4503).await;
     assert!(matches!(task.await.unwrap().reason, Reason::BoxLost(_)));
@@ -175,7 +181,8 @@ async fn a_stock_client_is_read_up_to_its_first_message_and_never_sent_text() {
     let (control, ordered) = oneshot::channel();
     let options = Options { started: Some(first.size), ..Options::new(Mode::Tty, Role::Editor) };
     let ttyd_side = Side::new(ttyd_side, bytes::Bytes::new());
-    let task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, async { Closing::gone() }));
+    let task =
+        tokio::spawn(run(browser_side, ttyd_side, options, ordered, &NoOther, async { Closing::gone() }));
     assert_eq!(ttyd.message().await, br#"{"AuthToken":"","columns":90,"rows":30}"#);
     assert_eq!(ttyd.message().await, b"0ls\r");
     browser.greeting().await;

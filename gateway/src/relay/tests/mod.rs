@@ -4,20 +4,23 @@ mod company;
 mod driver;
 mod ending;
 mod real_ttyd;
+mod renewal;
 mod silence;
 
 use std::time::Duration;
 
 use berth_protocol::door::Role;
 use berth_protocol::terminal::FromRelay;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::frame::{self, Opcode, Sender};
 pub(super) use super::invariants::Seen;
-use super::{Closing, Mode, Options, Outcome, Side, invariants, run};
+use super::{Closing, Mode, Options, Outcome, Reopen, Side, invariants, run};
 
 /// The first message that ttyd's clients send.
 pub const START: &[u8] = br#"{"AuthToken":"","columns":80,"rows":24}"#;
@@ -131,10 +134,35 @@ impl Peer {
     }
 }
 
+/// A door that has no other stream.
+pub struct NoOther;
+
+impl<T> Reopen<T> for NoOther {
+    fn reopen(&self, _: bool) -> BoxFuture<'_, std::io::Result<Side<T>>> {
+        async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed()
+    }
+}
+
+/// A door that opens as many streams as are asked for, and hands over their far ends.
+struct Door(mpsc::UnboundedSender<(DuplexStream, bool)>, usize);
+
+impl Reopen<DuplexStream> for Door {
+    fn reopen(&self, sized: bool) -> BoxFuture<'_, std::io::Result<Side<DuplexStream>>> {
+        async move {
+            let (far, near) = duplex(self.1);
+            self.0.send((far, sized)).map_err(|_| std::io::ErrorKind::ConnectionRefused)?;
+            Ok(Side::new(near, bytes::Bytes::new()))
+        }
+        .boxed()
+    }
+}
+
 /// A relay under way between two peers.
 pub struct Terminal {
     pub browser: Peer,
     pub ttyd: Peer,
+    /// Far ends of the streams that took the place of the first, and whether their size counts.
+    pub others: mpsc::UnboundedReceiver<(DuplexStream, bool)>,
     pub control: Option<oneshot::Sender<Closing>>,
     task: JoinHandle<Outcome>,
 }
@@ -146,10 +174,13 @@ impl Terminal {
         let (ttyd, ttyd_side) = duplex(capacity);
         let (control, ordered) = oneshot::channel();
         let side = |stream| Side::new(stream, bytes::Bytes::new());
-        let task = tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, async {
-            Closing::gone()
-        }));
+        let (door, others) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            let door = Door(door, capacity);
+            run(side(browser_side), side(ttyd_side), options, ordered, &door, async { Closing::gone() }).await
+        });
         Self {
+            others,
             browser: Peer::new(browser, Sender::Server),
             ttyd: Peer::new(ttyd, Sender::Client),
             control: Some(control),

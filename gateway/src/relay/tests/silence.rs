@@ -89,17 +89,17 @@ async fn a_question_waits_for_the_end_of_a_message_and_its_time_begins_then() {
 
 #[tokio::test(start_paused = true)]
 async fn who_takes_nothing_is_not_dead_and_has_its_time_anew_when_it_reads() {
-    let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 200);
+    let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 300);
     terminal.browser.greeting().await;
     terminal.browser.send(&typed(START)).await;
     assert_eq!(terminal.ttyd.message().await, START);
     // The ping is written, and then so much output that it can't be known whether it was ever read.
     sleep(PING_AFTER + SECOND).await;
-    terminal.ttyd.send(&shown(&[b'0'; 300])).await;
+    terminal.ttyd.send(&shown(&[b'0'; 296])).await;
     sleep(10 * SILENCE).await;
     let read = Instant::now();
     assert_eq!(terminal.browser.next().await, ping());
-    assert_eq!(terminal.browser.message().await.len(), 300);
+    assert_eq!(terminal.browser.message().await.len(), 296);
     assert_eq!(terminal.browser.next().await, ping());
     expect_silent(terminal, read, SILENCE).await;
 }

@@ -34,7 +34,10 @@ async fn a_code_lets_one_browser_in_to_one_preview_for_as_long_as_it_is_signed_i
     let other = f.store.create_preview(f.workspace.clone(), 3001).await.unwrap().id;
     let put = async |code: &str, lifetime| {
         let nonce = Store::nonce_hash("nonce");
-        f.store.put_preview_code(code, preview.clone(), nonce, browser.clone(), lifetime).await.unwrap();
+        f.store
+            .put_preview_code(code, preview.clone(), nonce, Entrant::SignedIn(browser.clone()), lifetime)
+            .await
+            .unwrap();
     };
     let enter = async |code: &str, preview: &PreviewId, nonce: &str| {
         f.store.enter_preview(code, preview.clone(), nonce, "token").await.unwrap()
@@ -51,7 +54,7 @@ async fn a_code_lets_one_browser_in_to_one_preview_for_as_long_as_it_is_signed_i
     assert!(!enter("good", &preview, "nonce").await, "it was used twice");
 
     let granted = async |preview: &PreviewId, token| {
-        f.store.preview_access(preview.clone(), Some(token)).await.unwrap().unwrap().1
+        f.store.preview_access(preview.clone(), Some(Grant::of_token(token))).await.unwrap().unwrap().1
     };
     let grant = granted(&preview, "token").await.unwrap();
     assert_eq!(granted(&other, "token").await, None);
@@ -83,4 +86,46 @@ async fn a_box_says_what_listens_in_plain_words_and_over_its_newest_link() {
     assert_eq!(f.store.ports_of(f.workspace.clone()).await.unwrap().len(), MAX_PORTS);
     let stranger = f.store.ports_of(f.store.create_workspace(f.user.clone(), "b".into()).await.unwrap().id);
     assert!(stranger.await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_link_lets_in_whoever_has_it_until_it_ends() {
+    let f = fixture().await;
+    let preview = f.store.create_preview(f.workspace.clone(), 3000).await.unwrap().id;
+    let other = f.store.create_preview(f.workspace.clone(), 3001).await.unwrap().id;
+    let make = async |lifetime| {
+        f.store.create_link(preview.clone(), f.user.clone(), "Ana".into(), lifetime).await.unwrap()
+    };
+    let enter = async |link: &PreviewLink, preview: &PreviewId, token: &str| {
+        let (nonce, entrant) = (Store::nonce_hash("nonce"), Entrant::Linked(link.id.clone()));
+        f.store.put_preview_code("code", preview.clone(), nonce, entrant, HOUR).await.unwrap();
+        f.store.enter_preview("code", preview.clone(), "nonce", token).await.unwrap()
+    };
+    let granted = async |token: &str| {
+        let grant = Grant::of_token(token);
+        f.store.preview_access(preview.clone(), Some(grant)).await.unwrap().unwrap().1
+    };
+    let (one, second) = (make(HOUR).await, make(HOUR).await);
+    assert!(!enter(&one, &other, "t").await, "a link leads to one preview");
+    assert!(enter(&one, &preview, "first").await && enter(&one, &preview, "second").await, "many people");
+    assert!(enter(&second, &preview, "other").await);
+    let seen = (preview.clone(), Viewer::Granted(granted("first").await.unwrap()));
+    assert_eq!(f.store.ended_views([seen.clone()].into()).await.unwrap(), HashSet::new());
+    let until = f.store.preview(preview.clone()).await.unwrap().unwrap().link_until_ms;
+    assert_eq!(until, Some(second.expires_at_ms.max(one.expires_at_ms)));
+
+    assert_eq!(f.store.open_link(one.id.clone()).await.unwrap().unwrap().opened, 1);
+    assert_eq!(f.store.end_links(other.clone(), Some(one.id.clone())).await.unwrap(), 0, "another preview's");
+    assert_eq!(f.store.end_links(preview.clone(), Some(one.id.clone())).await.unwrap(), 1);
+    assert_eq!((granted("first").await, granted("second").await), (None, None));
+    assert!(granted("other").await.is_some(), "the other link goes on");
+    assert_eq!(f.store.ended_views([seen.clone()].into()).await.unwrap(), [seen].into());
+    assert_eq!(f.store.open_link(one.id).await.unwrap(), None);
+
+    let private = Some(Visibility::Private);
+    f.store.change_preview(f.workspace.clone(), preview.clone(), private, None).await.unwrap();
+    assert_eq!(granted("other").await, None, "a preview that was made private has no links");
+    let late = make(Duration::ZERO).await;
+    assert!(!enter(&late, &preview, "late").await);
+    assert_eq!(f.store.links_of(preview).await.unwrap(), []);
 }

@@ -21,6 +21,21 @@ describe('Backoff', () => {
     expect(new Set(delays).size).toBeGreaterThan(50);
   });
 
+  it('spreads a thousand pages that wait for the same gateway', () => {
+    const bySecond: number[] = [];
+    for (let page = 0; page < 1000; page += 1) {
+      const backoff = new Backoff();
+      for (let at = backoff.next(); at < 90_000; at += backoff.next()) {
+        const second = Math.floor(at / 1000);
+        bySecond[second] = (bySecond[second] ?? 0) + 1;
+      }
+    }
+    // Not before the delays have grown: who lost a network for a moment comes back soon.
+    const later = bySecond.slice(30);
+    expect(later).toHaveLength(60);
+    expect(Math.max(...later)).toBeLessThanOrEqual(200);
+  });
+
   it('starts over after a reset', () => {
     const backoff = new Backoff(() => 0);
     take(backoff, 5);

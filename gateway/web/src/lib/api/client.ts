@@ -1,6 +1,15 @@
 // Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
 
 import {
+  type Channel,
+  type Channels,
+  type NewChannel,
+  type Preferences,
+  decodeChannel,
+  decodeChannels,
+  decodePreferences,
+} from './channels';
+import {
   decodeCreatedShare,
   decodeMe,
   decodeOpenedShare,
@@ -10,7 +19,17 @@ import {
   decodeTicket,
 } from './decode';
 import { type Environment, type NewEnvironment, decodeEnvironment } from './environment';
+import type { Subject } from './events';
+import {
+  type PreviewLink,
+  type PreviewRequest,
+  decodeOpenedLink,
+  decodePreviewLink,
+  decodePreviewLinks,
+  decodeRequests,
+} from './preview';
 import { errorFromResponse, toApiError } from './errors';
+import { type InboxPage, decodeInboxPage } from './inbox';
 import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, TicketWish } from './types';
 
 const TIMEOUT_MS = 15_000;
@@ -125,6 +144,39 @@ export async function showPreviewTo(preview: Preview, visibility: 'private' | 'p
   await request('PATCH', previewPath(preview), body);
 }
 
+export async function setPreviewMode(preview: Preview, mode: string): Promise<void> {
+  await request('PATCH', previewPath(preview), { mode });
+}
+
+export async function listPreviewLinks(preview: Preview): Promise<PreviewLink[]> {
+  return decoded(decodePreviewLinks, await request('GET', `${previewPath(preview)}/links`));
+}
+
+export async function createPreviewLink(
+  preview: Preview,
+  name: string,
+  seconds: number,
+): Promise<PreviewLink> {
+  const body = { name, expires_in_seconds: seconds };
+  return decoded(decodePreviewLink, await request('POST', `${previewPath(preview)}/links`, body));
+}
+
+export async function endPreviewLink(preview: Preview, id: string): Promise<void> {
+  await request('DELETE', `${previewPath(preview)}/links/${encodeURIComponent(id)}`);
+}
+
+/** Exchanges the code in a link for a cookie, and tells where the preview is. */
+export async function openPreviewLink(code: string): Promise<string> {
+  return decoded(decodeOpenedLink, await request('POST', '/api/v1/preview-links/open', { code }));
+}
+
+export const requestsPath = (preview: Preview) => `${previewPath(preview)}/requests`;
+
+/** The last requests to a preview, and those that come. */
+export function requestsOf(path: string): Subject<PreviewRequest[]> {
+  return { path, decode: decodeRequests, completes: () => true };
+}
+
 export async function deletePreview(preview: Preview): Promise<void> {
   await request('DELETE', previewPath(preview));
 }
@@ -139,6 +191,73 @@ export async function getEnvironment(workspaceId: string): Promise<Environment> 
 /** Replaces the whole environment; what is named without a value keeps the one that it has. */
 export async function putEnvironment(workspaceId: string, wanted: NewEnvironment): Promise<Environment> {
   return decoded(decodeEnvironment, await request('PUT', environmentPath(workspaceId), wanted));
+}
+
+const notificationPath = (id: string) => `/api/v1/notifications/${encodeURIComponent(id)}`;
+
+/** Older notifications: those before a place. */
+export async function getNotifications(before: number | null): Promise<InboxPage> {
+  const query = before === null ? '' : `?before=${before}`;
+  return decoded(decodeInboxPage, await request('GET', `/api/v1/notifications${query}`));
+}
+
+export async function ackNotification(id: string): Promise<void> {
+  await request('POST', `${notificationPath(id)}/ack`);
+}
+
+export async function markSeen(what: { session_id: string } | { up_to: number }): Promise<void> {
+  await request('POST', '/api/v1/notifications/seen', what);
+}
+
+/** Types the answer into the pane that asks, if it still does. */
+export async function answerNotification(
+  id: string,
+  answer: { choice: string } | { text: string },
+): Promise<void> {
+  await request('POST', `${notificationPath(id)}/answer`, answer);
+}
+
+/** For a number of seconds, or for good. */
+export async function muteSession(id: string, seconds: number | null): Promise<void> {
+  await request('PUT', `${sessionPath(id)}/mute`, seconds === null ? {} : { seconds });
+}
+
+export async function unmuteSession(id: string): Promise<void> {
+  await request('DELETE', `${sessionPath(id)}/mute`);
+}
+
+export async function getPreferences(): Promise<Preferences> {
+  return decoded(decodePreferences, await request('GET', '/api/v1/notifications/settings'));
+}
+
+export async function putPreferences(wanted: Preferences): Promise<Preferences> {
+  return decoded(decodePreferences, await request('PUT', '/api/v1/notifications/settings', wanted));
+}
+
+const channelPath = (id: string) => `/api/v1/channels/${encodeURIComponent(id)}`;
+
+export async function getChannels(): Promise<Channels> {
+  return decoded(decodeChannels, await request('GET', '/api/v1/channels'));
+}
+
+export async function createChannel(wanted: NewChannel): Promise<Channel> {
+  return decoded(decodeChannel, await request('POST', '/api/v1/channels', wanted));
+}
+
+export async function changeChannel(
+  id: string,
+  change: { escalation?: boolean; includes_text?: boolean; on?: boolean },
+): Promise<Channel> {
+  return decoded(decodeChannel, await request('PATCH', channelPath(id), change));
+}
+
+export async function deleteChannel(id: string): Promise<void> {
+  await request('DELETE', channelPath(id));
+}
+
+/** What becomes of it is the channel's `last`. */
+export async function testChannel(id: string): Promise<void> {
+  await request('POST', `${channelPath(id)}/test`);
 }
 
 /** Where a session's terminal is connected to, with the page's own scheme and host. */

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { DecodeError, decodeEvent, decodeSession, decodeWorkspace } from './decode';
+import { NO_INBOX } from './inbox';
 
 const SESSION = {
   id: 'ses-1',
@@ -11,6 +12,7 @@ const SESSION = {
   state: 'running',
   message: null,
   attachments: 2,
+  attention: null,
   created_at_ms: 1_700_000_000_000,
   change_seq: 4,
 };
@@ -36,9 +38,12 @@ describe('decoding', () => {
     });
   });
 
-  it.each(Object.keys(SESSION).filter((key) => key !== 'message'))('refuses a session without %s', (key) => {
-    expect(() => decodeSession({ ...SESSION, [key]: undefined })).toThrow(DecodeError);
-  });
+  it.each(Object.keys(SESSION).filter((key) => !['message', 'attention'].includes(key)))(
+    'refuses a session without %s',
+    (key) => {
+      expect(() => decodeSession({ ...SESSION, [key]: undefined })).toThrow(DecodeError);
+    },
+  );
 
   it('decodes each kind of event and ignores others', () => {
     expect(decodeEvent('snapshot', JSON.stringify({ workspaces: [WORKSPACE], sessions: [SESSION] }))).toEqual(
@@ -47,6 +52,7 @@ describe('decoding', () => {
         workspaces: [WORKSPACE],
         sessions: [SESSION],
         previews: [],
+        inbox: NO_INBOX,
       },
     );
     expect(decodeEvent('session', JSON.stringify(SESSION))).toEqual({ type: 'session', session: SESSION });
@@ -62,7 +68,8 @@ describe('decoding', () => {
           id: 'pre-1',
           workspace_id: 'ws-1',
           port: 3000,
-          visibility: 'private',
+          visibility: 'link',
+          link_until_ms: 2,
           mode: 'standard',
           url: null,
           created_at_ms: 1,

@@ -1,6 +1,7 @@
 // Turns parsed JSON into the types of `types.ts`, or throws. Everything else in the UI may then trust its
 // data. Unknown fields and unknown states pass: a newer gateway must not break an older page.
 
+import { NO_INBOX, decodeAttention, decodeInbox } from './inbox';
 import type {
   Box,
   CreatedShare,
@@ -45,6 +46,10 @@ export function count(from: Fields, key: string): number {
 
 export function textOrNull(from: Fields, key: string): string | null {
   return from[key] === null || from[key] === undefined ? null : text(from, key);
+}
+
+export function countOrNull(from: Fields, key: string): number | null {
+  return from[key] === null || from[key] === undefined ? null : count(from, key);
 }
 
 export function list<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
@@ -95,6 +100,7 @@ export function decodeSession(value: unknown): Session {
     state: text(from, 'state'),
     message: textOrNull(from, 'message'),
     attachments: count(from, 'attachments'),
+    attention: decodeAttention(from['attention']),
     created_at_ms: count(from, 'created_at_ms'),
     change_seq: count(from, 'change_seq'),
   };
@@ -156,6 +162,7 @@ export function decodePreview(value: unknown): Preview {
     workspace_id: text(from, 'workspace_id'),
     port: count(from, 'port'),
     visibility: text(from, 'visibility'),
+    link_until_ms: countOrNull(from, 'link_until_ms'),
     mode: text(from, 'mode'),
     url: textOrNull(from, 'url'),
     created_at_ms: count(from, 'created_at_ms'),
@@ -178,7 +185,8 @@ function previews(value: unknown): WorkspacePreviews {
 
 /** Decodes one event of the stream; null for a kind this UI does not know. */
 export function decodeEvent(name: string, data: string): LiveEvent | null {
-  if (!['snapshot', 'workspace', 'session', 'session_deleted', 'previews'].includes(name)) return null;
+  if (!['snapshot', 'workspace', 'session', 'session_deleted', 'previews', 'inbox'].includes(name))
+    return null;
 
   const value: unknown = JSON.parse(data);
   switch (name) {
@@ -190,6 +198,7 @@ export function decodeEvent(name: string, data: string): LiveEvent | null {
         sessions: list(from, 'sessions', decodeSession),
         // An older gateway has none.
         previews: from['previews'] === undefined ? [] : list(from, 'previews', previews),
+        inbox: from['inbox'] === undefined ? NO_INBOX : decodeInbox(from['inbox']),
       };
     }
     case 'workspace':
@@ -198,6 +207,8 @@ export function decodeEvent(name: string, data: string): LiveEvent | null {
       return { type: 'session', session: decodeSession(value) };
     case 'previews':
       return { type: 'previews', previews: previews(value) };
+    case 'inbox':
+      return { type: 'inbox', inbox: decodeInbox(value) };
     default:
       return { type: 'session_deleted', id: text(fields(value, 'session_deleted'), 'id') };
   }

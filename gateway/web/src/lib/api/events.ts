@@ -1,4 +1,4 @@
-// The live event stream. It is read with `fetch` rather than `EventSource`, because only so can the page see
+// Event streams: the live picture's, and others that come and go with what is looked at. They are read with `fetch` rather than `EventSource`, because only so can the page see
 // why a stream ended (401 means signed out) and the comment lines that prove a silent stream alive: a phone
 // that wakes up otherwise trusts a dead connection for minutes.
 
@@ -15,16 +15,26 @@ const CONNECT_LIMIT_MS = 15_000;
 
 export type StreamState = 'connecting' | 'live' | 'reconnecting';
 
-export interface EventStreamOptions {
-  onEvent: (event: LiveEvent) => void;
+/** What a stream tells. */
+export interface Subject<E> {
+  path: string;
+  /** One event; null for a kind this UI does not know. */
+  decode: (name: string, data: string) => E | null;
+  /** Whether all is known again after this event. */
+  completes: (event: E) => boolean;
+}
+
+export interface EventStreamOptions<E> {
+  onEvent: (event: E) => void;
   onState: (state: StreamState) => void;
   onSignedOut: () => void;
   fetch?: typeof fetch;
   backoff?: Backoff;
 }
 
-export class EventStream {
-  readonly #options: EventStreamOptions;
+export class Subscription<E> {
+  readonly #subject: Subject<E>;
+  readonly #options: EventStreamOptions<E>;
   readonly #backoff: Backoff;
   #abort: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -32,7 +42,8 @@ export class EventStream {
   #open = false;
   #closed = false;
 
-  constructor(options: EventStreamOptions) {
+  constructor(subject: Subject<E>, options: EventStreamOptions<E>) {
+    this.#subject = subject;
     this.#options = options;
     this.#backoff = options.backoff ?? new Backoff();
   }
@@ -79,7 +90,7 @@ export class EventStream {
 
   async #read(abort: AbortController): Promise<void> {
     this.#watch(abort, CONNECT_LIMIT_MS);
-    const response = await (this.#options.fetch ?? fetch)('/api/v1/events', {
+    const response = await (this.#options.fetch ?? fetch)(this.#subject.path, {
       headers: { accept: 'text/event-stream' },
       credentials: 'same-origin',
       cache: 'no-store',
@@ -105,9 +116,9 @@ export class EventStream {
   }
 
   #deliver(name: string, data: string): void {
-    let event: LiveEvent | null;
+    let event: E | null;
     try {
-      event = decodeEvent(name, data);
+      event = this.#subject.decode(name, data);
     } catch (error) {
       // One event that can't be read must not take the stream down, and the next snapshot mends the gap.
       console.error(`event ${name} ignored`, error);
@@ -115,7 +126,7 @@ export class EventStream {
     }
     if (!event) return;
     this.#options.onEvent(event);
-    if (event.type === 'snapshot') {
+    if (this.#subject.completes(event)) {
       // Only now is the picture complete and known to be current.
       this.#backoff.reset();
       this.#options.onState('live');
@@ -129,5 +140,18 @@ export class EventStream {
 
   #isClosed(): boolean {
     return this.#closed;
+  }
+}
+
+const LIVE: Subject<LiveEvent> = {
+  path: '/api/v1/events',
+  decode: decodeEvent,
+  completes: (event) => event.type === 'snapshot',
+};
+
+/** The live picture's stream. */
+export class EventStream extends Subscription<LiveEvent> {
+  constructor(options: EventStreamOptions<LiveEvent>) {
+    super(LIVE, options);
   }
 }

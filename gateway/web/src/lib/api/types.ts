@@ -1,6 +1,8 @@
 // What the gateway says, as types. The names are those on the wire, so that a field can be searched for
 // on both sides. States are open sets: a newer gateway may send a word this UI does not know yet.
 
+import type { Attention, Inbox } from './inbox';
+
 export interface Telemetry {
   cpu_percent: number;
   memory_used_bytes: number;
@@ -34,6 +36,8 @@ export interface Session {
   state: string;
   message: string | null;
   attachments: number;
+  /** What it is doing, if its box says so. */
+  attention: Attention | null;
   created_at_ms: number;
   change_seq: number;
 }
@@ -92,8 +96,10 @@ export interface Preview {
   id: string;
   workspace_id: string;
   port: number;
-  /** `private` or `public`. */
+  /** `private`, `link` or `public`. */
   visibility: string;
+  /** When the last of its links ends. */
+  link_until_ms: number | null;
   /** `standard`, `localhost` or `transparent`. */
   mode: string;
   /** Null when the gateway has no hosts for previews any more. */
@@ -118,8 +124,15 @@ export interface WorkspacePreviews {
 
 /** One change of the live picture, as the event stream or an answered request tells it. */
 export type LiveEvent =
-  | { type: 'snapshot'; workspaces: Workspace[]; sessions: Session[]; previews: WorkspacePreviews[] }
+  | {
+      type: 'snapshot';
+      workspaces: Workspace[];
+      sessions: Session[];
+      previews: WorkspacePreviews[];
+      inbox: Inbox;
+    }
   | { type: 'workspace'; workspace: Workspace }
   | { type: 'session'; session: Session }
   | { type: 'session_deleted'; id: string }
-  | { type: 'previews'; previews: WorkspacePreviews };
+  | { type: 'previews'; previews: WorkspacePreviews }
+  | { type: 'inbox'; inbox: Inbox };

@@ -2,6 +2,7 @@
 // answers to the page's own requests, so that what one has just done is seen at once.
 
 import { EventStream, type StreamState } from '../api/events';
+import type { Mute, Notification } from '../api/inbox';
 import type { LiveEvent, Session, Workspace, WorkspacePreviews } from '../api/types';
 import { onWake } from '../wake';
 import { auth } from './auth.svelte';
@@ -37,6 +38,19 @@ class Live {
 
   previewsOf(workspaceId: string): WorkspacePreviews | undefined {
     return this.#picture.previews.get(workspaceId);
+  }
+
+  /** What is known of the inbox, newest first. */
+  readonly notifications: Notification[] = $derived(
+    [...this.#picture.notifications.values()].sort((a, b) => b.seq - a.seq),
+  );
+
+  get unread(): number {
+    return this.#picture.inbox.unread;
+  }
+
+  get mutes(): Mute[] {
+    return this.#picture.inbox.mutes;
   }
 
   apply(event: LiveEvent): void {

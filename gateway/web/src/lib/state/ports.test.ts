@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Preview } from '../api/types';
-import { parsePort, portName, portRows } from './ports';
+import { parsePort, portName, portRows, visibleTo } from './ports';
 
 const preview = (port: number): Preview => ({
   id: `pre-${port}`,
   workspace_id: 'ws-1',
   port,
+  link_until_ms: null,
   visibility: 'private',
   mode: 'standard',
   url: `http://pre-${port}.ws-1.localhost/`,
@@ -47,5 +48,16 @@ describe('parsePort', () => {
   it('takes ports and nothing else', () => {
     expect(['3000', ' 65535 '].map(parsePort)).toEqual([3000, 65_535]);
     expect(['', '0', '65536', '-1', '3e3', '3.5', 'x', '123456'].map(parsePort)).toEqual(Array(8).fill(null));
+  });
+});
+
+describe('who can see a preview', () => {
+  it('is said in words, and a link only while it lasts', () => {
+    const seen = (visibility: string, link_until_ms: number | null, now: number) =>
+      visibleTo({ ...preview(3000), visibility, link_until_ms }, now);
+    expect(seen('private', null, 5)).toContain('only you');
+    expect(seen('public', null, 5)).toContain('everybody');
+    expect(seen('link', 10, 5)).toContain('whoever has a link');
+    expect(seen('link', 10, 10)).toContain('only you');
   });
 });

@@ -1,5 +1,6 @@
 // What a workspace's list of ports shows: those that programs listen on, and those that have a preview. Pure.
 
+import { formatTime } from '../format';
 import type { Port, Preview, WorkspacePreviews } from '../api/types';
 
 export interface PortRow {
@@ -26,6 +27,16 @@ export function portName(row: PortRow): string {
   const { kind, process } = row.listens ?? {};
   if (kind && process && kind !== process) return `${kind} (${process})`;
   return kind ?? process ?? `Port ${row.port}`;
+}
+
+/** Who can see a preview, in words. */
+export function visibleTo(preview: Preview, now = Date.now()): string {
+  if (preview.visibility === 'public') return 'public: everybody who has the address';
+  const until = preview.link_until_ms;
+  if (preview.visibility === 'link' && until !== null && until > now) {
+    return `you, and whoever has a link, until ${formatTime(until)}`;
+  }
+  return 'private: only you';
 }
 
 /** The port that somebody typed; null when it is none. */

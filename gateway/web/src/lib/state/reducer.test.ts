@@ -1,6 +1,7 @@
 // How events change the picture, in particular those that come late.
 import { describe, expect, it } from 'vitest';
 
+import { NO_INBOX, type Notification } from '../api/inbox';
 import type { Session, Workspace } from '../api/types';
 import { EMPTY, apply, sessionsOf, workspacesInOrder } from './reducer';
 
@@ -12,6 +13,7 @@ const session = (id: string, change_seq: number, more: Partial<Session> = {}): S
   state: 'running',
   message: null,
   attachments: 0,
+  attention: null,
   created_at_ms: 0,
   change_seq,
   ...more,
@@ -27,6 +29,7 @@ const held = apply(EMPTY, {
   workspaces: [workspace('ws-1', 10)],
   sessions: [session('ses-1', 10, { name: 'kept' })],
   previews: [],
+  inbox: NO_INBOX,
 });
 
 describe('apply', () => {
@@ -68,6 +71,7 @@ describe('apply', () => {
       workspaces: [workspace('ws-2', 1)],
       sessions: [session('ses-1', 3, { name: 'restored' })],
       previews: [],
+      inbox: NO_INBOX,
     });
     expect([...next.workspaces.keys()]).toEqual(['ws-2']);
     expect(next.sessions.get('ses-1')?.name).toBe('restored');
@@ -86,7 +90,64 @@ describe('apply', () => {
   });
 });
 
+describe('the inbox', () => {
+  const notification = (id: string, change_seq: number, seen_at_ms: number | null): Notification => ({
+    id,
+    seq: 1,
+    workspace_id: 'ws-1',
+    session_id: 'ses-1',
+    reason: 'message',
+    severity: 'info',
+    evidence: 'bell',
+    confidence: 90,
+    text: '',
+    question: null,
+    created_at_ms: 0,
+    seen_at_ms,
+    ended_at_ms: null,
+    ended_because: null,
+    change_seq,
+  });
+  const inbox = (seq: number, unread: number, ...notifications: Notification[]) => ({
+    type: 'inbox' as const,
+    inbox: { seq, unread, notifications, mutes: [] },
+  });
+
+  it('takes what is newer, and keeps the rest', () => {
+    const first = apply(held, inbox(2, 2, notification('a', 1, null), notification('b', 2, null)));
+    const second = apply(first, inbox(3, 1, notification('a', 3, 5)));
+    expect(second.inbox.unread).toBe(1);
+    expect(second.notifications.get('a')?.seen_at_ms).toBe(5);
+    expect(second.notifications.get('b')?.seen_at_ms).toBeNull();
+    const late = apply(second, inbox(2, 2, notification('a', 1, null)));
+    expect(late.inbox.unread).toBe(1);
+    expect(late.notifications.get('a')?.seen_at_ms).toBe(5);
+  });
+});
+
 describe('order', () => {
+  it('shows first who waits', () => {
+    const attention = (activity: string) => ({
+      activity,
+      evidence: 'hook',
+      confidence: 98,
+      since_ms: 0,
+      panes: [],
+    });
+    const picture = apply(EMPTY, {
+      type: 'snapshot',
+      workspaces: [],
+      sessions: [
+        session('works', 1, { attention: attention('working') }),
+        session('asks', 1, { created_at_ms: 9, attention: attention('waiting_for_approval') }),
+        session('silent', 1, { created_at_ms: 1 }),
+      ],
+      previews: [],
+      inbox: NO_INBOX,
+    });
+    expect(sessionsOf(picture, 'ws-1').map(({ id }) => id)).toEqual(['asks', 'works', 'silent']);
+  });
+
   it('shows workspaces by name, and a workspace’s sessions by age', () => {
     const picture = apply(EMPTY, {
       type: 'snapshot',
@@ -97,6 +158,7 @@ describe('order', () => {
         session('elsewhere', 1, { workspace_id: 'ws-9' }),
       ],
       previews: [],
+      inbox: NO_INBOX,
     });
     expect(workspacesInOrder(picture).map(({ id }) => id)).toEqual(['a', 'b']);
     expect(sessionsOf(picture, 'ws-1').map(({ id }) => id)).toEqual(['early', 'late']);

@@ -2,6 +2,7 @@
 // the event stream and the answers to the page's own requests, which may overtake each other in either
 // order; `change_seq` decides who is newer.
 
+import { type Inbox, type Notification, NO_INBOX } from '../api/inbox';
 import type { LiveEvent, Session, Workspace, WorkspacePreviews } from '../api/types';
 
 export interface Picture {
@@ -9,6 +10,10 @@ export interface Picture {
   sessions: ReadonlyMap<string, Session>;
   /** By workspace. Each is told whole, by the stream alone and in order. */
   previews: ReadonlyMap<string, WorkspacePreviews>;
+  /** The newest of the inbox, and what has changed since the page was opened, by id. */
+  notifications: ReadonlyMap<string, Notification>;
+  /** The inbox's numbers as they were last told. */
+  inbox: Omit<Inbox, 'notifications'>;
   /** Sessions known to be deleted: an answer that was late must not bring one back. */
   deleted: ReadonlySet<string>;
 }
@@ -17,6 +22,8 @@ export const EMPTY: Picture = {
   workspaces: new Map(),
   sessions: new Map(),
   previews: new Map(),
+  notifications: new Map(),
+  inbox: NO_INBOX,
   deleted: new Set(),
 };
 
@@ -27,6 +34,8 @@ export function apply(picture: Picture, event: LiveEvent): Picture {
         workspaces: new Map(event.workspaces.map((workspace) => [workspace.id, workspace])),
         sessions: new Map(event.sessions.map((session) => [session.id, session])),
         previews: new Map(event.previews.map((previews) => [previews.workspace_id, previews])),
+        notifications: new Map(event.inbox.notifications.map((one) => [one.id, one])),
+        inbox: event.inbox,
         deleted: new Set(),
       };
     case 'workspace': {
@@ -41,6 +50,12 @@ export function apply(picture: Picture, event: LiveEvent): Picture {
     case 'previews': {
       const previews = new Map(picture.previews).set(event.previews.workspace_id, event.previews);
       return { ...picture, previews };
+    }
+    case 'inbox': {
+      const notifications = event.inbox.notifications.reduce(withNewer, picture.notifications);
+      // An answered request may have been overtaken by the stream.
+      const inbox = event.inbox.seq < picture.inbox.seq ? picture.inbox : event.inbox;
+      return { ...picture, notifications, inbox };
     }
     case 'session_deleted': {
       const sessions = new Map(picture.sessions);
@@ -68,9 +83,17 @@ export function workspacesInOrder(picture: Picture): Workspace[] {
   );
 }
 
-/** The sessions of a workspace in the order they were created, which renaming does not disturb. */
+/** The sessions of a workspace: first those that wait for somebody, then in the order they were created, which renaming
+    does not disturb. */
 export function sessionsOf(picture: Picture, workspaceId: string): Session[] {
   return [...picture.sessions.values()]
     .filter((session) => session.workspace_id === workspaceId)
-    .sort((a, b) => a.created_at_ms - b.created_at_ms || a.id.localeCompare(b.id));
+    .sort(
+      (a, b) =>
+        Number(waits(b)) - Number(waits(a)) || a.created_at_ms - b.created_at_ms || a.id.localeCompare(b.id),
+    );
+}
+
+function waits({ attention }: Session): boolean {
+  return attention?.activity === 'waiting_for_approval' || attention?.activity === 'waiting_for_input';
 }

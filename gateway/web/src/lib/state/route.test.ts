@@ -9,6 +9,8 @@ it.each([
   ['/sessions/ses-1', { view: 'session', id: 'ses-1' }],
   ['/sessions/ses-1/', { view: 'session', id: 'ses-1' }],
   [sessionHref('a/b c'), { view: 'session', id: 'a/b c' }],
+  ['/inbox', { view: 'inbox' }],
+  ['/settings/notifications', { view: 'notification_settings' }],
   ['/share', { view: 'share' }],
   [watchHref('ses-1'), { view: 'watch', id: 'ses-1' }],
   [environmentHref('a/b'), { view: 'environment', workspace: 'a/b' }],

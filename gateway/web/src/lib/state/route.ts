@@ -4,16 +4,27 @@ export type Route =
   | { view: 'workspaces' }
   | { view: 'session'; id: string }
   | { view: 'environment'; workspace: string }
+  | { view: 'inbox' }
+  | { view: 'notification_settings' }
   /** A guest follows a share's link ... */
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
   | { view: 'watch'; id: string }
+  /** Somebody follows a link to a preview. */
+  | { view: 'preview_link' }
   | { view: 'not_found' };
+
+export const INBOX = '/inbox';
+export const NOTIFICATION_SETTINGS = '/settings/notifications';
 
 export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
 
+  if (pathname === INBOX) return { view: 'inbox' };
+  if (pathname === NOTIFICATION_SETTINGS) return { view: 'notification_settings' };
   if (pathname === '/share') return { view: 'share' };
+
+  if (pathname === '/preview-link') return { view: 'preview_link' };
 
   const environment = /^\/workspaces\/([^/]+)\/environment\/?$/.exec(pathname);
   if (environment?.[1] !== undefined) {

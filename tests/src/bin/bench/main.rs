@@ -1,0 +1,72 @@
+//! Measures Berth beside what people would use instead, in one run: `scripts/bench` builds it and starts it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`plan`] | the figures, with their gates and goals |
+//! | [`rounds`] | alternating rounds, medians, ratios |
+//! | [`report`] | the table, and the same as JSON |
+//! | [`peers`] | nginx and haproxy with the same hops, ttyd alone |
+//! | [`line`] | one terminal's WebSocket, of whoever serves it |
+//! | [`keys`], [`idle`], [`previews`], [`starts`] | the measurements |
+//!
+//! Peers and Berth are measured in turns, the order reversed each round; a figure is the median of its rounds, a
+//! ratio the median of the ratios of one round. Everything is on one machine and on loopback.
+
+mod idle;
+mod keys;
+mod line;
+mod peers;
+mod plan;
+mod previews;
+mod report;
+mod rounds;
+mod starts;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::report::Report;
+
+/// What to measure, and how long.
+#[derive(Debug, Parser)]
+#[command(name = "bench", about = "Measures Berth beside nginx, haproxy and ttyd alone")]
+pub struct Options {
+    /// Fewer and shorter rounds: under two minutes
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures here too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only these groups of figures
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    only: Vec<plan::Group>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let wanted = |group| options.only.is_empty() || options.only.contains(&group);
+    let mut report = Report::new(options.quick);
+    if wanted(plan::Group::Starts) {
+        starts::measure(&mut report, options.quick).await;
+    }
+    if wanted(plan::Group::Keys) {
+        keys::measure(&mut report, options.quick).await;
+    }
+    if wanted(plan::Group::Previews) {
+        previews::measure(&mut report, options.quick).await;
+    }
+    if wanted(plan::Group::Idle) {
+        idle::measure(&mut report, options.quick).await;
+    }
+    print!("{report}");
+    if let Some(path) = &options.json
+        && let Err(error) = std::fs::write(path, report.to_json())
+    {
+        eprintln!("bench: {} can't be written: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    if report.passes() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,135 @@
+//! From the start of a program to its first answer, and what it takes when nothing happens.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use berth_tests::ports::Ports;
+use berth_tests::process::Process;
+use berth_tests::{Stack, programs};
+use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::report::Report;
+use crate::rounds::Series;
+
+/// Between looks; a start takes milliseconds.
+const LOOK: Duration = Duration::from_micros(200);
+
+pub async fn measure(report: &mut Report, quick: bool) {
+    eprintln!("Starts");
+    let rounds = if quick { 5 } else { 15 };
+    let mut stack = Stack::start_gateway().await;
+    let ports = Ports::take(2);
+    set_door_port(&stack.path("box-agent.toml"), ports.port(0));
+    stack.enroll("main");
+    stack.start_agent().await;
+    let client = stack.client().await;
+    client.wait_for_box("online").await;
+    let mb = |pid: Pid| Series(vec![resident_alone(pid) / 1e6]);
+    report.add("agent MB, linked, no session", mb(stack.agent.pid()));
+    report.add("gateway MB, one box", mb(stack.gateway.pid()));
+    let span = Duration::from_secs(if quick { 10 } else { 60 });
+    let (agent, gateway) = (cpu(stack.agent.pid()), cpu(stack.gateway.pid()));
+    tokio::time::sleep(span).await;
+    let percent = |before: f64, pid: Pid| Series(vec![(cpu(pid) - before) * 100.0 / span.as_secs_f64()]);
+    report.add("agent CPU %, idle", percent(agent, stack.agent.pid()));
+    report.add("gateway CPU %, one box, idle", percent(gateway, stack.gateway.pid()));
+    for number in 0..10 {
+        client.running_session(&format!("s{number}")).await;
+    }
+    report.add("agent MB, ten sessions", mb(stack.agent.pid()));
+
+    let front = stack.origin().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+    let mut nginx = idle_nginx(ports.port(1), &stack.path("nginx"));
+    let (mut ours, mut agents, mut theirs) = (Series::default(), Series::default(), Series::default());
+    for _ in 0..rounds {
+        stack.gateway.stop();
+        ours.0.push(first_answer(&mut stack.gateway, front).await);
+        nginx.stop();
+        theirs.0.push(first_answer(&mut nginx, ports.port(1)).await);
+        stack.agent.stop();
+        agents.0.push(first_connection(&mut stack.agent, ports.port(0)).await);
+        stack.wait_for_agent().await;
+    }
+    report.add("gateway start ms", ours.clone());
+    report.add("agent start ms", agents.clone());
+    report.add("nginx start ms", theirs.clone());
+    report.add_beside("gateway start ms", &ours, "nginx", &theirs);
+    report.add_beside("agent start ms", &agents, "nginx", &theirs);
+}
+
+/// The memory of one process, bytes.
+fn resident_alone(pid: Pid) -> f64 {
+    berth_tests::process::resident(pid) as f64
+}
+
+/// The processor time that a process has taken, seconds.
+fn cpu(pid: Pid) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of_thread = |text: &str| text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok());
+    let sum: f64 = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok())
+        .filter_map(|text| of_thread(&text))
+        .sum();
+    sum.max(of_thread(&stat).unwrap_or_default()) / 1e9
+}
+
+fn set_door_port(config: &Path, port: u16) {
+    let text = std::fs::read_to_string(config).expect("the agent's configuration");
+    let found = "[door]\nlisten = \"127.0.0.1:0\"";
+    assert!(text.contains(found), "{text}");
+    let text = text.replace(found, &format!("[door]\nlisten = \"127.0.0.1:{port}\""));
+    std::fs::write(config, text).expect("the configuration is written");
+}
+
+fn idle_nginx(port: u16, directory: &Path) -> Process {
+    std::fs::create_dir_all(directory).expect("a directory");
+    let place = directory.display();
+    let text = format!(
+        "daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log warn;\n\
+         events {{ }}\nhttp {{ access_log off; client_body_temp_path {place}/b; proxy_temp_path {place}/p;\n\
+         fastcgi_temp_path {place}/f; uwsgi_temp_path {place}/u; scgi_temp_path {place}/s;\n\
+         server {{ listen 127.0.0.1:{port}; location / {{ return 204; }} }} }}\n"
+    );
+    let config = directory.join("nginx.conf");
+    std::fs::write(&config, text).expect("the configuration is written");
+    let program = programs::on_path("nginx").unwrap_or_else(|| "/usr/sbin/nginx".into());
+    let (config, log) = (config.display().to_string(), directory.join("start.log").display().to_string());
+    Process::new("nginx", program, &["-c", &config, "-e", &log], directory)
+}
+
+/// Starts a program and waits for its first HTTP answer, milliseconds.
+async fn first_answer(process: &mut Process, port: u16) -> f64 {
+    let begun = Instant::now();
+    process.start();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    loop {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await
+            && stream.write_all(request.as_bytes()).await.is_ok()
+            && stream.read(&mut [0; 16]).await.is_ok_and(|read| read > 0)
+        {
+            return begun.elapsed().as_secs_f64() * 1000.0;
+        }
+        assert!(process.is_running(), "it ended: {}", process.log());
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Starts the agent and waits until its door serves, milliseconds: TLS is answered only by whoever accepts.
+async fn first_connection(process: &mut Process, port: u16) -> f64 {
+    let begun = Instant::now();
+    process.start();
+    loop {
+        // What is no TLS is answered by an alert.
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await
+            && stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.is_ok()
+            && stream.read(&mut [0; 16]).await.is_ok()
+        {
+            return begun.elapsed().as_secs_f64() * 1000.0;
+        }
+        assert!(process.is_running(), "it ended: {}", process.log());
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,171 @@
+//! Backups through the gateway: where they go, how they are, what is in them, and the way back without box and volume.
+
+use std::fs;
+
+use berth_tests::backup::BackupStack;
+use berth_tests::s3::{BUCKET, KEY_ID, SECRET_KEY};
+use berth_tests::{Client, wait};
+use http::Method;
+use serde_json::{Value, json};
+
+fn repository(this: &BackupStack) -> Value {
+    json!({
+        "version": 0, "endpoint": format!("http://127.0.0.1:{}", this.proxy.port), "bucket": BUCKET,
+        "prefix": "main", "key_id": KEY_ID, "secret_key": SECRET_KEY,
+    })
+}
+
+async fn state(client: &Client, workspace: &str, done: impl Fn(&Value) -> bool) -> Value {
+    let path = format!("/workspaces/{workspace}/backups");
+    wait::within(wait::PATIENCE * 4, "the backups' state", async || {
+        let answer = client.call(Method::GET, &path, None).await;
+        (answer.status == 200 && done(&answer.body)).then_some(answer.body)
+    })
+    .await
+}
+
+fn ended(state: &Value, work: &str) -> Option<Value> {
+    let runs = state["history"].as_array()?;
+    runs.iter().find(|run| run["work"] == work && run["outcome"].is_string()).cloned()
+}
+
+#[tokio::test]
+async fn a_repository_set_up_in_the_gateway_is_backed_up_to_browsed_and_restored_from() {
+    let this = BackupStack::by_gateway().await;
+    let client = this.stack.client().await;
+    client.wait_for_box("online").await;
+    let workspace = client.workspace().await;
+    let base = format!("/workspaces/{workspace}");
+    let call = async |method, path: &str, body| client.call(method, &format!("{base}{path}"), body).await;
+
+    // Nothing is set up.
+    let before = call(Method::GET, "/backup-repository", None).await.body;
+    assert_eq!((before["version"].as_u64(), before["endpoint"].is_null()), (Some(0), true), "{before}");
+    let run = call(Method::POST, "/backups/run", None).await;
+    assert_eq!((run.status, run.body["error"]["kind"].as_str()), (409, Some("backup_not_configured")));
+    for (change, kind) in [
+        (json!({ "endpoint": "http://example.org" }), "invalid_repository"),
+        (json!({ "secret_key": "a b" }), "invalid_repository"),
+        (json!({ "version": 7 }), "backup_changed"),
+    ] {
+        let mut body = repository(&this);
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let refused = call(Method::PUT, "/backup-repository", Some(body)).await;
+        assert_eq!(refused.body["error"]["kind"], kind, "{}", refused.body);
+    }
+
+    // It is set up; the box hears of it, and a first backup comes by itself.
+    let set = call(Method::PUT, "/backup-repository", Some(repository(&this))).await;
+    assert_eq!(set.status, 200, "{}", set.body);
+    assert!(!set.body.to_string().contains(SECRET_KEY), "a key comes out");
+    fs::write(this.user("projects/notes \"ü\".txt"), "to be kept").unwrap();
+    let first = state(&client, &workspace, |state| ended(state, "backup").is_some()).await;
+    assert_eq!(ended(&first, "backup").unwrap()["outcome"], "good", "{first}");
+    let database = fs::read(this.stack.path("workspace/system/state/agent.db")).unwrap();
+    assert!(
+        !database.windows(SECRET_KEY.len()).any(|bytes| bytes == SECRET_KEY.as_bytes()),
+        "a key is on the volume"
+    );
+
+    // On demand.
+    let newest = |state: &Value| state["history"][0]["run"].as_i64().unwrap();
+    let idle =
+        state(&client, &workspace, |state| state["running"].is_null() && ended(state, "drill").is_some())
+            .await;
+    let run = call(Method::POST, "/backups/run", None).await;
+    assert_eq!(run.status, 202, "{}", run.body);
+    let after = state(&client, &workspace, |state| {
+        state["running"].is_null()
+            && newest(state) > newest(&idle)
+            && state["history"][0]["outcome"].is_string()
+    })
+    .await;
+    assert_eq!(after["history"][0]["outcome"], "good", "{after}");
+
+    // Browse, download, restore.
+    let snapshots = call(Method::GET, "/backups/snapshots", None).await.body;
+    assert_eq!(snapshots.as_array().unwrap().len(), 2, "{snapshots}");
+    let entries = call(Method::GET, "/backups/entries?snapshot=latest&path=/user/projects", None).await.body;
+    let entry = &entries[0];
+    assert_eq!(
+        (entry["name"].as_str(), entry["kind"].as_str()),
+        (Some("notes \"ü\".txt"), Some("file")),
+        "{entries}"
+    );
+    let path = "/backups/file?snapshot=latest&path=/user/projects/notes%20%22%C3%BC%22.txt";
+    let file = client.request(Method::GET, &format!("{base}{path}")).send().await.unwrap();
+    assert_eq!(file.status(), 200);
+    assert_eq!(
+        file.headers()["content-disposition"],
+        "attachment; filename*=UTF-8''notes%20%22%C3%BC%22.txt"
+    );
+    assert_eq!(file.text().await.unwrap(), "to be kept");
+    for (path, kind) in [
+        ("/backups/entries?snapshot=latest&path=/user/nowhere", "backup_not_found"),
+        ("/backups/entries?snapshot=latest&path=/../etc", "invalid_path"),
+        ("/backups/entries?snapshot=-x&path=/user", "invalid_path"),
+    ] {
+        let refused = call(Method::GET, path, None).await;
+        assert_eq!(refused.body["error"]["kind"], kind, "{}", refused.body);
+    }
+    fs::write(this.user("projects/notes \"ü\".txt"), "spoiled").unwrap();
+    let order = json!({ "snapshot": "latest", "path": "/user/projects/notes \"ü\".txt", "in_place": true });
+    assert_eq!(call(Method::POST, "/backups/restore", Some(order)).await.status, 202);
+    let _ = state(&client, &workspace, |state| ended(state, "restore").is_some()).await;
+    assert_eq!(fs::read_to_string(this.user("projects/notes \"ü\".txt")).unwrap(), "to be kept");
+
+    // What was done is on the record, without secrets.
+    let audit = call(Method::GET, "/audit", None).await.body.to_string();
+    for action in ["backup_repository_changed", "backup_run", "backup_file", "backup_restore"] {
+        assert!(audit.contains(action), "{action} is not in {audit}");
+    }
+    assert!(!audit.contains(SECRET_KEY));
+}
+
+#[tokio::test]
+async fn the_recovery_sheet_alone_brings_everything_back_and_is_shown_once() {
+    let mut this = BackupStack::by_gateway().await;
+    let client = this.stack.client().await;
+    client.wait_for_box("online").await;
+    let workspace = client.workspace().await;
+    fs::write(this.user("projects/work"), "years").unwrap();
+    let path = format!("/workspaces/{workspace}/backup-repository");
+    let set = client.call(Method::PUT, &path, Some(repository(&this))).await;
+    assert_eq!((set.status, set.body["recovery_sheet"].as_bool()), (200, Some(true)), "{}", set.body);
+    let _ = state(&client, &workspace, |state| ended(state, "backup").is_some()).await;
+    let sheet = client.call(Method::POST, &format!("{path}/recovery-sheet"), None).await;
+    assert_eq!(sheet.status, 200, "{}", sheet.body);
+    let again = client.call(Method::POST, &format!("{path}/recovery-sheet"), None).await;
+    assert_eq!((again.status, again.body["error"]["kind"].as_str()), (409, Some("recovery_sheet_shown")));
+    let shown = client.call(Method::GET, &path, None).await.body;
+    assert_eq!(shown["recovery_sheet"], false, "{shown}");
+
+    // Keys are rotated; the password stays, and no sheet is due.
+    let mut rotated = repository(&this);
+    rotated["version"] = shown["version"].clone();
+    rotated["add_only"] = true.into();
+    let rotated = client.call(Method::PUT, &path, Some(rotated)).await.body;
+    assert_eq!(
+        (rotated["recovery_sheet"].as_bool(), rotated["add_only"].as_bool()),
+        (Some(false), Some(true))
+    );
+
+    // Box, volume and gateway are gone.
+    this.stack.agent.kill();
+    this.stack.gateway.kill();
+    for name in ["box", "workspace", "gateway", "cache"] {
+        fs::remove_dir_all(this.stack.path(name)).unwrap();
+    }
+    let (password, host) = (sheet.body["password"].as_str().unwrap(), sheet.body["host"].as_str().unwrap());
+    assert_eq!(host, workspace);
+    let out = this.stack.path("out");
+    let words = ["restore", "latest:/user", "--host", host, "--target", out.to_str().unwrap()];
+    let restored = this.try_restic(&words, password);
+    assert!(restored.status.success(), "{restored:?}");
+    assert_eq!(fs::read_to_string(out.join("projects/work")).unwrap(), "years");
+    let steps = sheet.body["steps"].to_string();
+    assert!(
+        steps.contains("restore latest:/user") && steps.contains("RESTIC_REPOSITORY=s3:http://"),
+        "{steps}"
+    );
+}

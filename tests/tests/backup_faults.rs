@@ -1,0 +1,218 @@
+//! Backups on bad days: after each, the right named error or success, a sound repository and no lock.
+
+use std::fs;
+use std::time::Duration;
+
+use berth_tests::backup::{BackupStack, PASSWORD};
+use berth_tests::process::{child, kill_child, stdout};
+use berth_tests::s3::{KEY_ID, SECRET_KEY, Weather};
+use berth_tests::wait;
+use serde_json::Value;
+
+/// Limits so short that what would take minutes takes seconds. What must succeed does not depend on them.
+const SHORT: &str = "open_deadline_secs = 2\nstall_secs = 3";
+
+fn kind(record: &Value) -> &str {
+    record["problem"]["kind"].as_str().unwrap_or("none")
+}
+
+/// A box with one good backup.
+async fn with_backup(more: &str) -> BackupStack {
+    let this = BackupStack::start(more).await;
+    let first = this.first().await;
+    assert_eq!(first["outcome"], "good", "{first}");
+    this
+}
+
+#[tokio::test]
+async fn new_keys_that_the_server_does_not_know_yet_need_no_person() {
+    for status in [401, 403] {
+        let this = BackupStack::prepare("").await;
+        // By requests and not by time: what is refused first is the question whether there is a repository.
+        this.proxy.set_for(3, Weather::Status(status), Weather::Fair);
+        let mut this = this;
+        this.stack.start_agent().await;
+        let first = this.first().await;
+        assert_eq!((first["outcome"].as_str(), this.proxy.refused()), (Some("good"), 3), "{status}: {first}");
+        this.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn keys_that_worked_and_are_refused_fail_at_once_and_no_repository_is_made() {
+    let this = with_backup("").await;
+    this.proxy.set(Weather::Status(403));
+    let before = this.proxy.refused();
+    let refused = this.followed(&["run"], 1);
+    assert_eq!(kind(&refused), "access_denied", "{refused}");
+    assert!(refused["problem"]["message"].as_str().unwrap().contains("check that it is right"), "{refused}");
+    assert!(this.proxy.refused() - before <= 3, "it was not asked again and again");
+    // Keys are rotated without a restart; wrong ones get their time, which here is none.
+    this.proxy.set(Weather::Fair);
+    let _ = this.followed(&["run"], 0);
+    this.assert_sound();
+
+    let other = BackupStack::prepare("new_keys_secs = 0").await;
+    other.write_keys(KEY_ID, "not-the-secret", PASSWORD);
+    let mut other = other;
+    other.stack.start_agent().await;
+    let denied = other.first().await;
+    assert_eq!(kind(&denied), "access_denied", "{denied}");
+    assert!(!other.s3.path("main").exists(), "a refusal is no reason to make a repository");
+    other.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
+    let good = other.followed(&["run"], 0);
+    assert_eq!(good["outcome"], "good", "{good}");
+}
+
+#[tokio::test]
+async fn each_trouble_has_its_name_and_leaves_a_sound_repository() {
+    let this = with_backup(SHORT).await;
+    fs::write(this.user("projects/news"), vec![7; 300_000]).unwrap();
+    for (weather, expected) in [
+        (Weather::Status(500), "unreachable"),
+        (Weather::Status(503), "unreachable"),
+        (Weather::Cut(40), "unreachable"),
+        (Weather::Full, "no_space"),
+    ] {
+        this.proxy.set(weather);
+        let failed = this.followed(&["run"], 1);
+        assert_eq!(kind(&failed), expected, "{weather:?}: {failed}");
+        this.proxy.set(Weather::Fair);
+    }
+    this.write_keys(KEY_ID, SECRET_KEY, "another-password");
+    let failed = this.followed(&["run"], 1);
+    assert_eq!(kind(&failed), "wrong_password", "{failed}");
+    this.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
+    // A lock of a program that is gone is no hindrance.
+    let good = this.followed(&["run"], 0);
+    assert!(good["added_bytes"].as_u64().unwrap() > 0);
+    this.assert_sound();
+}
+
+#[tokio::test]
+async fn a_server_that_fails_every_other_time_or_trickles_is_only_slow() {
+    let this = with_backup("").await;
+    fs::write(this.user("projects/news"), noise(200_000)).unwrap();
+    this.proxy.set(Weather::Storm);
+    let stormy = this.followed(&["run"], 0);
+    assert_eq!(stormy["outcome"], "good", "{stormy}");
+    assert!(this.proxy.refused() > 0);
+    fs::write(this.user("projects/more"), noise(100_000)).unwrap();
+    this.proxy.set(Weather::Trickle(8_000));
+    let slow = this.followed(&["run"], 0);
+    assert_eq!(slow["outcome"], "good", "{slow}");
+    this.proxy.set(Weather::Fair);
+    this.assert_sound();
+}
+
+#[tokio::test]
+async fn a_run_that_hangs_is_ended_by_a_person_and_the_next_one_works() {
+    let this = with_backup("").await;
+    this.proxy.set(Weather::Silent);
+    let asked = std::thread::scope(|scope| {
+        let run = scope.spawn(|| this.followed(&["run"], 1));
+        let cancel = scope.spawn(|| {
+            loop {
+                let state = this.state();
+                if state["running"]["phase"] == "opening the repository" {
+                    // One at a time: a second is refused while this one goes on.
+                    let refused = this.backup(&["run"]);
+                    assert_eq!(refused.status.code(), Some(1));
+                    assert!(
+                        String::from_utf8_lossy(&refused.stderr).contains("a backup goes on"),
+                        "{refused:?}"
+                    );
+                    let _ = stdout(&this.backup(&["cancel"]));
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        cancel.join().unwrap();
+        run.join().unwrap()
+    });
+    assert_eq!(asked["outcome"], "cancelled", "{asked}");
+    this.proxy.set(Weather::Fair);
+    let _ = this.followed(&["run"], 0);
+    this.assert_sound();
+}
+
+/// Kills restic in the middle of a run, and the agent; the history says so, and the next run works.
+async fn killed_at_random(times: usize) {
+    let mut this = with_backup("").await;
+    for round in 0..times {
+        fs::write(this.user("projects/news"), noise(400_000 + round)).unwrap();
+        this.proxy.set(Weather::Trickle(3_000));
+        let before = newest(&this.state());
+        let mut run = background(&this);
+        wait::until("restic to run", async || {
+            let state = this.state();
+            (state["running"]["phase"] == "backing up").then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(..600))).await;
+        if round % 2 == 0 {
+            let pid = this.stack.agent.pid();
+            if berth_tests::process::descendant(pid, "restic").is_some() {
+                kill_child(pid, "restic");
+            }
+        } else {
+            let restic = child(this.stack.agent.pid(), "restic");
+            this.stack.agent.kill();
+            // The kernel ends what the agent has started.
+            berth_tests::process::gone(&restic.to_string()).await;
+            this.stack.start_agent().await;
+        }
+        this.proxy.set(Weather::Fair);
+        let _ = run.wait();
+        let record = wait::within(wait::PATIENCE * 4, "the run to be accounted for", async || {
+            let state = this.state();
+            let found = state["history"]
+                .as_array()?
+                .iter()
+                .find(|run| run["run"].as_i64() > Some(before))
+                .cloned()?;
+            (state["running"].is_null() && found["outcome"].is_string()).then_some(found)
+        })
+        .await;
+        let outcome = record["outcome"].as_str().unwrap();
+        // One that was done before the blow is good; nothing is called good that was not.
+        if outcome == "good" {
+            assert!(record["snapshot"].is_string(), "{record}");
+        } else {
+            assert!(
+                ["failed", "lost", "cancelled"].contains(&outcome) && record["snapshot"].is_null(),
+                "{record}"
+            );
+        }
+        let next = this.followed(&["run"], 0);
+        assert_eq!(next["outcome"], "good", "round {round}: {next}");
+    }
+    this.assert_sound();
+}
+
+#[tokio::test]
+async fn what_is_killed_in_the_middle_is_told_truthfully_and_the_next_run_works() {
+    killed_at_random(2).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn the_same_thirty_times() {
+    killed_at_random(30).await;
+}
+
+fn newest(state: &Value) -> i64 {
+    state["history"][0]["run"].as_i64().unwrap_or(0)
+}
+
+/// A run that somebody follows, who may be left alone.
+fn background(this: &BackupStack) -> berth_tests::process::Background {
+    let config = this.stack.path("box-agent.toml");
+    let words = ["backup", "run", "--config", config.to_str().unwrap()];
+    berth_tests::process::background(&berth_tests::programs::built("box-agent"), &words)
+}
+
+fn noise(count: usize) -> Vec<u8> {
+    std::iter::repeat_with(|| fastrand::u8(..)).take(count).collect()
+}

@@ -1,0 +1,102 @@
+//! Backups that are believed because they were read back, and alarms when they can't be.
+
+use std::fs;
+
+use berth_tests::backup::BackupStack;
+use berth_tests::process::stdout;
+use berth_tests::wait;
+use serde_json::Value;
+
+#[tokio::test]
+async fn only_what_was_read_back_and_compared_counts_as_verified() {
+    let this = BackupStack::start("").await;
+    // The drill follows the first backup by itself, and finds a sample to compare.
+    fs::write(this.user("projects/kept"), "a sample").unwrap();
+    let _ = this.first().await;
+    let _ = this.followed(&["run"], 0);
+    let drill = this.followed(&["check"], 0);
+    assert!(drill["files"].as_u64() >= Some(1), "{drill}");
+    let verified = this.state()["last_verified_ms"].as_i64().unwrap();
+    assert!(this.state()["alarms"].as_array().is_none(), "{}", this.state());
+
+    // A pack that is not what it was: found, told to the user, and not called verified.
+    damage(&this);
+    let failed = this.followed(&["check"], 1);
+    let kind = failed["problem"]["kind"].as_str().unwrap();
+    assert!(["repository_damaged", "differs"].contains(&kind), "{failed}");
+    let state = this.state();
+    assert!(state["alarms"][0].as_str().unwrap().contains("read back and is not right"), "{state}");
+    assert_eq!(state["last_verified_ms"].as_i64(), Some(verified), "{state}");
+}
+
+#[tokio::test]
+async fn a_broken_promise_is_told_to_the_user_and_taken_back() {
+    let this = BackupStack::prepare("promise_secs = 1\nopen_deadline_secs = 1\nnew_keys_secs = 0").await;
+    this.proxy.set(berth_tests::s3::Weather::Status(403));
+    let mut this = this;
+    this.stack.start_agent().await;
+    let failed = this.first().await;
+    assert_eq!(failed["problem"]["kind"], "access_denied", "{failed}");
+    wait::until("an alarm", async || {
+        // Each order makes it look again.
+        let _ = this.backup(&["run"]);
+        this.state()["alarms"].as_array().filter(|alarms| !alarms.is_empty()).map(drop)
+    })
+    .await;
+    assert_eq!(this.backup(&["status"]).status.code(), Some(1));
+    let status = this.stack.agent_verb(&["status"], "");
+    assert!(String::from_utf8_lossy(&status.stdout).contains("There is no good backup yet"), "{status:?}");
+    wait::until("the user to be told", async || {
+        let kinds = events(&this);
+        kinds
+            .iter()
+            .any(|(kind, text)| kind == "notification" && text.contains("There is no good backup yet"))
+            .then_some(())
+    })
+    .await;
+}
+
+/// Events that the gateway has stored.
+fn events(this: &BackupStack) -> Vec<(String, String)> {
+    let store = rusqlite::Connection::open(this.stack.path("gateway/gateway.db")).unwrap();
+    let mut statement = store.prepare("SELECT kind, payload FROM events").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// Damages every pack a little.
+fn damage(this: &BackupStack) {
+    let mut damaged = 0;
+    for directory in fs::read_dir(this.s3.path("main/data")).unwrap() {
+        for pack in fs::read_dir(directory.unwrap().path()).unwrap() {
+            let path = pack.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.iter_mut().step_by(10).for_each(|byte| *byte ^= 1);
+            fs::write(&path, bytes).unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+}
+
+#[tokio::test]
+async fn a_suspension_makes_a_backup_and_goes_on_without_one() {
+    let this = BackupStack::start("suspend_deadline_secs = 60\nopen_deadline_secs = 1").await;
+    let _ = this.first().await;
+    fs::write(this.user("projects/last"), "last words").unwrap();
+    let said = stdout(&this.stack.agent_verb(&["suspend"], ""));
+    assert!(said.contains("backing up") && said.ends_with("the volume is not mounted"), "{said}");
+    assert!(this.restic(&["ls", "latest"]).contains("/user/projects/last"));
+    let refused = this.backup(&["run"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("resume the box first"), "{refused:?}");
+    let _ = stdout(&this.stack.agent_verb(&["resume"], ""));
+    let last: Value = this.ended("backup").await;
+    assert_eq!(
+        (last["reason"].as_str(), last["outcome"].as_str()),
+        (Some("suspend"), Some("good")),
+        "{last}"
+    );
+    this.proxy.set(berth_tests::s3::Weather::Status(403));
+    let said = stdout(&this.stack.agent_verb(&["suspend"], ""));
+    assert!(said.contains("no backup was made: the server refuses the access key"), "{said}");
+}

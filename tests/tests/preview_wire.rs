@@ -1,0 +1,161 @@
+//! What passes through a preview, seen on the wire on both sides: trailers, `100-continue`, answers before the request
+//! has ended, bodies of any size, and connections that say nothing.
+
+use std::time::Duration;
+
+use berth_tests::preview::in_pieces;
+use berth_tests::previewed::status;
+use berth_tests::upstream::sum;
+use berth_tests::{Previewed, wait};
+use futures_util::stream;
+use http::Method;
+use reqwest::header::CONTENT_LENGTH;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Reads until what came contains `end`.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut read = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&read);
+        if text.contains(end) {
+            return text.into_owned();
+        }
+        let more = timeout(wait::PATIENCE, stream.read_buf(&mut read)).await.expect("the gateway goes on");
+        assert!(more.unwrap() > 0, "it ended before {end:?}: {:?}", String::from_utf8_lossy(&read));
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways() {
+    let f = Previewed::open().await;
+    let more = ["TE: trailers", "Transfer-Encoding: chunked", "Trailer: X-Sum"];
+    let head = f.request("POST /trailers HTTP/1.1", &more);
+    let answer = f.exchange(&format!("{head}5\r\nhello\r\n0\r\nX-Sum: 17\r\n\r\n")).await;
+    let asked = f.upstream.last();
+    assert_eq!((asked.body.as_slice(), asked.headers["te"].as_str()), (&b"hello"[..], "trailers"));
+    assert_eq!(asked.trailers.to_ascii_lowercase(), "x-sum: 17");
+    assert_eq!(asked.headers["trailer"].to_ascii_lowercase(), "x-sum");
+    let lower = answer.to_ascii_lowercase();
+    assert!(lower.contains("transfer-encoding: chunked") && lower.contains("trailer: x-sum"), "{answer}");
+    assert!(lower.contains("3\r\nabc\r\n0\r\nx-sum: 42\r\n\r\n"), "{answer}");
+    // Whoever does not say that trailers are understood gets none, and a whole answer.
+    let answer = f.exchange(&f.request("GET /trailers HTTP/1.1", &[])).await;
+    assert!(answer.ends_with("3\r\nabc\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_leave_to_send_gets_it() {
+    let f = Previewed::open().await;
+    let mut stream = f.connect().await;
+    let head = f.request("PUT /upload HTTP/1.1", &["Expect: 100-continue", "Content-Length: 5"]);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let leave = read_until(&mut stream, "\r\n\r\n").await;
+    assert!(leave.starts_with("HTTP/1.1 100 "), "{leave}");
+    stream.write_all(b"hello").await.unwrap();
+    assert_eq!(status(&read_until(&mut stream, "PUT /upload").await), 200);
+    let asked = f.upstream.last();
+    assert_eq!(asked.body, b"hello");
+    assert!(!asked.headers.contains_key("expect"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_answer_before_the_requests_end_is_passed_on_while_the_client_still_sends() {
+    let f = Previewed::open().await;
+    let mut stream = f.connect().await;
+    let head = f.request("POST /early HTTP/1.1", &["Content-Length: 1000000"]);
+    // Only a part of the body, ever: whoever waits for the rest never answers.
+    stream.write_all(format!("{head}{}", "x".repeat(1000)).as_bytes()).await.unwrap();
+    let answer = read_until(&mut stream, "early").await;
+    assert_eq!(status(&answer), 413, "{answer}");
+}
+
+#[tokio::test]
+async fn answers_without_a_body_have_none_on_the_wire() {
+    let f = Previewed::open().await;
+    for (line, expected) in [
+        ("HEAD /head HTTP/1.1", "content-length: 1234"),
+        ("GET /204 HTTP/1.1", ""),
+        ("GET /304 HTTP/1.1", "etag: \"x\""),
+    ] {
+        // Two on one connection: a body that should not be there would be taken for the second answer.
+        let one = f.request(line, &[]);
+        let answer = f.exchange(&format!("{one}{}", f.request("GET /after HTTP/1.1", &[]))).await;
+        let (first, second) = answer.split_once("\r\n\r\n").unwrap();
+        let first = first.to_ascii_lowercase();
+        assert!(first.contains(expected) && !first.contains("transfer-encoding"), "{line}: {first}");
+        assert!(second.starts_with("HTTP/1.1 200"), "{line}: {answer}");
+        assert!(second.ends_with("GET /after HTTP/1.1"), "{line}: {answer}");
+    }
+}
+
+/// Uploads so many bytes; how much the gateway grew, and the most that it ever was, bytes.
+async fn upload(f: &Previewed, length: u64) -> (u64, u64) {
+    const PIECE: usize = 256 * 1024;
+    let piece: Vec<u8> = (0..=255u8).cycle().take(PIECE).collect();
+    let pieces = length / PIECE as u64;
+    let expected = (0..pieces).fold(0, |so_far, _| sum(so_far, &piece));
+    let pid = f.stack.gateway.pid();
+    let before = berth_tests::process::resident(pid);
+    let most = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let watched = most.clone();
+    let watch = tokio::spawn(async move {
+        loop {
+            let now = berth_tests::process::resident(pid);
+            watched.fetch_max(now, std::sync::atomic::Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let body = in_pieces(stream::iter((0..pieces).map(move |_| piece.clone())));
+    let request = f.preview.request(Method::PUT, "/upload").header(CONTENT_LENGTH, length);
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+    watch.abort();
+    let asked = f.upstream.last();
+    assert_eq!((asked.length, asked.sum), (length, expected));
+    let most = most.load(std::sync::atomic::Ordering::Relaxed);
+    (most.saturating_sub(before), most)
+}
+
+#[tokio::test]
+#[ignore = "10 GB through gateway and agent take some minutes"]
+async fn ten_gigabytes_are_uploaded_at_flat_memory() {
+    let f = Previewed::open().await;
+    let (grown, most) = upload(&f, 10 * 1024 * 1024 * 1024).await;
+    println!("the gateway grew by {} KiB and was at most {} KiB", grown / 1024, most / 1024);
+    assert!(grown < 32 * 1024 * 1024, "the gateway grew by {grown} bytes");
+}
+
+#[tokio::test]
+async fn an_upload_is_not_held_by_the_gateway() {
+    let f = Previewed::open().await;
+    let (grown, _) = upload(&f, 256 * 1024 * 1024).await;
+    assert!(grown < 32 * 1024 * 1024, "the gateway grew by {grown} bytes");
+}
+
+#[tokio::test]
+#[ignore = "waits for deadlines of half a minute"]
+async fn connections_that_do_not_get_on_are_closed_and_keep_nobody_out() {
+    let f = Previewed::open().await;
+    let before = berth_tests::process::resident(f.stack.gateway.pid());
+    let mut idle = Vec::new();
+    for number in 0..1000 {
+        let mut stream = f.connect().await;
+        // Some say nothing, some begin a head, some had an answer.
+        match number % 3 {
+            0 => {}
+            1 => stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap(),
+            _ => stream.write_all(f.request("GET /kept HTTP/1.1", &[]).as_bytes()).await.unwrap(),
+        }
+        idle.push(stream);
+    }
+    assert_eq!(f.preview.get("/").await.status(), 200);
+    let grown = berth_tests::process::resident(f.stack.gateway.pid()).saturating_sub(before);
+    println!("a thousand idle connections cost {} KiB each", grown / 1024 / 1000);
+    assert!(grown < 64 * 1024 * 1024, "a thousand idle connections cost {grown} bytes");
+    for (number, mut stream) in idle.into_iter().enumerate() {
+        let mut rest = Vec::new();
+        let ended = timeout(wait::PATIENCE + Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "connection {number} is kept for ever");
+    }
+}
