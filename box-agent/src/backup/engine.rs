@@ -102,12 +102,20 @@ pub(super) struct Inner {
     pub(super) troubles: Troubles,
     /// Held by the one run.
     pub(super) turn: tokio::sync::Mutex<()>,
-    current: Mutex<Option<(Work, CancellationToken)>>,
+    current: Mutex<Option<Current>>,
     keys: Mutex<Keys>,
     orders: mpsc::Sender<Order>,
     pub(super) waiting: tokio::sync::Mutex<mpsc::Receiver<Order>>,
     /// Whether somebody takes orders.
     serving: watch::Sender<bool>,
+}
+
+/// The run that goes on.
+#[derive(Debug)]
+struct Current {
+    work: Work,
+    reason: Reason,
+    cancel: CancellationToken,
 }
 
 /// How long the present keys have been in use.
@@ -155,7 +163,8 @@ impl Backups {
         self.0.board.borrow().clone()
     }
 
-    /// Has a run begin, if none goes on.
+    /// Has a run begin, if none goes on. A check that came by itself makes room for what somebody asks for: it comes
+    /// again.
     ///
     /// # Errors
     /// [`NotTaken`].
@@ -163,19 +172,25 @@ impl Backups {
         if !*self.0.serving.borrow() {
             return Err(NotTaken::Away);
         }
-        if let Some((work, _)) = &*self.0.current() {
-            return Err(NotTaken::Busy(named(*work)));
+        let current = self.0.current();
+        let yields = |run: &Current| run.work == Work::Drill && run.reason == Reason::Scheduled;
+        if let Some(run) = current.as_ref().filter(|run| !yields(run)) {
+            return Err(NotTaken::Busy(named(run.work)));
         }
         self.0.target().map_err(NotTaken::Problem)?;
         self.0.orders.try_send(order).map_err(|_| NotTaken::Busy("another run"))?;
+        if let Some(run) = &*current {
+            run.cancel.cancel();
+        }
+        drop(current);
         Ok(self.state())
     }
 
     /// Ends the run that goes on, if one does.
     #[must_use]
     pub fn cancel(&self) -> BackupState {
-        if let Some((_, token)) = &*self.0.current() {
-            token.cancel();
+        if let Some(run) = &*self.0.current() {
+            run.cancel.cancel();
         }
         self.state()
     }
@@ -223,14 +238,14 @@ impl Drop for Turn<'_> {
 
 impl Inner {
     /// Waits until no other run goes on, and takes the turn.
-    pub(super) async fn turn(&self, work: Work, stop: &CancellationToken) -> Turn<'_> {
+    pub(super) async fn turn(&self, work: Work, reason: Reason, stop: &CancellationToken) -> Turn<'_> {
         let guard = self.turn.lock().await;
         let cancel = stop.child_token();
-        *self.current() = Some((work, cancel.clone()));
+        *self.current() = Some(Current { work, reason, cancel: cancel.clone() });
         Turn { inner: self, _guard: guard, cancel }
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<(Work, CancellationToken)>> {
+    fn current(&self) -> MutexGuard<'_, Option<Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -340,10 +355,18 @@ pub(super) mod tests {
         assert_eq!(order(), NotTaken::Away);
         let serving = backups.serve();
         assert_eq!(order(), NotTaken::Problem(Problem::NotConfigured));
-        let turn = backups.0.turn(Work::Restore, &CancellationToken::new()).await;
+        let turn = backups.0.turn(Work::Restore, Reason::Asked, &CancellationToken::new()).await;
         assert_eq!(order(), NotTaken::Busy("a restore"));
         let _ = backups.cancel();
         assert!(turn.cancel.is_cancelled());
+        drop(turn);
+        // A check that somebody asked for stands in the way, one that came by itself does not, and is not ended for nothing.
+        let turn = backups.0.turn(Work::Drill, Reason::Asked, &CancellationToken::new()).await;
+        assert!(matches!(order(), NotTaken::Busy(_)));
+        drop(turn);
+        let turn = backups.0.turn(Work::Drill, Reason::Scheduled, &CancellationToken::new()).await;
+        assert_eq!(order(), NotTaken::Problem(Problem::NotConfigured));
+        assert!(!turn.cancel.is_cancelled());
         drop(turn);
         drop(serving);
         assert_eq!(order(), NotTaken::Away);

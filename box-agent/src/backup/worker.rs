@@ -112,7 +112,7 @@ impl Backups {
     /// Does one thing, from its note at the beginning to that at the end.
     async fn perform(&self, store: &Store, order: Order, stop: &CancellationToken) {
         let deadline = Duration::from_secs(self.inner().settings.deadline_secs);
-        let turn = self.inner().turn(order.work(), stop).await;
+        let turn = self.inner().turn(order.work(), order.reason(), stop).await;
         let ended = self.run(store, &order, turn.cancel.clone(), deadline).await;
         let failed = ended.outcome != Some(Outcome::Good) && ended.outcome != Some(Outcome::Partial);
         let noted = match order {
@@ -142,7 +142,7 @@ impl Backups {
         }
         let deadline = Duration::from_secs(self.inner().settings.suspend_deadline_secs);
         let stop = CancellationToken::new();
-        let turn = self.inner().turn(Work::Backup, &stop).await;
+        let turn = self.inner().turn(Work::Backup, Reason::Suspend, &stop).await;
         let ended = self.run(store, &Order::Backup(Reason::Suspend), turn.cancel.clone(), deadline).await;
         if let (Some(Outcome::Good | Outcome::Partial), began_ms) = (ended.outcome, ended.began_ms) {
             let _ = store.note_backup(NOTE_LAST, &Attempt { began_ms, failures: 0 }).await;

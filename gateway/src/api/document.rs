@@ -7,7 +7,8 @@ use utoipa::openapi;
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, backup_repository, backups, channels, environment, events, exec, input, links, notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
+    account, audit, backup_repository, backups, channels, environment, events, exec, input, links,
+    notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
 };
 
 #[derive(OpenApi)]

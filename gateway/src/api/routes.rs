@@ -11,7 +11,8 @@ use http::Method;
 
 use super::policy::{Policy, enforce};
 use super::{
-    account, audit, backup_repository, backups, channels, document, environment, events, exec, input, links, notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
+    account, audit, backup_repository, backups, channels, document, environment, events, exec, input, links,
+    notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
 
