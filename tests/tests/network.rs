@@ -197,8 +197,8 @@ fn a_flood_far_away_is_interrupted_at_once() {
         // Whatever could queue has had the time to.
         let mut drawn = raw.output.len();
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(5) || raw.output.len() < 4 * AFTER_INTERRUPT {
-            assert!(begun.elapsed() < Duration::from_secs(60), "there is no flood: {}", raw.output.len());
+        while begun.elapsed() < Duration::from_secs(5) || raw.output.len() < 2 * AFTER_INTERRUPT {
+            assert!(begun.elapsed() < Duration::from_secs(120), "there is no flood: {}", raw.output.len());
             assert!(raw.read().await, "the terminal closed");
             draw(&mut raw, &mut drawn).await;
         }

@@ -12,6 +12,8 @@
 //! Peers and Berth are measured in turns, the order reversed each round; a figure is the median of its rounds, a
 //! ratio the median of the ratios of one round. Everything is on one machine and on loopback.
 
+#![expect(clippy::disallowed_methods, reason = "the bench starts programs")]
+
 mod idle;
 mod keys;
 mod line;
