@@ -64,14 +64,14 @@ async fn the_tree_is_looked_at_again_and_again() {
     let at = |path: &str| agent.root().join("volume").join(path);
     std::fs::remove_dir(at("system/backups")).unwrap();
     until("the directory again", async || at("system/backups").is_dir().then_some(())).await;
-    std::fs::remove_dir(at("user/.claude")).unwrap();
-    std::fs::write(at("user/.claude"), "mine").unwrap();
+    std::fs::remove_dir(at("user/.ssh")).unwrap();
+    std::fs::write(at("user/.ssh"), "mine").unwrap();
     let status = || String::from_utf8(agent.verb(&["status"]).stdout).unwrap();
-    let words = "trouble with layout: user/.claude is a file, not a directory";
+    let words = "trouble with layout: user/.ssh is a file, not a directory";
     until(words, async || status().contains(words).then_some(())).await;
-    assert_eq!(std::fs::read_to_string(at("user/.claude")).unwrap(), "mine");
+    assert_eq!(std::fs::read_to_string(at("user/.ssh")).unwrap(), "mine");
     expect(&agent.verb(&["status"]), 0, &["ready"]);
-    std::fs::remove_file(at("user/.claude")).unwrap();
+    std::fs::remove_file(at("user/.ssh")).unwrap();
     until("the end of the trouble", async || (!status().contains("trouble with layout")).then_some(())).await;
 }
 
