@@ -193,7 +193,7 @@ fn a_flood_far_away_is_interrupted_at_once() {
         assert!(raw.send(&frame(BINARY, START)).await);
         raw.read_until("\u{1b}").await;
         assert!(raw.acknowledge().await);
-        assert!(raw.type_text("clear; while :; do seq 1000001 1010000; done\r").await);
+        assert!(raw.type_text("clear; seq 1000001 1000000000000\r").await);
         // Whatever could queue has had the time to.
         let mut drawn = raw.output.len();
         let begun = Instant::now();

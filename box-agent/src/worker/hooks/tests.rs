@@ -20,15 +20,16 @@ fn home() -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 /// What a user may have there, written in a way of their own.
-const OWN: &str = r#"{
-	"model": "opus",
-	"hooks": {
-		"Stop": [ { "matcher": "", "hooks": [ { "type": "command", "command": "say done" } ] } ],
-		"PreToolUse": []
-	},
-	"env": { "Z": "1", "A": "2" }
-}
-"#;
+const OWN: &str = concat!(
+    "{\n",
+    "\t\"model\": \"opus\",\n",
+    "\t\"hooks\": {\n",
+    "\t\t\"Stop\": [ { \"matcher\": \"\", \"hooks\": [ { \"type\": \"command\", \"command\": \"say done\" } ] } ],\n",
+    "\t\t\"PreToolUse\": []\n",
+    "\t},\n",
+    "\t\"env\": { \"Z\": \"1\", \"A\": \"2\" }\n",
+    "}\n",
+);
 
 #[test]
 fn hooks_are_entered_once_and_everything_else_stays() {
