@@ -25,5 +25,16 @@ async fn a_program_asks_and_a_click_in_the_inbox_answers_it() {
     browser.css("[data-choice='approve']").await.click().await.unwrap();
     shows(&client, &session, PANE, "they-said-y").await;
     browser.css("[data-testid='inbox-over']").await;
+
+    // Answered in the terminal, the next one leaves the inbox by itself.
+    type_in(&client, &session, PANE, &script.replace("they", "then")).await;
+    browser.css("[data-choice='deny']").await;
+    type_in(&client, &session, PANE, "n\n").await;
+    shows(&client, &session, PANE, "then-said-n").await;
+    wait::until("nothing to be unread", async || {
+        (client.get("/notifications").await["unread"] == 0).then_some(())
+    })
+    .await;
+    browser.picture("inbox-answered-elsewhere").await;
     browser.close().await;
 }

@@ -348,7 +348,9 @@ impl Mind {
 
     fn take_answer(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.answered = self.fingerprint().map(|fingerprint| (fingerprint, now + ANSWERED_MS));
-        (self.prompt, self.pending, self.recheck, self.missed) = (None, None, None, None);
+        (self.prompt, self.pending, self.missed) = (None, None, None);
+        // The program has yet to go on. What it asks then may be the very same, and nobody would see a change.
+        self.recheck = Some(now + ANSWERED_MS);
         self.withdraw(WithdrawnBecause::Answered, effects);
     }
 

@@ -33,7 +33,11 @@ impl Mind {
             return self.take_ready(&prompt, now, effects);
         }
         let fingerprint = &prompt.question.fingerprint;
-        if self.answered.as_ref().is_some_and(|(known, until)| known == fingerprint && now < *until) {
+        if let Some((known, until)) = &self.answered
+            && known == fingerprint
+            && now < *until
+        {
+            self.recheck = Some(*until);
             return;
         }
         if let Some(standing) = &mut self.standing {

@@ -77,6 +77,18 @@ fn who_typed_has_answered_and_another_question_takes_the_place_of_the_first() {
 }
 
 #[test]
+fn a_question_that_is_asked_again_after_its_answer_is_told_again() {
+    let mut mind = Mind::new(NOW);
+    mind.take(Signal::Referee(asks("a")), NOW);
+    assert_eq!(said(&mind.take(Signal::Answered, NOW + 1000)), ["withdraw Answered"]);
+    assert!(said(&mind.take(Signal::Referee(asks("a")), NOW + 1100)).is_empty(), "it has yet to go on");
+    assert_eq!(mind.due(), Some(NOW + 1000 + ANSWERED_MS));
+    assert_eq!(mind.tick(NOW + 1000 + ANSWERED_MS), [Effect::Look]);
+    let told = mind.take(Signal::Referee(asks("a")), NOW + 1010 + ANSWERED_MS);
+    assert_eq!(said(&told), ["tell WaitingForApproval Run a?"]);
+}
+
+#[test]
 fn a_hook_waits_a_moment_for_the_question_and_both_are_one() {
     let mut mind = Mind::new(NOW);
     let hook = || Signal::Hook(HookSignal::Approval("Claude wants to use Bash: ls".into()));
