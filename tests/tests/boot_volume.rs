@@ -100,7 +100,12 @@ fn a_suspend_names_the_users_process_that_holds_the_volume_and_then_lets_it_go()
         let mut terminal = Terminal::open(&client, &session).await;
         terminal.type_text("setsid sleep 4321 </dev/null >/dev/null 2>&1 & echo left-$((40+2))\r").await;
         terminal.read_until("left-42").await;
-        let pid = machine.says(&["pgrep", "--full", "^sleep 4321"]);
+        // The shell goes on before what it has started has become another program.
+        let pid = wait::until("the process", async || {
+            let found = machine.run(&["pgrep", "--full", "^sleep 4321"]);
+            found.status.success().then(|| String::from_utf8_lossy(&found.stdout).trim().to_owned())
+        })
+        .await;
         let refused = machine.run(&["box-agent", "suspend"]);
         let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{said}");

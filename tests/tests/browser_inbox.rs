@@ -226,6 +226,7 @@ async fn shown(browser: &Browser) -> Vec<Value> {
 }
 
 #[tokio::test]
+#[ignore = "a push by the developer tools of a busy browser may reach no worker: scripts/test --long"]
 async fn the_worker_shows_what_is_pushed_and_takes_it_back() {
     let (stack, mut linked, client, [api, _]) = start().await;
     let browser = Browser::open(1100, 800).await;
