@@ -2,8 +2,12 @@
 //!
 //! ```text
 //!   away ── pipe free ──▶ tap asked for ── it reports ──▶ there ── its connection ends ──▶ away
+//!     │                     ▲      └────── it does not report: it died ──┐
+//!     │                     └────────────────────────────────────────────┘
 //!     └──── pipe taken, and nobody reports for a while: somebody else's ──▶ looked at now and then
 //! ```
+//!
+//! tmux calls a pipe taken until it writes into it: one whose program died in a silent pane looks taken.
 
 use tokio::sync::mpsc;
 
@@ -41,6 +45,8 @@ pub(super) struct Tap {
     there: Option<(u64, mpsc::Sender<Size>)>,
     size: Size,
     piped: bool,
+    /// Whether the pipe that is taken is one that was asked for here.
+    ours: bool,
     /// Since when nobody reports.
     away_since: Moment,
     try_at: Moment,
@@ -55,6 +61,7 @@ impl Tap {
             there: None,
             size: Size { columns: 0, lines: 0 },
             piped: false,
+            ours: false,
             away_since: now,
             try_at: now,
             pause: PAUSES_MS.0,
@@ -70,6 +77,7 @@ impl Tap {
     /// What was seen of the pane: whether its pipe is taken, and its size.
     pub(super) fn seen(&mut self, piped: bool, size: (u16, u16)) {
         self.piped = piped;
+        self.ours &= piped;
         let size = Size::from(size);
         if self.size != size {
             self.size = size;
@@ -96,7 +104,7 @@ impl Tap {
     pub(super) fn ended(&mut self, tap: u64, now: Moment) {
         if self.there.take_if(|(there, _)| *there == tap).is_some() {
             // Whether the pipe went with it is not known yet.
-            (self.away_since, self.piped) = (now, false);
+            (self.away_since, self.piped, self.ours) = (now, false, false);
             self.try_at = now + REST_MS;
         }
     }
@@ -110,10 +118,10 @@ impl Tap {
         if self.piped && waits {
             return None;
         }
-        if !self.piped && self.try_at <= now {
+        if (self.ours || !self.piped) && self.try_at <= now {
             self.try_at = now + self.pause;
             self.pause = (self.pause * 2).min(PAUSES_MS.1);
-            (self.away_since, self.piped) = (now, true);
+            (self.away_since, self.piped, self.ours) = (now, true, true);
             return Some(Want::Tap { again: self.tapped });
         }
         if self.look_at <= now {
@@ -142,6 +150,15 @@ mod tests {
         assert_eq!(tap.wants(60_000), None, "another's end");
         tap.ended(1, 60_000);
         assert_eq!(tap.wants(60_000 + REST_MS), Some(Want::Tap { again: true }));
+    }
+
+    #[test]
+    fn a_tap_that_died_before_it_reported_is_put_again_though_tmux_takes_the_pipe_for_taken() {
+        let mut tap = Tap::new(0);
+        assert_eq!(tap.wants(0), Some(Want::Tap { again: false }));
+        tap.seen(true, (80, 24));
+        assert_eq!(tap.wants(ARRIVAL_MS - 1), None);
+        assert_eq!(tap.wants(ARRIVAL_MS), Some(Want::Tap { again: false }));
     }
 
     #[test]
