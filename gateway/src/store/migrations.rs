@@ -19,6 +19,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 6, sql: include_str!("migrations/0006_access.sqlite.sql") },
     Migration { number: 7, sql: include_str!("migrations/0007_notifications.sqlite.sql") },
     Migration { number: 8, sql: include_str!("migrations/0008_backups.sqlite.sql") },
+    Migration { number: 9, sql: include_str!("migrations/0009_accounts.sqlite.sql") },
+    Migration { number: 10, sql: include_str!("migrations/0010_guard.sqlite.sql") },
 ];
 
 /// The schema version that this build writes.
