@@ -116,18 +116,21 @@ async fn a_hook_becomes_an_event_also_one_that_nobody_heard() {
 async fn a_tap_that_was_killed_comes_back() {
     let (stack, client, session) = ready().await;
     let pane = pane_number(&stack, &session, PANE);
+    // It is heard, so the agent knows of it.
+    type_in(&client, &session, PANE, "printf '\\033]9;first\\a'\n").await;
+    wait_told(&stack, "the message", |told| told["text"] == "first").await;
     let first = wait_for_tap(&stack, pane).await;
     kill(first, Signal::SIGKILL).unwrap();
-    let second = wait::until("another tap", async || {
+    let second = wait::within(Duration::from_secs(5), "another tap", async || {
         berth_tests::attention::tap(&stack, pane).filter(|tap| *tap != first)
     })
     .await;
     assert_ne!(first, second);
     // It hears: what rings before it listens may be lost, so it rings until it is heard.
-    wait::until("the bell", async || {
-        type_in(&client, &session, PANE, "printf '\\a'\n").await;
-        wait::try_within(Duration::from_secs(3), async || told(&stack).into_iter().find(of_pane(&session)))
-            .await
+    wait::until("the second message", async || {
+        type_in(&client, &session, PANE, "printf '\\033]9;second\\a'\n").await;
+        let heard = async || told(&stack).into_iter().find(|told| told["text"] == "second");
+        wait::try_within(Duration::from_secs(3), heard).await
     })
     .await;
 }

@@ -44,6 +44,8 @@ pub enum Word {
         pane: u32,
         /// Which tap of it.
         tap: u64,
+        /// Whether it has said that it would go.
+        orderly: bool,
     },
     /// What a hook says.
     Hook {
@@ -126,7 +128,7 @@ impl Intake {
         if desk.send(Word::TapBegan { pane, tap, sizes }).await.is_err() {
             return;
         }
-        let mut line = Vec::new();
+        let (mut line, mut orderly) = (Vec::new(), false);
         loop {
             let mut limited = (&mut reader).take(MAX_REPORT - line.len() as u64);
             tokio::select! {
@@ -136,8 +138,9 @@ impl Intake {
                         break;
                     }
                     // What a newer tap says beside, or a hand, is not understood, and that is the end of it.
-                    let Ok(report) = serde_json::from_slice(&line) else { break };
+                    let Ok(report) = serde_json::from_slice::<Report>(&line) else { break };
                     line.clear();
+                    orderly = report.ended;
                     if desk.send(Word::Tapped { pane, report }).await.is_err() {
                         break;
                     }
@@ -157,6 +160,6 @@ impl Intake {
                 () = desk.closed() => break,
             }
         }
-        let _ = desk.send(Word::TapEnded { pane, tap }).await;
+        let _ = desk.send(Word::TapEnded { pane, tap, orderly }).await;
     }
 }

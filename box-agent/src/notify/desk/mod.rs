@@ -160,9 +160,9 @@ impl Working {
                 }
             }
             Word::Tapped { pane, report } => self.take_report(pane, report).await,
-            Word::TapEnded { pane, tap } => {
+            Word::TapEnded { pane, tap, orderly } => {
                 if let Some(desk) = self.panes.get_mut(&pane) {
-                    desk.taps.ended(tap, self.clock.now());
+                    desk.taps.ended(tap, orderly, self.clock.now());
                 }
             }
             Word::Hook { caller, message, kept } => self.hear_hook(caller, message, kept).await,

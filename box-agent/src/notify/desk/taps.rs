@@ -1,13 +1,14 @@
 //! Whether a pane is tapped, and what is to be done when it is not.
 //!
 //! ```text
-//!   away ── pipe free ──▶ tap asked for ── it reports ──▶ there ── its connection ends ──▶ away
-//!     │                     ▲      └────── it does not report: it died ──┐
-//!     │                     └────────────────────────────────────────────┘
-//!     └──── pipe taken, and nobody reports for a while: somebody else's ──▶ looked at now and then
+//!   free ── tap asked for ── it reports ──▶ there ── it says that the pipe ended ──▶ free
+//!    ▲ ▲            │                         └───── it dies ──▶ dead ── tap asked for again
+//!    │ └── silence ─┘
+//!    └──── taken: tmux says so, and nobody reports: somebody else's pipe, looked at now and then
 //! ```
 //!
-//! tmux calls a pipe taken until it writes into it: one whose program died in a silent pane looks taken.
+//! tmux notices the end of a pipe's program when it writes into the pipe. So a pane that is silent looks taken though
+//! its tap has died, and what tmux says does not count until there is another.
 
 use tokio::sync::mpsc;
 
@@ -38,15 +39,26 @@ pub(super) enum Want {
     Look,
 }
 
+/// What a pane's pipe leads to, when no tap reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pipe {
+    /// Nothing.
+    Free,
+    /// A tap that has died.
+    Dead,
+    /// A tap that was asked for, and may be on its way.
+    Asked,
+    /// A tap that is on its way back to an agent that has just begun, or somebody else's program.
+    Taken,
+}
+
 /// The tap of one pane.
 #[derive(Debug)]
 pub(super) struct Tap {
     /// The one that reports, and where it is told the pane's size.
     there: Option<(u64, mpsc::Sender<Size>)>,
     size: Size,
-    piped: bool,
-    /// Whether the pipe that is taken is one that was asked for here.
-    ours: bool,
+    pipe: Pipe,
     /// Since when nobody reports.
     away_since: Moment,
     try_at: Moment,
@@ -60,8 +72,7 @@ impl Tap {
         Self {
             there: None,
             size: Size { columns: 0, lines: 0 },
-            piped: false,
-            ours: false,
+            pipe: Pipe::Free,
             away_since: now,
             try_at: now,
             pause: PAUSES_MS.0,
@@ -76,8 +87,11 @@ impl Tap {
 
     /// What was seen of the pane: whether its pipe is taken, and its size.
     pub(super) fn seen(&mut self, piped: bool, size: (u16, u16)) {
-        self.piped = piped;
-        self.ours &= piped;
+        self.pipe = match (self.pipe, piped) {
+            (_, false) => Pipe::Free,
+            (Pipe::Free, true) => Pipe::Taken,
+            (pipe, true) => pipe,
+        };
         let size = Size::from(size);
         if self.size != size {
             self.size = size;
@@ -100,12 +114,11 @@ impl Tap {
         self.tell_size();
     }
 
-    /// A tap is gone. One that was followed by another does not matter.
-    pub(super) fn ended(&mut self, tap: u64, now: Moment) {
+    /// A tap is gone: it said that its pipe has ended, or it died. One that was followed by another does not matter.
+    pub(super) fn ended(&mut self, tap: u64, orderly: bool, now: Moment) {
         if self.there.take_if(|(there, _)| *there == tap).is_some() {
-            // Whether the pipe went with it is not known yet.
-            (self.away_since, self.piped, self.ours) = (now, false, false);
-            self.try_at = now + REST_MS;
+            self.pipe = if orderly { Pipe::Free } else { Pipe::Dead };
+            (self.away_since, self.try_at) = (now, now + REST_MS);
         }
     }
 
@@ -114,14 +127,18 @@ impl Tap {
         if self.there.is_some() {
             return None;
         }
-        let waits = now.saturating_sub(self.away_since) < ARRIVAL_MS;
-        if self.piped && waits {
-            return None;
-        }
-        if (self.ours || !self.piped) && self.try_at <= now {
+        let late = now.saturating_sub(self.away_since) >= ARRIVAL_MS;
+        let empty = match self.pipe {
+            Pipe::Free | Pipe::Dead => true,
+            // It has died before it reported.
+            Pipe::Asked if late => true,
+            Pipe::Asked | Pipe::Taken if !late => return None,
+            Pipe::Asked | Pipe::Taken => false,
+        };
+        if empty && self.try_at <= now {
             self.try_at = now + self.pause;
             self.pause = (self.pause * 2).min(PAUSES_MS.1);
-            (self.away_since, self.piped, self.ours) = (now, true, true);
+            (self.away_since, self.pipe) = (now, Pipe::Asked);
             return Some(Want::Tap { again: self.tapped });
         }
         if self.look_at <= now {
@@ -146,9 +163,11 @@ mod tests {
         tap.began(1, sizes, 2000);
         assert_eq!(told.try_recv().unwrap(), Size { columns: 90, lines: 30 });
         assert_eq!(tap.wants(60_000), None);
-        tap.ended(7, 60_000);
+        tap.ended(7, false, 60_000);
         assert_eq!(tap.wants(60_000), None, "another's end");
-        tap.ended(1, 60_000);
+        tap.ended(1, false, 60_000);
+        // The pane is silent, so tmux has not noticed.
+        tap.seen(true, (90, 30));
         assert_eq!(tap.wants(60_000 + REST_MS), Some(Want::Tap { again: true }));
     }
 
@@ -171,6 +190,16 @@ mod tests {
         assert_eq!(tap.wants(ARRIVAL_MS + LOOK_MS), Some(Want::Look));
         tap.seen(false, (80, 24));
         assert_eq!(tap.wants(ARRIVAL_MS + LOOK_MS + 1), Some(Want::Tap { again: false }));
+    }
+
+    #[test]
+    fn a_pipe_that_the_user_put_in_the_place_of_a_tap_stays() {
+        let mut tap = Tap::new(0);
+        tap.began(1, mpsc::channel(1).0, 0);
+        tap.ended(1, true, 10);
+        tap.seen(true, (80, 24));
+        assert_eq!(tap.wants(10 + ARRIVAL_MS), Some(Want::Look));
+        assert_eq!(tap.wants(10 + ARRIVAL_MS + LOOK_MS), Some(Want::Look));
     }
 
     #[test]

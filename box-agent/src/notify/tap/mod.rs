@@ -77,7 +77,7 @@ pub fn run(socket: &Path, pane: u32, input: impl Read + Send + 'static) {
         }
         if taken.ended {
             // What was said last is worth a moment.
-            agent.tell(&listener.take());
+            agent.tell(&Report { ended: true, ..listener.take() });
             return;
         }
     }

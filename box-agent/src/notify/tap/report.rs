@@ -47,6 +47,9 @@ pub struct Report {
     /// Messages that were dropped, because there were too many.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
+    /// Whether the pane's output leads elsewhere from now on, or has ended: the tap goes. One that died says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
 }
 
 /// What a screen shows.
