@@ -27,6 +27,7 @@
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`s3`] | an S3 server, and a proxy before it that has bad days |
 //! | [`screen`] | what a terminal's bytes look like |
+//! | [`sse`] | server-sent events, as a page reads them |
 //! | [`tmux`] | what tmux itself says |
 //! | [`wait`] | waiting on conditions, never for luck |
 //!
@@ -56,6 +57,7 @@ pub mod raw;
 pub mod receiver;
 pub mod s3;
 pub mod screen;
+pub mod sse;
 pub mod stack;
 pub mod terminal;
 pub mod tmux;

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use berth_protocol::door::{STATUS_PATH, Status};
 use berth_protocol::ids::{InstallationId, InstanceId, StreamId, WorkspaceId};
@@ -113,6 +114,26 @@ impl Linked {
                 FromGateway::Ack { stream, seq } if stream == self.stream && seq >= self.seq => return,
                 FromGateway::Gap { .. } => panic!("the gateway misses events"),
                 _ => {}
+            }
+        }
+    }
+
+    /// Lives as a box on which nothing happens: a heartbeat now and then, until the link ends.
+    pub async fn beat(mut self, period: Duration) {
+        let mut ticks = tokio::time::interval(period);
+        let mut count = 0;
+        loop {
+            tokio::select! {
+                // Cancel-safe, both: a timer and a stream.
+                _ = ticks.tick() => {
+                    count += 1;
+                    self.say(json!({ "type": "heartbeat", "n": count })).await;
+                }
+                next = self.source.next() => {
+                    if !matches!(next, Some(Ok(_))) {
+                        return;
+                    }
+                }
             }
         }
     }

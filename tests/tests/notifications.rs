@@ -1,6 +1,7 @@
 //! Inboxes: what a box tells is there once, whoever dies; who sees it; and what is answered.
 
 use berth_protocol::ids::NotificationId;
+use berth_tests::sse::EventStream;
 use berth_tests::{Client, Linked, Stack, wait};
 use http::Method;
 use serde_json::{Value, json};
@@ -36,25 +37,6 @@ fn asks(session: &str, text: &str) -> Value {
 
 async fn inbox(client: &Client) -> Value {
     client.get("/notifications").await
-}
-
-/// The next event of a stream.
-async fn next_event(stream: &mut reqwest::Response, heard: &mut String) -> (String, Value) {
-    loop {
-        if let Some((event, rest)) = heard.split_once("\n\n") {
-            let (event, rest) = (event.to_owned(), rest.to_owned());
-            *heard = rest;
-            let field =
-                |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-            // A comment keeps the stream alive and says nothing.
-            if field("data: ").is_empty() {
-                continue;
-            }
-            return (field("id: ").to_owned(), serde_json::from_str(field("data: ")).unwrap());
-        }
-        let chunk = tokio::time::timeout(wait::PATIENCE, stream.chunk()).await.expect("the stream speaks");
-        heard.push_str(&String::from_utf8_lossy(&chunk.unwrap().expect("the stream goes on")));
-    }
 }
 
 #[tokio::test]
@@ -102,13 +84,17 @@ async fn the_stream_tells_what_changes_and_goes_on_where_it_was() {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        request.send().await.unwrap()
+        EventStream::of(request.send().await.unwrap())
     };
-    let (mut stream, mut heard) = (open(None).await, String::new());
-    let (begun, first) = next_event(&mut stream, &mut heard).await;
+    let next = async |stream: &mut EventStream| {
+        let event = stream.next().await.expect("the stream goes on");
+        (event.id, event.data)
+    };
+    let mut stream = open(None).await;
+    let (begun, first) = next(&mut stream).await;
     assert_eq!(first["notifications"], json!([]));
     linked.event("notification", asks(&session, "one")).await;
-    let (_, event) = next_event(&mut stream, &mut heard).await;
+    let (_, event) = next(&mut stream).await;
     assert_eq!(
         (event["unread"].as_u64(), event["notifications"][0]["text"].as_str()),
         (Some(1), Some("one"))
@@ -116,20 +102,20 @@ async fn the_stream_tells_what_changes_and_goes_on_where_it_was() {
     let id = event["notifications"][0]["id"].as_str().unwrap();
     let acked = client.call(Method::POST, &format!("/notifications/{id}/ack"), None).await;
     assert_eq!(acked.status, 204);
-    let (last, event) = next_event(&mut stream, &mut heard).await;
+    let (last, event) = next(&mut stream).await;
     assert_eq!(event["unread"], 0);
     assert!(event["notifications"][0]["seen_at_ms"].is_i64());
 
     linked.event("notification", asks(&session, "two")).await;
-    let (mut again, mut heard) = (open(Some(&last)).await, String::new());
-    let (_, event) = next_event(&mut again, &mut heard).await;
+    let mut again = open(Some(&last)).await;
+    let (_, event) = next(&mut again).await;
     let texts: Vec<_> = event["notifications"].as_array().unwrap().iter().map(|one| &one["text"]).collect();
     assert_eq!(texts, ["two"], "what was told is not told again");
-    let (mut all, mut heard) = (open(Some(&begun)).await, String::new());
-    let (_, event) = next_event(&mut all, &mut heard).await;
+    let mut all = open(Some(&begun)).await;
+    let (_, event) = next(&mut all).await;
     assert_eq!(event["notifications"].as_array().unwrap().len(), 2);
-    let (mut strange, mut heard) = (open(Some("99999")).await, String::new());
-    let (_, event) = next_event(&mut strange, &mut heard).await;
+    let mut strange = open(Some("99999")).await;
+    let (_, event) = next(&mut strange).await;
     assert_eq!(event["notifications"].as_array().unwrap().len(), 2, "of another life: from the beginning");
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use berth_tests::preview::location;
+use berth_tests::sse::EventStream;
 use berth_tests::{Previewed, wait};
 use http::Method;
 use reqwest::header::{COOKIE, SET_COOKIE};
@@ -62,20 +63,11 @@ async fn whoever_signs_in_for_a_preview_lands_there() {
     }
 }
 
-/// The next event of a stream of requests: what it tells.
-async fn told(stream: &mut reqwest::Response, unread: &mut String) -> Value {
-    loop {
-        if let Some((event, rest)) = unread.split_once("\n\n") {
-            let (event, rest) = (event.to_owned(), rest.to_owned());
-            *unread = rest;
-            if let Some(data) = event.strip_prefix("event: requests\ndata: ") {
-                return serde_json::from_str(data).unwrap();
-            }
-            continue;
-        }
-        let chunk = tokio::time::timeout(wait::PATIENCE, stream.chunk()).await.expect("an event");
-        unread.push_str(std::str::from_utf8(&chunk.unwrap().expect("the stream goes on")).unwrap());
-    }
+/// What the next event of a stream of requests tells.
+async fn told(stream: &mut EventStream) -> Value {
+    let event = stream.next().await.expect("the stream goes on");
+    assert_eq!(event.name, "requests");
+    event.data
 }
 
 #[tokio::test]
@@ -84,10 +76,8 @@ async fn the_last_requests_are_told_as_they_come_and_without_what_they_ask() {
     f.preview.get("/before?token=secret").await;
     f.preview.get("/break").await;
     let path = format!("{}/requests", f.path().await);
-    let mut stream = f.client.request(Method::GET, &path).send().await.unwrap();
-    assert_eq!(stream.headers()["content-type"], "text/event-stream");
-    let mut unread = String::new();
-    let first = told(&mut stream, &mut unread).await;
+    let mut stream = EventStream::of(f.client.request(Method::GET, &path).send().await.unwrap());
+    let first = told(&mut stream).await;
     let shown = |told: &Value| -> Vec<(String, u64)> {
         let requests = told["requests"].as_array().unwrap().iter();
         let line =
@@ -97,19 +87,17 @@ async fn the_last_requests_are_told_as_they_come_and_without_what_they_ask() {
     assert_eq!(shown(&first), [("GET /break".to_owned(), 502), ("GET /before?…".to_owned(), 200)]);
     assert!(first["requests"][0]["millis"].is_u64() && first["requests"][0]["at_ms"].is_i64(), "{first}");
     f.preview.request(Method::POST, "/after").body("x").send().await.unwrap();
-    assert_eq!(shown(&told(&mut stream, &mut unread).await), [("POST /after".to_owned(), 200)]);
+    assert_eq!(shown(&told(&mut stream).await), [("POST /after".to_owned(), 200)]);
     let mut stranger = f.preview.clone();
     stranger.cookie = None;
     assert_eq!(stranger.get("/guess").await.status(), 401);
     let mut socket = f.websocket(&f.preview, "/ws", Some(&f.preview.origin), true).await.unwrap();
-    let next = told(&mut stream, &mut unread).await;
+    let next = told(&mut stream).await;
     assert_eq!(shown(&next), [("GET /ws".to_owned(), 101)], "whoever is not let in fills nothing");
     socket.close(None).await.unwrap();
 
     assert_eq!(f.client.call(Method::POST, "/sign-out", None).await.status, 204);
-    let ended =
-        tokio::time::timeout(wait::PATIENCE, stream.chunk()).await.expect("signing out ends the stream");
-    assert!(!matches!(ended, Ok(Some(_))));
+    assert!(stream.next().await.is_none(), "signing out ends the stream");
     let unknown = path.replace("/previews/pre-", "/previews/pre-a");
     let again = f.stack.client().await;
     assert_eq!(again.call(Method::GET, &unknown, None).await.kind(), "preview_not_found");

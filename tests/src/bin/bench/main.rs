@@ -7,13 +7,14 @@
 //! | [`report`] | the table, and the same as JSON |
 //! | [`peers`] | nginx and haproxy with the same hops, ttyd alone |
 //! | [`line`] | one terminal's WebSocket, of whoever serves it |
-//! | [`keys`], [`idle`], [`previews`], [`starts`] | the measurements |
+//! | [`starts`], [`keys`], [`previews`], [`signals`], [`idle`], [`boxes`] | the measurements |
 //!
 //! Peers and Berth are measured in turns, the order reversed each round; a figure is the median of its rounds, a
 //! ratio the median of the ratios of one round. Everything is on one machine and on loopback.
 
 #![expect(clippy::disallowed_methods, reason = "the bench starts programs")]
 
+mod boxes;
 mod idle;
 mod keys;
 mod line;
@@ -22,6 +23,7 @@ mod plan;
 mod previews;
 mod report;
 mod rounds;
+mod signals;
 mod starts;
 
 use std::path::PathBuf;
@@ -60,8 +62,15 @@ async fn main() -> ExitCode {
     if wanted(plan::Group::Previews) {
         previews::measure(&mut report, options.quick).await;
     }
+    if wanted(plan::Group::Signals) {
+        signals::measure(&mut report, options.quick).await;
+    }
     if wanted(plan::Group::Idle) {
         idle::measure(&mut report, options.quick).await;
+    }
+    // Making so many takes longer than a quick run may.
+    if wanted(plan::Group::Boxes) && !options.quick {
+        boxes::measure(&mut report).await;
     }
     print!("{report}");
     if let Some(path) = &options.json

@@ -11,6 +11,10 @@ pub enum Group {
     Keys,
     /// Requests and downloads of previews.
     Previews,
+    /// From a bell in a pane to a browser's inbox.
+    Signals,
+    /// A gateway with a thousand boxes. Not in a quick run.
+    Boxes,
     /// Memory of terminals and connections on which nothing happens.
     Idle,
 }
@@ -65,6 +69,9 @@ pub const TARGETS: &[Target] = &[
     target("KB per idle terminal, agent", None, Some(AtMost(13.0))),
     target("KB per idle HTTP connection, gateway", Some(AtMost(16.0)), Some(AtMost(4.0))),
     target("agent MB, linked, no session", Some(AtMost(8.0)), Some(AtMost(4.0))),
+    target("gateway MB, 1,000 boxes", Some(AtMost(60.0)), Some(AtMost(30.0))),
+    target("bell to inbox p50 ms", Some(AtMost(50.0)), Some(AtMost(10.0))),
+    target("bell to inbox p99 ms", Some(AtMost(250.0)), None),
     target("gateway start ms / nginx", Some(AtMost(1.0)), None),
     target("gateway start ms", None, Some(AtMost(10.0))),
     target("agent start ms / nginx", Some(AtMost(1.0)), None),

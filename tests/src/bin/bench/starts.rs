@@ -26,9 +26,8 @@ pub async fn measure(report: &mut Report, quick: bool) {
     stack.start_agent().await;
     let client = stack.client().await;
     client.wait_for_box("online").await;
-    let mb = |pid: Pid| Series(vec![resident_alone(pid) / 1e6]);
-    report.add("agent MB, linked, no session", mb(stack.agent.pid()));
-    report.add("gateway MB, one box", mb(stack.gateway.pid()));
+    report.add("agent MB, linked, no session", megabytes(stack.agent.pid()));
+    report.add("gateway MB, one box", megabytes(stack.gateway.pid()));
     let span = Duration::from_secs(if quick { 10 } else { 60 });
     let (agent, gateway) = (cpu(stack.agent.pid()), cpu(stack.gateway.pid()));
     tokio::time::sleep(span).await;
@@ -38,7 +37,7 @@ pub async fn measure(report: &mut Report, quick: bool) {
     for number in 0..10 {
         client.running_session(&format!("s{number}")).await;
     }
-    report.add("agent MB, ten sessions", mb(stack.agent.pid()));
+    report.add("agent MB, ten sessions", megabytes(stack.agent.pid()));
 
     let front = stack.origin().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
     let mut nginx = idle_nginx(ports.port(1), &stack.path("nginx"));
@@ -59,13 +58,13 @@ pub async fn measure(report: &mut Report, quick: bool) {
     report.add_beside("agent start ms", &agents, "nginx", &theirs);
 }
 
-/// The memory of one process, bytes.
-fn resident_alone(pid: Pid) -> f64 {
-    berth_tests::process::resident(pid) as f64
+/// The memory of one process, MB.
+pub fn megabytes(pid: Pid) -> Series {
+    Series(vec![berth_tests::process::resident(pid) as f64 / 1e6])
 }
 
 /// The processor time that a process has taken, seconds.
-fn cpu(pid: Pid) -> f64 {
+pub fn cpu(pid: Pid) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let of_thread = |text: &str| text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok());
