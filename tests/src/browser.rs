@@ -7,6 +7,8 @@ use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerA
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -26,12 +28,37 @@ const FLAGS: &[&str] = &[
     "--disable-sync",
 ];
 
-/// A browser window. Fields are dropped in order: the driver before the profile.
+/// A browser window. Fields are dropped in order: Chromium, its driver, their profile.
 pub struct Browser {
     /// The WebDriver session.
     pub page: Client,
+    _chromium: Chromium,
     _driver: Process,
     _profile: TempDir,
+}
+
+/// The process of a profile. A test that fails closes no window, and a driver that is killed leaves Chromium behind.
+struct Chromium {
+    profile_flag: String,
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        for pid in processes_with(&self.profile_flag) {
+            // It may have ended meanwhile.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+/// Processes that were started with a certain argument.
+fn processes_with(argument: &str) -> Vec<Pid> {
+    let has = |line: &[u8]| line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes());
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        has(&std::fs::read(entry.path().join("cmdline")).ok()?).then(|| Pid::from_raw(pid))
+    });
+    processes.collect()
 }
 
 impl Browser {
@@ -85,7 +112,7 @@ impl Browser {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
         let page = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("chromium starts");
-        Self { page, _driver: driver, _profile: profile }
+        Self { page, _chromium: Chromium { profile_flag }, _driver: driver, _profile: profile }
     }
 
     /// Goes to a URL.
