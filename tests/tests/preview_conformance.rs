@@ -247,7 +247,7 @@ impl Column {
     /// Streams are used again, many at once and after each other, and none is given the answer of another.
     async fn streams(&self) {
         for _ in 0..5 {
-            let answers = (0..20).map(|number| {
+            let answers = (0..8).map(|number| {
                 let path = format!("/nothing-{number}");
                 async move {
                     (self.get(&path, HeaderMap::new()).await, self.direct(&path, HeaderMap::new()).await)
