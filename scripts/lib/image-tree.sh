@@ -85,21 +85,57 @@ image_apt_options() {
     apt-config dump | sed -nE '/^Acquire::(http|https|Check-|ForceIPv|Retries)/p'
 }
 
-# image_tree_from MIRROR DIR BUNDLE: mmdebstrap sees to it that no service starts, and mounts what programs expect.
-image_tree_from() {
-    local list option mirror=$1 dir=$2 bundle=$3
+# debian_tree MIRROR RELEASE DIR [OPTION...]: mmdebstrap sees to it that no service starts, and mounts what programs
+# expect.
+debian_tree() {
+    local option mirror=$1 release=$2 dir=$3
     local -a options=(--aptopt='APT::Sandbox::User "root"' --dpkgopt=force-unsafe-io)
     while IFS= read -r option; do
         options+=(--aptopt="$option")
     done < <(image_apt_options)
-    printf -v list '%s,' "${IMAGE_BASE[@]}"
     say "From $mirror"
+    mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" "${@:4}" \
+        "$release" "$dir" "deb [signed-by=$DEBIAN_KEYRING] $mirror $release main" </dev/null
+}
+
+# image_tree_from MIRROR DIR BUNDLE: with the steps of the image.
+image_tree_from() {
+    local list
+    printf -v list '%s,' "${IMAGE_BASE[@]}"
     # shellcheck disable=SC2016 # $1 is the hooks' own
-    BUNDLE=$bundle mmdebstrap --quiet --mode=root --variant=minbase --include="${list%,}" "${options[@]}" \
+    BUNDLE=$3 debian_tree "$1" "$IMAGE_RELEASE" "$2" --include="${list%,}" \
         --customize-hook='mkdir -p "$1/run/berth" && cp -R "$BUNDLE/." "$1/run/berth"' \
         --customize-hook='chroot "$1" /run/berth/packer/provision/run' \
-        --customize-hook='rm -rf "$1/run/berth" "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"' \
-        "$IMAGE_RELEASE" "$dir" "deb [signed-by=$DEBIAN_KEYRING] $mirror $IMAGE_RELEASE main" </dev/null
+        --customize-hook='rm -rf "$1/run/berth" "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"'
+}
+
+# What scripts/install would fetch, since the test's machine has no network, and what the test itself calls.
+OLD_RELEASE=bookworm
+OLD_PACKAGES=(ca-certificates curl dbus e2fsprogs git iproute2 procps restic systemd systemd-sysv tmux udev)
+
+# Makes .tools/debian-12-tree: a machine of one's own, with nothing of Berth's. Only root can.
+old_tree_ensure() {
+    packages_ensure debian-archive-keyring mmdebstrap systemd-container
+    with_build_lock old_tree_make "$REPO/.tools/debian-12-tree"
+}
+
+old_tree_make() {
+    local tree=$1 mirror list
+    if [[ -d $tree ]]; then
+        return 0
+    fi
+    step "Making Debian 12 as a directory: ${tree##*/}"
+    printf -v list '%s,' "${OLD_PACKAGES[@]}"
+    while IFS= read -r mirror; do
+        rm -rf -- "$tree.part"
+        if debian_tree "$mirror" "$OLD_RELEASE" "$tree.part" --include="${list%,}"; then
+            mv -T -- "$tree.part" "$tree"
+            step_done
+            return 0
+        fi
+    done < <(archive_mirrors_here)
+    rm -rf -- "$tree.part"
+    die "$EX_UNAVAILABLE" "no directory could be made of Debian $OLD_RELEASE; the reason is above"
 }
 
 # Makes .tools/vm-tree, for virtual machines, where they are of this machine's kind: the image with a kernel, which a

@@ -20,6 +20,7 @@
 //! | [`ports`] | ports that stay a test's own |
 //! | [`preview`], [`upstream`] | a preview as a browser uses it, and a dev server made for tests |
 //! | [`previewed`] | both, a stack and a browser that was let in: what most tests of previews begin with |
+//! | [`servers`] | dev servers as people run them |
 //! | [`terminal`] | a terminal's WebSocket, with a screen to wait on |
 //! | [`raw`] | a terminal's WebSocket that may send any bytes |
 //! | [`machine`] | a Debian system with the units, booted by a real systemd |
@@ -57,6 +58,7 @@ pub mod raw;
 pub mod receiver;
 pub mod s3;
 pub mod screen;
+pub mod servers;
 pub mod sse;
 pub mod stack;
 pub mod terminal;

@@ -34,11 +34,24 @@ impl Previewed {
     /// # Panics
     /// When any of it does not start.
     pub async fn open() -> Self {
+        let upstream = Upstream::start().await;
+        let port = upstream.port;
+        Self::of(upstream, port).await
+    }
+
+    /// The same with a preview of another port, where a server of the test's listens, or will.
+    ///
+    /// # Panics
+    /// When any of it does not start.
+    pub async fn open_at(port: u16) -> Self {
+        Self::of(Upstream::start().await, port).await
+    }
+
+    async fn of(upstream: Upstream, port: u16) -> Self {
         let stack = Stack::start().await;
         let client = stack.client().await;
         client.wait_for_box("online").await;
-        let upstream = Upstream::start().await;
-        let preview = Preview::open(&client, upstream.port).await;
+        let preview = Preview::open(&client, port).await;
         Self { stack, client, preview, upstream }
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use data_encoding::HEXLOWER;
 use futures_util::{SinkExt, StreamExt};
+use ring::digest::{Context, SHA256};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -25,8 +28,8 @@ pub struct Asked {
     pub body: Vec<u8>,
     /// How long the body was.
     pub length: u64,
-    /// A sum over the whole body.
-    pub sum: u64,
+    /// SHA-256 of the whole body, in hexadecimal digits.
+    pub digest: String,
     /// Headers behind a chunked body.
     pub trailers: String,
     /// The connection it came on, counted from 1.
@@ -48,12 +51,26 @@ impl Drop for Upstream {
     }
 }
 
-/// A sum that depends on each byte and its place.
-#[must_use]
-pub fn sum(before: u64, bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(before, |sum, byte| sum.wrapping_mul(1_099_511_628_211).wrapping_add(u64::from(*byte) + 1))
+/// SHA-256 of what comes in pieces.
+pub struct Digest(Context);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Digest {
+    /// Adds a piece.
+    pub fn add(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// What came of it, in hexadecimal digits.
+    #[must_use]
+    pub fn hex(self) -> String {
+        HEXLOWER.encode(self.0.finish().as_ref())
+    }
 }
 
 impl Upstream {
@@ -160,32 +177,41 @@ async fn head(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
 }
 
 async fn body(stream: &mut BufReader<TcpStream>, asked: &mut Asked) -> Option<()> {
+    let mut digest = Digest::default();
     if asked.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
         loop {
             let length = usize::from_str_radix(&line(stream).await?, 16).ok()?;
             if length == 0 {
                 break;
             }
-            take(stream, asked, length as u64).await?;
+            take(stream, asked, &mut digest, length as u64).await?;
             line(stream).await?;
         }
         loop {
             match line(stream).await?.as_str() {
-                "" => return Some(()),
+                "" => break,
                 trailer => asked.trailers.push_str(trailer),
             }
         }
+    } else {
+        let length = asked.headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        take(stream, asked, &mut digest, length).await?;
     }
-    let length = asked.headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    take(stream, asked, length).await
+    asked.digest = digest.hex();
+    Some(())
 }
 
-async fn take(stream: &mut BufReader<TcpStream>, asked: &mut Asked, mut left: u64) -> Option<()> {
+async fn take(
+    stream: &mut BufReader<TcpStream>,
+    asked: &mut Asked,
+    digest: &mut Digest,
+    mut left: u64,
+) -> Option<()> {
     let mut piece = vec![0; 64 * 1024];
     while left > 0 {
         let room = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let taken = stream.read(&mut piece[..room]).await.ok().filter(|taken| *taken > 0)?;
-        asked.sum = sum(asked.sum, &piece[..taken]);
+        digest.add(&piece[..taken]);
         asked.length += taken as u64;
         if asked.body.len() < 4096 {
             asked.body.extend_from_slice(&piece[..taken]);
@@ -276,23 +302,48 @@ async fn answer(stream: &mut BufReader<TcpStream>, path: &str, asked: &Asked, go
             }
             return None;
         }
+        "/go" => {
+            go.notify_one();
+            simple("200 OK", "", "")
+        }
+        "/digest" => simple("200 OK", "", &asked.digest),
+        "/headers" => simple("200 OK", "", &json!(asked.headers).to_string()),
         path if path.starts_with("/bytes/") => {
-            let length: usize = path["/bytes/".len()..].parse().ok()?;
-            stream
-                .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes())
-                .await
-                .ok()?;
-            let piece: Vec<u8> = (0..=255u8).cycle().take(64 * 1024).collect();
-            let mut left = length;
-            while left > 0 {
-                let part = left.min(piece.len());
-                stream.write_all(&piece[..part]).await.ok()?;
-                left -= part;
-            }
-            return Some(());
+            return bytes(stream, path["/bytes/".len()..].parse().ok()?, asked).await;
         }
         _ => simple("200 OK", "Content-Type: text/plain\r\n", &asked.line),
     };
     stream.write_all(text.as_bytes()).await.ok()?;
+    Some(())
+}
+
+/// The numbers from 0 to 255, again and again: all of them, or a part.
+async fn bytes(stream: &mut BufReader<TcpStream>, length: usize, asked: &Asked) -> Option<()> {
+    let tag = format!("ETag: \"bytes-{length}\"\r\n");
+    if asked.headers.get("if-none-match").is_some_and(|known| tag.contains(known)) {
+        let unchanged = format!("HTTP/1.1 304 Not Modified\r\n{tag}\r\n");
+        return stream.write_all(unchanged.as_bytes()).await.ok();
+    }
+    let range = asked.headers.get("range").and_then(|range| range.strip_prefix("bytes="));
+    let range = range.and_then(|range| range.split_once('-'));
+    let range = range.and_then(|(first, last)| Some((first.parse().ok()?, last.parse::<usize>().ok()?)));
+    let (first, last) = range.unwrap_or((0, length.checked_sub(1)?));
+    let status = match range {
+        Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {first}-{last}/{length}"),
+        None => "200 OK".to_owned(),
+    };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{tag}\r\n", last + 1 - first);
+    stream.write_all(head.as_bytes()).await.ok()?;
+    if asked.line.starts_with("HEAD ") {
+        return Some(());
+    }
+    let piece: Vec<u8> = (0..=255u8).cycle().take(64 * 1024).collect();
+    let mut at = first;
+    while at <= last {
+        let from = at % 256;
+        let part = &piece[from..piece.len().min(from + last + 1 - at)];
+        stream.write_all(part).await.ok()?;
+        at += part.len();
+    }
     Some(())
 }

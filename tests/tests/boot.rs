@@ -185,6 +185,7 @@ fn the_units_are_well_formed_and_sandboxed() {
             assert_eq!(machine.property(unit, "OOMPolicy"), "continue", "{unit}");
         }
         assert_eq!(machine.property("box-tmux.service", "Slice"), "berth-user.slice");
+        assert_eq!(machine.property("berth-user.slice", "MemorySwapMax"), "0");
     });
 }
 

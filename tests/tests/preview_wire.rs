@@ -1,11 +1,14 @@
 //! What passes through a preview, seen on the wire on both sides: trailers, `100-continue`, answers before the request
 //! has ended, bodies of any size, and connections that say nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use berth_tests::preview::in_pieces;
 use berth_tests::previewed::status;
-use berth_tests::upstream::sum;
+use berth_tests::process::resident;
+use berth_tests::upstream::Digest;
 use berth_tests::{Previewed, wait};
 use futures_util::stream;
 use http::Method;
@@ -90,20 +93,22 @@ async fn answers_without_a_body_have_none_on_the_wire() {
     }
 }
 
-/// Uploads so many bytes; how much the gateway grew, and the most that it ever was, bytes.
-async fn upload(f: &Previewed, length: u64) -> (u64, u64) {
+/// Uploads so many bytes; by how much gateway and agent grew meanwhile, bytes.
+async fn upload(f: &Previewed, length: u64) -> [u64; 2] {
     const PIECE: usize = 256 * 1024;
     let piece: Vec<u8> = (0..=255u8).cycle().take(PIECE).collect();
     let pieces = length / PIECE as u64;
-    let expected = (0..pieces).fold(0, |so_far, _| sum(so_far, &piece));
-    let pid = f.stack.gateway.pid();
-    let before = berth_tests::process::resident(pid);
-    let most = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let mut expected = Digest::default();
+    (0..pieces).for_each(|_| expected.add(&piece));
+    let programs = [f.stack.gateway.pid(), f.stack.agent.pid()];
+    let before = programs.map(resident);
+    let most = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let watched = most.clone();
     let watch = tokio::spawn(async move {
         loop {
-            let now = berth_tests::process::resident(pid);
-            watched.fetch_max(now, std::sync::atomic::Ordering::Relaxed);
+            for (most, pid) in watched.iter().zip(programs) {
+                most.fetch_max(resident(pid), Ordering::Relaxed);
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     });
@@ -112,32 +117,32 @@ async fn upload(f: &Previewed, length: u64) -> (u64, u64) {
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
     watch.abort();
     let asked = f.upstream.last();
-    assert_eq!((asked.length, asked.sum), (length, expected));
-    let most = most.load(std::sync::atomic::Ordering::Relaxed);
-    (most.saturating_sub(before), most)
+    assert_eq!((asked.length, asked.digest), (length, expected.hex()));
+    let grown = [0, 1].map(|at| most[at].load(Ordering::Relaxed).saturating_sub(before[at]));
+    println!("gateway and agent grew by {} and {} KiB", grown[0] / 1024, grown[1] / 1024);
+    grown
 }
 
 #[tokio::test]
 #[ignore = "10 GB through gateway and agent take some minutes"]
 async fn ten_gigabytes_are_uploaded_at_flat_memory() {
     let f = Previewed::open().await;
-    let (grown, most) = upload(&f, 10 * 1024 * 1024 * 1024).await;
-    println!("the gateway grew by {} KiB and was at most {} KiB", grown / 1024, most / 1024);
-    assert!(grown < 32 * 1024 * 1024, "the gateway grew by {grown} bytes");
+    let grown = upload(&f, 10 * 1024 * 1024 * 1024).await;
+    assert!(grown.iter().all(|grown| *grown < 32 * 1024 * 1024), "{grown:?} bytes");
 }
 
 #[tokio::test]
-async fn an_upload_is_not_held_by_the_gateway() {
+async fn an_upload_is_held_by_nobody() {
     let f = Previewed::open().await;
-    let (grown, _) = upload(&f, 256 * 1024 * 1024).await;
-    assert!(grown < 32 * 1024 * 1024, "the gateway grew by {grown} bytes");
+    let grown = upload(&f, 256 * 1024 * 1024).await;
+    assert!(grown.iter().all(|grown| *grown < 32 * 1024 * 1024), "{grown:?} bytes");
 }
 
 #[tokio::test]
 #[ignore = "waits for deadlines of half a minute"]
 async fn connections_that_do_not_get_on_are_closed_and_keep_nobody_out() {
     let f = Previewed::open().await;
-    let before = berth_tests::process::resident(f.stack.gateway.pid());
+    let before = resident(f.stack.gateway.pid());
     let mut idle = Vec::new();
     for number in 0..1000 {
         let mut stream = f.connect().await;
@@ -150,7 +155,7 @@ async fn connections_that_do_not_get_on_are_closed_and_keep_nobody_out() {
         idle.push(stream);
     }
     assert_eq!(f.preview.get("/").await.status(), 200);
-    let grown = berth_tests::process::resident(f.stack.gateway.pid()).saturating_sub(before);
+    let grown = resident(f.stack.gateway.pid()).saturating_sub(before);
     println!("a thousand idle connections cost {} KiB each", grown / 1024 / 1000);
     assert!(grown < 64 * 1024 * 1024, "a thousand idle connections cost {grown} bytes");
     for (number, mut stream) in idle.into_iter().enumerate() {

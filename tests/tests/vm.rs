@@ -38,6 +38,12 @@ fn what_takes_all_memory_is_ended_and_reported_and_nothing_else_ends() {
         assert_eq!((&told["session"], &told["process"]), (&greedy.as_str().into(), &"tail".into()), "{told}");
 
         assert_eq!(says(&client, ALIVE).await, before);
+        // Compressed memory is there, and none of it was the program's.
+        assert_eq!(says(&client, "swapon --show=NAME --noheadings").await, "/dev/zram0");
+        assert_eq!(
+            says(&client, "cat /sys/fs/cgroup/berth.slice/berth-user.slice/memory.swap.peak").await,
+            "0"
+        );
         // A page that nobody looks at loses its place; a new one is shown what stands there.
         for session in [&greedy, &other] {
             let mut terminal = Terminal::open_again(&client, session, PATIENCE).await;
@@ -69,6 +75,7 @@ async fn limits_are_set(client: &Client) {
     for file in ["memory.min", "box-agent.service/memory.min"] {
         assert_eq!(read(file).await, 64 << 20, "{file}");
     }
+    assert_eq!(read("berth-user.slice/memory.swap.max").await, 0);
     let total = says(client, "awk '/^MemTotal/ { print $2 }' /proc/meminfo").await;
     let total = total.parse::<u64>().expect("a number") << 10;
     for (property, file, percent) in [("MemoryHigh", "memory.high", 90), ("MemoryMax", "memory.max", 92)] {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Boots TREE, an image as a directory, as a container. Everything that it changes goes to DIRECTORY; at the first boot
-# the newest programs and units are installed over the image's, and then what lies in extra/ is put over it. It runs in namespaces of its own for mounts and processes, so that nothing is left when its first process ends, however
-# that happens.
+# the newest programs and units are installed over the image's, then what lies in extra/ is put over it, and then
+# prepare.sh, if there is one, is run in it. It runs in namespaces of its own for mounts and processes, so that nothing
+# is left when its first process ends, however that happens.
 #
 # Usage: boot.sh TREE DIRECTORY SYSTEMD AGENT GATEWAY [NSPAWN-OPTION...]
 set -eu
@@ -26,6 +27,7 @@ mount -t tmpfs tmpfs /run
 cd "$directory"
 # Put by: memory that is mounted below hides it.
 cp -r extra /run/extra
+[ ! -e prepare.sh ] || cp prepare.sh /run/
 overlay() {
     mkdir -p upper work root
     mount -t overlay overlay -o "lowerdir=$tree,upperdir=upper,workdir=work" root
@@ -38,6 +40,7 @@ if [ ! -e installed ]; then
     # Only its own test starts it.
     systemctl --root=root disable berth-gateway.service
     cp -r /run/extra/. root
+    [ ! -e /run/prepare.sh ] || chroot root sh -eu </run/prepare.sh
     touch installed
 fi
 export UNIFIED_CGROUP_HIERARCHY=1

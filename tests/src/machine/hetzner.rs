@@ -1,5 +1,6 @@
 //! As much of Hetzner Cloud's API as Packer's builder asks, with one server that is there already: a machine of the
-//! test's. What is asked is told.
+//! test's. What is asked is told. `tests/hetzner.rs` holds its answers against the types of a client that is made from
+//! Hetzner's own description.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -122,7 +123,8 @@ fn judge(question: &str, body: &Value) -> (&'static str, Option<Value>) {
                 "id": 99, "type": "snapshot", "status": "creating", "name": null, "description": body["description"],
                 "image_size": null, "disk_size": 40, "created": WHEN, "created_from": { "id": SERVER, "name": "image" },
                 "bound_to": null, "os_flavor": "debian", "os_version": "13", "rapid_deploy": false,
-                "protection": { "delete": false }, "deprecated": null, "labels": body["labels"],
+                "architecture": "x86", "protection": { "delete": false }, "deprecated": null, "deleted": null,
+                "labels": body["labels"],
             } })),
         ),
         "DELETE /servers/42" => ("200 OK", Some(json!({ "action": action(5, "delete_server") }))),
@@ -148,9 +150,28 @@ fn server() -> Value {
     json!({
         "id": SERVER, "name": "image", "status": "running", "created": WHEN, "labels": {}, "volumes": [],
         "public_net": {
-            "ipv4": { "ip": "127.0.0.1", "blocked": false, "dns_ptr": "image" },
-            "ipv6": { "ip": "::1/64", "blocked": false, "dns_ptr": [] }, "floating_ips": [],
+            "ipv4": { "id": 1, "ip": "127.0.0.1", "blocked": false, "dns_ptr": "image" },
+            "ipv6": { "id": 2, "ip": "::1/64", "blocked": false, "dns_ptr": [] },
+            "floating_ips": [], "firewalls": [],
         },
-        "server_type": { "id": 1, "name": "cx23" }, "image": null, "protection": { "delete": false, "rebuild": false },
+        "private_net": [], "server_type": server_type(), "location": location(), "datacenter": null, "image": null,
+        "iso": null, "rescue_enabled": false, "locked": false, "backup_window": null, "outgoing_traffic": 0,
+        "ingoing_traffic": 0, "included_traffic": 0, "primary_disk_size": 40, "placement_group": null,
+        "load_balancers": [], "protection": { "delete": false, "rebuild": false },
+    })
+}
+
+fn server_type() -> Value {
+    json!({
+        "id": 1, "name": "cx23", "description": "CX23", "architecture": "x86", "cores": 2, "cpu_type": "shared",
+        "memory": 4, "disk": 40, "storage_type": "local", "deprecated": false, "deprecation": null, "prices": [],
+        "locations": [{ "id": 1, "name": "fsn1", "deprecation": null }],
+    })
+}
+
+fn location() -> Value {
+    json!({
+        "id": 1, "name": "fsn1", "description": "Falkenstein", "city": "Falkenstein", "country": "DE",
+        "latitude": 50.5, "longitude": 12.4, "network_zone": "eu-central",
     })
 }

@@ -66,6 +66,12 @@ impl Machine {
         Self::by_hand(&[])
     }
 
+    /// The same with another system than Berth's image, as a directory.
+    #[must_use]
+    pub fn plain_of(tree: &Path) -> Self {
+        Self::by_hand_of(tree, &[])
+    }
+
     /// A new machine as a provider starts it, with user-data that cloud-init finds. A disk is there once
     /// [`Machine::attach`] says so.
     ///
@@ -75,7 +81,7 @@ impl Machine {
     pub fn fresh(user_data: &str, disk: Option<&Disk>) -> Self {
         let bind = disk.map(|disk| format!("--bind={}", disk.device()));
         let options: Vec<_> = bind.iter().map(String::as_str).collect();
-        let machine = Self::with_options(&options);
+        let machine = Self::with_options(&image(), &options);
         machine.put("var/lib/cloud/seed/nocloud/user-data", user_data);
         let name = machine.directory.path().file_name().unwrap_or_default().to_string_lossy();
         machine.put(
@@ -99,21 +105,24 @@ impl Machine {
 
     /// Without cloud-init, and without the unit that waits for what it brings.
     fn by_hand(options: &[&str]) -> Self {
-        let machine = Self::with_options(options);
+        Self::by_hand_of(&image(), options)
+    }
+
+    fn by_hand_of(tree: &Path, options: &[&str]) -> Self {
+        let machine = Self::with_options(tree, options);
         machine.put("etc/cloud/cloud-init.disabled", "");
         machine.drop_in("box-provision.service", "[Unit]\nConditionPathExists=/nowhere\n");
         machine
     }
 
-    fn with_options(options: &[&str]) -> Self {
+    fn with_options(tree: &Path, options: &[&str]) -> Self {
         let repository = programs::repository();
-        let tree = image();
         let directory = tempfile::Builder::new().prefix("bm-").tempdir_in("/tmp").expect("a directory");
         std::fs::create_dir(directory.path().join("extra")).expect("a directory");
         let script = repository.join("tests/src/machine/boot.sh");
         let systemd = repository.join("systemd");
         let (agent, gateway) = (programs::built("box-agent"), programs::built("gateway"));
-        let paths = [&script, &tree, directory.path(), &systemd, &agent, &gateway].map(text);
+        let paths = [&script, tree, directory.path(), &systemd, &agent, &gateway].map(text);
         // With its first process a namespace of processes ends, and with unshare that first process.
         let mut arguments = vec!["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"];
         arguments.extend(paths.iter().map(String::as_str).chain(options.iter().copied()));
@@ -154,6 +163,14 @@ impl Machine {
         let place = self.directory.path().join("extra").join(place);
         std::fs::create_dir_all(place.parent().expect("a file is in a directory")).expect("a directory");
         std::fs::write(place, text).expect("a file");
+    }
+
+    /// Runs a script in the machine's system before it boots for the first time, as a build of an image would.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn prepare(&self, script: &str) {
+        std::fs::write(self.directory.path().join("prepare.sh"), script).expect("a file");
     }
 
     /// Lets a disk appear as udev would let it, now and at each boot from now on: under the name that Hetzner's volume
@@ -382,6 +399,17 @@ impl Drop for Machine {
 pub fn image() -> PathBuf {
     let tree = programs::repository().join(".tools/box-tree");
     assert!(tree.is_dir(), "{} is not there: run scripts/boot-test, which makes it", tree.display());
+    tree
+}
+
+/// Debian 12 as a directory, with the packages that a box needs and nothing of Berth's.
+///
+/// # Panics
+/// When it has not been made.
+#[must_use]
+pub fn debian_12() -> PathBuf {
+    let tree = programs::repository().join(".tools/debian-12-tree");
+    assert!(tree.is_dir(), "{} is not there: run scripts/image debian-12-tree", tree.display());
     tree
 }
 
