@@ -25,55 +25,42 @@ async fn with_backup(more: &str) -> BackupStack {
 }
 
 #[tokio::test]
-async fn new_keys_that_the_server_does_not_know_yet_need_no_person() {
-    for status in [401, 403] {
-        let this = BackupStack::prepare("").await;
-        // By requests and not by time: what is refused first is the question whether there is a repository.
-        this.proxy.set_for(3, Weather::Status(status), Weather::Fair);
-        let mut this = this;
-        this.stack.start_agent().await;
-        let first = this.first().await;
-        assert_eq!((first["outcome"].as_str(), this.proxy.refused()), (Some("good"), 3), "{status}: {first}");
-        this.assert_sound();
-    }
-}
+async fn new_keys_need_no_person_and_ones_that_worked_are_not_tried_again() {
+    let mut this = BackupStack::prepare("").await;
+    // By requests and not by time: what is refused first is the question whether there is a repository.
+    this.proxy.set_for(4, Weather::Unknown, Weather::Fair);
+    this.stack.start_agent().await;
+    let first = this.first().await;
+    assert_eq!((first["outcome"].as_str(), this.proxy.refused()), (Some("good"), 4), "{first}");
 
-#[tokio::test]
-async fn keys_that_worked_and_are_refused_fail_at_once_and_no_repository_is_made() {
-    let this = with_backup("").await;
     this.proxy.set(Weather::Status(403));
-    let before = this.proxy.refused();
     let refused = this.followed(&["run"], 1);
     assert_eq!(kind(&refused), "access_denied", "{refused}");
     assert!(refused["problem"]["message"].as_str().unwrap().contains("check that it is right"), "{refused}");
-    assert!(this.proxy.refused() - before <= 3, "it was not asked again and again");
-    // Keys are rotated without a restart; wrong ones get their time, which here is none.
+    assert!(this.proxy.refused() - 4 <= 3, "it was not asked again and again");
+    // Keys are rotated without a restart.
     this.proxy.set(Weather::Fair);
+    this.write_keys(KEY_ID, "not-the-secret", PASSWORD);
+    this.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
     let _ = this.followed(&["run"], 0);
     this.assert_sound();
-
-    let other = BackupStack::prepare("new_keys_secs = 0").await;
-    other.write_keys(KEY_ID, "not-the-secret", PASSWORD);
-    let mut other = other;
-    other.stack.start_agent().await;
-    let denied = other.first().await;
-    assert_eq!(kind(&denied), "access_denied", "{denied}");
-    assert!(!other.s3.path("main").exists(), "a refusal is no reason to make a repository");
-    other.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
-    let good = other.followed(&["run"], 0);
-    assert_eq!(good["outcome"], "good", "{good}");
 }
 
 #[tokio::test]
 async fn each_trouble_has_its_name_and_leaves_a_sound_repository() {
+    each_has_its_name(&[(Weather::Status(503), "unreachable"), (Weather::Full, "no_space")]).await;
+}
+
+#[tokio::test]
+#[ignore = "waits for many deadlines"]
+async fn so_has_every_other_trouble() {
+    each_has_its_name(&[(Weather::Status(500), "unreachable"), (Weather::Cut(40), "unreachable")]).await;
+}
+
+async fn each_has_its_name(troubles: &[(Weather, &str)]) {
     let this = with_backup(SHORT).await;
     fs::write(this.user("projects/news"), vec![7; 300_000]).unwrap();
-    for (weather, expected) in [
-        (Weather::Status(500), "unreachable"),
-        (Weather::Status(503), "unreachable"),
-        (Weather::Cut(40), "unreachable"),
-        (Weather::Full, "no_space"),
-    ] {
+    for (weather, expected) in troubles.iter().copied() {
         this.proxy.set(weather);
         let failed = this.followed(&["run"], 1);
         assert_eq!(kind(&failed), expected, "{weather:?}: {failed}");
@@ -90,15 +77,32 @@ async fn each_trouble_has_its_name_and_leaves_a_sound_repository() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_every_other_time_or_trickles_is_only_slow() {
+async fn a_server_that_is_only_slow_is_waited_for_and_a_person_may_end_that() {
     let this = with_backup("").await;
     fs::write(this.user("projects/news"), noise(200_000)).unwrap();
     this.proxy.set(Weather::Storm);
     let stormy = this.followed(&["run"], 0);
     assert_eq!(stormy["outcome"], "good", "{stormy}");
     assert!(this.proxy.refused() > 0);
+    fs::write(this.user("projects/more"), noise(400_000)).unwrap();
+    this.proxy.set(Weather::Trickle(4_000));
+    let ended = std::thread::scope(|scope| {
+        let run = scope.spawn(|| this.followed(&["run"], 1));
+        loop {
+            if this.state()["running"]["phase"] == "backing up" {
+                // One at a time: a second is refused while this one goes on.
+                let refused = this.backup(&["run"]);
+                assert_eq!(refused.status.code(), Some(1));
+                let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+                assert!(words.contains("a backup goes on"), "{refused:?}");
+                let _ = stdout(&this.backup(&["cancel"]));
+                break run.join().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_eq!(ended["outcome"], "cancelled", "{ended}");
     fs::write(this.user("projects/more"), noise(100_000)).unwrap();
-    this.proxy.set(Weather::Trickle(8_000));
     let slow = this.followed(&["run"], 0);
     assert_eq!(slow["outcome"], "good", "{slow}");
     this.proxy.set(Weather::Fair);
@@ -106,29 +110,16 @@ async fn a_server_that_fails_every_other_time_or_trickles_is_only_slow() {
 }
 
 #[tokio::test]
+#[ignore = "waits until what hangs is killed"]
 async fn a_run_that_hangs_is_ended_by_a_person_and_the_next_one_works() {
     let this = with_backup("").await;
     this.proxy.set(Weather::Silent);
     let asked = std::thread::scope(|scope| {
         let run = scope.spawn(|| this.followed(&["run"], 1));
-        let cancel = scope.spawn(|| {
-            loop {
-                let state = this.state();
-                if state["running"]["phase"] == "opening the repository" {
-                    // One at a time: a second is refused while this one goes on.
-                    let refused = this.backup(&["run"]);
-                    assert_eq!(refused.status.code(), Some(1));
-                    assert!(
-                        String::from_utf8_lossy(&refused.stderr).contains("a backup goes on"),
-                        "{refused:?}"
-                    );
-                    let _ = stdout(&this.backup(&["cancel"]));
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
-        cancel.join().unwrap();
+        while this.state()["running"]["phase"] != "opening the repository" {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = stdout(&this.backup(&["cancel"]));
         run.join().unwrap()
     });
     assert_eq!(asked["outcome"], "cancelled", "{asked}");

@@ -50,13 +50,68 @@ async fn shown_run(browser: &Browser, work: &str, outcome: &str) {
     .await;
 }
 
-#[tokio::test]
-async fn backups_are_set_up_looked_into_and_restored_from_by_hand() {
-    let this = BackupStack::by_gateway().await;
-    let file = this.user("projects/app/notes \"ü\".txt");
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(&file, "to be kept").unwrap();
+/// Opens the directories one after the other.
+async fn enter(browser: &Browser, names: &[&str]) {
+    let mut path = "/user".to_owned();
+    for name in names {
+        browser.css(&format!("[data-name='{name}'] [data-testid=backup-enter]")).await.click().await.unwrap();
+        path = format!("{path}/{name}");
+        browser.state("backup-entries", &path, wait::PATIENCE * 4).await;
+    }
+}
+
+fn plant(this: &BackupStack) {
+    fs::create_dir_all(this.user("projects/app")).unwrap();
+    fs::write(this.user("projects/app/notes \"ü\".txt"), "to be kept").unwrap();
     fs::write(this.user("projects/app/main.rs"), "fn main() {}\n").unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_is_looked_into_and_a_file_restored_by_hand() {
+    let mut this = BackupStack::prepare("").await;
+    // The first backup waits until there is something to be backed up.
+    this.proxy.set(Weather::Unknown);
+    this.stack.start_agent().await;
+    plant(&this);
+    this.proxy.set(Weather::Fair);
+    let file = this.user("projects/app/notes \"ü\".txt");
+    let (browser, _) = tokio::join!(Browser::open(1200, 900), this.first());
+    signed_in(&browser, &this).await;
+    browser.state("backup-status", "idle", wait::PATIENCE).await;
+    let verified = browser.element("backup-verified").await.text().await.unwrap();
+    assert!(!verified.is_empty() && verified != "None yet", "{verified}");
+
+    // Looked into, and a file downloaded.
+    browser.press("backup-browse").await;
+    enter(&browser, &["projects", "app"]).await;
+    let href = browser.css("[data-name^=notes] [data-testid=backup-download]").await.attr("href").await;
+    let href = serde_json::to_string(&href.unwrap().unwrap()).unwrap();
+    let got = browser.script(&format!("return fetch({href}).then((answer) => answer.text())")).await;
+    assert_eq!(got, "to be kept");
+    assert_eq!(browser.script(NAMELESS).await, Value::Array(vec![]));
+    browser.picture("backups-browsing").await;
+
+    // One file, where it was, with a word before of what that changes.
+    fs::write(&file, "spoiled, alas").unwrap();
+    browser.css("[data-name^=notes] [data-testid=backup-restore]").await.click().await.unwrap();
+    let _ = says(&browser, "restore-counted", "1 file").await;
+    browser.press("restore-in-place").await;
+    let preview = says(&browser, "restore-preview", "is replaced").await;
+    assert!(preview.contains("1 file is replaced") && preview.contains("projects/app/notes"), "{preview}");
+    assert_eq!(browser.script(NAMELESS).await, Value::Array(vec![]));
+    browser.picture("backups-restoring").await;
+    assert_eq!(fs::read_to_string(&file).unwrap(), "spoiled, alas", "looking changes nothing");
+    browser.press("restore-confirm").await;
+    shown_run(&browser, "restore", "good").await;
+    assert_eq!(fs::read_to_string(&file).unwrap(), "to be kept");
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "two browsers and many backups"]
+async fn backups_are_set_up_watched_and_ended_by_hand_and_a_phone_does_it_too() {
+    let this = BackupStack::by_gateway().await;
+    plant(&this);
     let browser = Browser::open(1200, 900).await;
     signed_in(&browser, &this).await;
     browser.state("backup-status", "off", wait::PATIENCE).await;
@@ -91,52 +146,19 @@ async fn backups_are_set_up_looked_into_and_restored_from_by_hand() {
     shown_run(&browser, "backup", "good").await;
     shown_run(&browser, "drill", "good").await;
     browser.state("backup-status", "idle", wait::PATIENCE * 4).await;
-    let verified = browser.element("backup-verified").await.text().await.unwrap();
-    assert!(!verified.is_empty() && verified != "None yet", "{verified}");
 
     // On demand, watched, and ended.
-    this.proxy.set(Weather::Silent);
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(2_000_000).collect();
+    fs::write(this.user("projects/app/noise"), noise).unwrap();
+    this.proxy.set(Weather::Trickle(4_000));
     browser.press("backup-run").await;
     browser.state("backup-status", "running", wait::PATIENCE).await;
-    let _ = says(&browser, "backup-phase", "Backup on demand").await;
+    let _ = says(&browser, "backup-phase", "backing up").await;
     browser.picture("backups-running").await;
     browser.press("backup-cancel").await;
     shown_run(&browser, "backup", "cancelled").await;
     this.proxy.set(Weather::Fair);
     browser.state("backup-status", "idle", wait::PATIENCE * 4).await;
-
-    // Looked into, and a file downloaded.
-    browser.press("backup-browse").await;
-    browser.press("backup-snapshot").await;
-    for (name, path) in [("projects", "/user/projects"), ("app", "/user/projects/app")] {
-        browser.css(&format!("[data-name='{name}'] [data-testid=backup-enter]")).await.click().await.unwrap();
-        browser.state("backup-entries", path, wait::PATIENCE * 4).await;
-    }
-    let href = browser.css("[data-name^=notes] [data-testid=backup-download]").await.attr("href").await;
-    let href = href.unwrap().unwrap();
-    let got = browser
-        .script(&format!(
-            "return fetch({}).then((answer) => answer.text())",
-            serde_json::to_string(&href).unwrap()
-        ))
-        .await;
-    assert_eq!(got, "to be kept");
-    assert_eq!(browser.script(NAMELESS).await, Value::Array(vec![]));
-    browser.picture("backups-browsing").await;
-
-    // One file, where it was, with a word before of what that changes.
-    fs::write(&file, "spoiled, alas").unwrap();
-    browser.css("[data-name^=notes] [data-testid=backup-restore]").await.click().await.unwrap();
-    let _ = says(&browser, "restore-counted", "1 file").await;
-    browser.press("restore-in-place").await;
-    let preview = says(&browser, "restore-preview", "is replaced").await;
-    assert!(preview.contains("1 file is replaced") && preview.contains("projects/app/notes"), "{preview}");
-    assert_eq!(browser.script(NAMELESS).await, Value::Array(vec![]));
-    browser.picture("backups-restoring").await;
-    assert_eq!(fs::read_to_string(&file).unwrap(), "spoiled, alas", "looking changes nothing");
-    browser.press("restore-confirm").await;
-    shown_run(&browser, "restore", "good").await;
-    assert_eq!(fs::read_to_string(&file).unwrap(), "to be kept");
     let text = browser.script(ALL_TEXT).await.to_string();
     assert!(!text.contains(SECRET_KEY) && !text.contains(&password), "a secret is on the page");
     browser.close().await;
@@ -148,8 +170,7 @@ async fn backups_are_set_up_looked_into_and_restored_from_by_hand() {
     phone.picture("backups-phone").await;
     assert_eq!(phone.script(WIDER).await, false, "the page is wider than the phone");
     phone.press("backup-browse").await;
-    phone.css("[data-name=projects] [data-testid=backup-enter]").await.click().await.unwrap();
-    phone.state("backup-entries", "/user/projects", wait::PATIENCE * 4).await;
+    enter(&phone, &["projects"]).await;
     assert_eq!(phone.script(WIDER).await, false, "the page is wider than the phone");
     let scroll = "document.querySelector('[data-testid=backup-entries]').scrollIntoView({ block: 'center' })";
     let _ = phone.script(scroll).await;

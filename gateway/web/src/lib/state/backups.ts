@@ -45,6 +45,10 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+export function countFiles(many: number): string {
+  return many === 1 ? '1 file' : `${many} files`;
+}
+
 export const ROOT = '/user';
 
 /** A path of the volume as its user knows it. */
