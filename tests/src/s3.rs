@@ -76,6 +76,8 @@ pub enum Weather {
     Fair,
     /// Answers with this status, and a body as S3 has it.
     Status(u16),
+    /// Answers with 401 and 403 in turn, as a server that does not know the keys yet.
+    Unknown,
     /// Answers every fourth with 500 and passes the others on.
     Storm,
     /// Cuts the connection after so many bytes in either direction, and passes on what comes before.
@@ -181,6 +183,8 @@ impl Sky {
         let weather = match (state.weather, state.requests % 4) {
             (Weather::Storm, 0) => Weather::Status(500),
             (Weather::Storm, _) => Weather::Fair,
+            (Weather::Unknown, 0 | 2) => Weather::Status(401),
+            (Weather::Unknown, _) => Weather::Status(403),
             (weather, _) => weather,
         };
         if let Some((left, then)) = &mut state.next {
@@ -216,7 +220,9 @@ async fn serve(mut client: TcpStream, sky: Arc<Sky>) {
             sky.refuse();
             refuse(&mut client, &head, 507).await;
         }
-        Weather::Fair | Weather::Storm | Weather::Full => pass(client, &head, sky.upstream, None, None).await,
+        Weather::Fair | Weather::Storm | Weather::Unknown | Weather::Full => {
+            pass(client, &head, sky.upstream, None, None).await
+        }
         Weather::Cut(bytes) => {
             sky.refuse();
             pass(client, &head, sky.upstream, Some(bytes), None).await;

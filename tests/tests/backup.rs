@@ -99,7 +99,10 @@ async fn an_empty_volume_on_a_new_box_gets_everything_back_by_one_command() {
 
 #[tokio::test]
 async fn what_is_left_out_is_told_and_secrets_are_nowhere() {
-    let this = BackupStack::start("also = [\"system/extra\"]\nexclude = [\"*.iso\"]").await;
+    let this = BackupStack::start(
+        "also = [\"system/extra\"]\nexclude = [\"*.iso\"]\nhook_deadline_secs = 2\nprune_secs = 1",
+    )
+    .await;
     let first = this.first().await;
     assert_eq!(first["outcome"], "partial", "a source is missing: {first}");
     assert!(first["warnings"][0].as_str().unwrap().contains("system/extra is not backed up"), "{first}");
@@ -124,7 +127,15 @@ async fn what_is_left_out_is_told_and_secrets_are_nowhere() {
     let _socket = std::os::unix::net::UnixListener::bind(this.user("projects/p/socket")).unwrap();
     symlink("/etc", this.user("projects/p/link")).unwrap();
     let good = this.followed(&["run"], 0);
-    assert!(this.state()["last_good_ms"].is_i64());
+    let state = this.state();
+    assert!(state["last_good_ms"].is_i64());
+    // Old snapshots are forgotten each time, and their space is given back now and then.
+    let phases = |name: &str| {
+        let runs = state["history"].as_array().unwrap().iter();
+        runs.flat_map(|run| run["phases"].as_array().unwrap()).any(|phase| phase["name"] == name)
+    };
+    assert!(phases("forgetting old snapshots") && phases("giving space back"), "{state}");
+    assert!(good["warnings"].is_null(), "{good}");
     let listed = this.restic(&["ls", &id(&good)]);
     for there in
         ["/user/projects/p/kept", "/user/projects/p/link", "/system/backups/agent.db", "/system/extra"]
@@ -162,12 +173,11 @@ async fn what_is_left_out_is_told_and_secrets_are_nowhere() {
         assert!(!log.contains(secret), "a secret is in the log");
     }
     assert_eq!(fs::read_dir(this.stack.path("run/backup")).unwrap().count(), 0, "papers are left");
+    hooks(&this);
 }
 
-#[tokio::test]
-async fn hooks_run_around_a_backup_and_one_that_fails_or_hangs_makes_it_partial() {
-    let this = BackupStack::start("hook_deadline_secs = 2").await;
-    let _ = this.first().await;
+/// Hooks run around a backup, and one that fails or hangs makes it partial.
+fn hooks(this: &BackupStack) {
     let hook = |name: &str, script: &str| {
         let path = this.user("home/.config/berth").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,8 +1,10 @@
 //! Backups through the gateway: where they go, how they are, what is in them, and the way back without box and volume.
 
+use std::ffi::OsStr;
 use std::fs;
 
 use berth_tests::backup::BackupStack;
+use berth_tests::process::{failure, run_with, stdout};
 use berth_tests::s3::{BUCKET, KEY_ID, SECRET_KEY};
 use berth_tests::{Client, wait};
 use http::Method;
@@ -149,6 +151,18 @@ async fn the_recovery_sheet_alone_brings_everything_back_and_is_shown_once() {
         (rotated["recovery_sheet"].as_bool(), rotated["add_only"].as_bool()),
         (Some(false), Some(true))
     );
+
+    // What the box can't delete is pruned by whoever has a key that can, which is on no box.
+    let restic = berth_tests::programs::restic();
+    let words = ["backup", "prune", "main", "--restic", restic.to_str().unwrap()];
+    let said = failure(&this.stack.gateway_verb(&words), 78);
+    assert!(said.contains("AWS_ACCESS_KEY_ID"), "{said}");
+    let config = this.stack.path("gateway.toml");
+    let words = [words.as_slice(), &["--config", config.to_str().unwrap()]].concat();
+    let keys = [("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)];
+    let keys = keys.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    let pruned = stdout(&run_with(&berth_tests::programs::built("gateway"), &words, &keys));
+    assert!(pruned.contains("1 snapshots"), "{pruned}");
 
     // Box, volume and gateway are gone.
     this.stack.agent.kill();

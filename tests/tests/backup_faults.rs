@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use berth_tests::backup::{BackupStack, PASSWORD};
-use berth_tests::process::{child, kill_child, stdout};
+use berth_tests::process::{kill_child, stdout};
 use berth_tests::s3::{KEY_ID, SECRET_KEY, Weather};
 use berth_tests::wait;
 use serde_json::Value;
@@ -25,55 +25,42 @@ async fn with_backup(more: &str) -> BackupStack {
 }
 
 #[tokio::test]
-async fn new_keys_that_the_server_does_not_know_yet_need_no_person() {
-    for status in [401, 403] {
-        let this = BackupStack::prepare("").await;
-        // By requests and not by time: what is refused first is the question whether there is a repository.
-        this.proxy.set_for(3, Weather::Status(status), Weather::Fair);
-        let mut this = this;
-        this.stack.start_agent().await;
-        let first = this.first().await;
-        assert_eq!((first["outcome"].as_str(), this.proxy.refused()), (Some("good"), 3), "{status}: {first}");
-        this.assert_sound();
-    }
-}
+async fn new_keys_need_no_person_and_ones_that_worked_are_not_tried_again() {
+    let mut this = BackupStack::prepare("").await;
+    // By requests and not by time: what is refused first is the question whether there is a repository.
+    this.proxy.set_for(4, Weather::Unknown, Weather::Fair);
+    this.stack.start_agent().await;
+    let first = this.first().await;
+    assert_eq!((first["outcome"].as_str(), this.proxy.refused()), (Some("good"), 4), "{first}");
 
-#[tokio::test]
-async fn keys_that_worked_and_are_refused_fail_at_once_and_no_repository_is_made() {
-    let this = with_backup("").await;
     this.proxy.set(Weather::Status(403));
-    let before = this.proxy.refused();
     let refused = this.followed(&["run"], 1);
     assert_eq!(kind(&refused), "access_denied", "{refused}");
     assert!(refused["problem"]["message"].as_str().unwrap().contains("check that it is right"), "{refused}");
-    assert!(this.proxy.refused() - before <= 3, "it was not asked again and again");
-    // Keys are rotated without a restart; wrong ones get their time, which here is none.
+    assert!(this.proxy.refused() - 4 <= 3, "it was not asked again and again");
+    // Keys are rotated without a restart.
     this.proxy.set(Weather::Fair);
+    this.write_keys(KEY_ID, "not-the-secret", PASSWORD);
+    this.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
     let _ = this.followed(&["run"], 0);
     this.assert_sound();
-
-    let other = BackupStack::prepare("new_keys_secs = 0").await;
-    other.write_keys(KEY_ID, "not-the-secret", PASSWORD);
-    let mut other = other;
-    other.stack.start_agent().await;
-    let denied = other.first().await;
-    assert_eq!(kind(&denied), "access_denied", "{denied}");
-    assert!(!other.s3.path("main").exists(), "a refusal is no reason to make a repository");
-    other.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
-    let good = other.followed(&["run"], 0);
-    assert_eq!(good["outcome"], "good", "{good}");
 }
 
 #[tokio::test]
 async fn each_trouble_has_its_name_and_leaves_a_sound_repository() {
+    each_has_its_name(&[(Weather::Status(503), "unreachable"), (Weather::Full, "no_space")]).await;
+}
+
+#[tokio::test]
+#[ignore = "waits for many deadlines"]
+async fn so_has_every_other_trouble() {
+    each_has_its_name(&[(Weather::Status(500), "unreachable"), (Weather::Cut(40), "unreachable")]).await;
+}
+
+async fn each_has_its_name(troubles: &[(Weather, &str)]) {
     let this = with_backup(SHORT).await;
     fs::write(this.user("projects/news"), vec![7; 300_000]).unwrap();
-    for (weather, expected) in [
-        (Weather::Status(500), "unreachable"),
-        (Weather::Status(503), "unreachable"),
-        (Weather::Cut(40), "unreachable"),
-        (Weather::Full, "no_space"),
-    ] {
+    for (weather, expected) in troubles.iter().copied() {
         this.proxy.set(weather);
         let failed = this.followed(&["run"], 1);
         assert_eq!(kind(&failed), expected, "{weather:?}: {failed}");
@@ -90,15 +77,32 @@ async fn each_trouble_has_its_name_and_leaves_a_sound_repository() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_every_other_time_or_trickles_is_only_slow() {
+async fn a_server_that_is_only_slow_is_waited_for_and_a_person_may_end_that() {
     let this = with_backup("").await;
     fs::write(this.user("projects/news"), noise(200_000)).unwrap();
     this.proxy.set(Weather::Storm);
     let stormy = this.followed(&["run"], 0);
     assert_eq!(stormy["outcome"], "good", "{stormy}");
     assert!(this.proxy.refused() > 0);
+    fs::write(this.user("projects/more"), noise(400_000)).unwrap();
+    this.proxy.set(Weather::Trickle(4_000));
+    let ended = std::thread::scope(|scope| {
+        let run = scope.spawn(|| this.followed(&["run"], 1));
+        loop {
+            if this.state()["running"]["phase"] == "backing up" {
+                // One at a time: a second is refused while this one goes on.
+                let refused = this.backup(&["run"]);
+                assert_eq!(refused.status.code(), Some(1));
+                let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+                assert!(words.contains("a backup goes on"), "{refused:?}");
+                let _ = stdout(&this.backup(&["cancel"]));
+                break run.join().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_eq!(ended["outcome"], "cancelled", "{ended}");
     fs::write(this.user("projects/more"), noise(100_000)).unwrap();
-    this.proxy.set(Weather::Trickle(8_000));
     let slow = this.followed(&["run"], 0);
     assert_eq!(slow["outcome"], "good", "{slow}");
     this.proxy.set(Weather::Fair);
@@ -106,29 +110,16 @@ async fn a_server_that_fails_every_other_time_or_trickles_is_only_slow() {
 }
 
 #[tokio::test]
+#[ignore = "waits until what hangs is killed"]
 async fn a_run_that_hangs_is_ended_by_a_person_and_the_next_one_works() {
     let this = with_backup("").await;
     this.proxy.set(Weather::Silent);
     let asked = std::thread::scope(|scope| {
         let run = scope.spawn(|| this.followed(&["run"], 1));
-        let cancel = scope.spawn(|| {
-            loop {
-                let state = this.state();
-                if state["running"]["phase"] == "opening the repository" {
-                    // One at a time: a second is refused while this one goes on.
-                    let refused = this.backup(&["run"]);
-                    assert_eq!(refused.status.code(), Some(1));
-                    assert!(
-                        String::from_utf8_lossy(&refused.stderr).contains("a backup goes on"),
-                        "{refused:?}"
-                    );
-                    let _ = stdout(&this.backup(&["cancel"]));
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
-        cancel.join().unwrap();
+        while this.state()["running"]["phase"] != "opening the repository" {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = stdout(&this.backup(&["cancel"]));
         run.join().unwrap()
     });
     assert_eq!(asked["outcome"], "cancelled", "{asked}");
@@ -137,10 +128,18 @@ async fn a_run_that_hangs_is_ended_by_a_person_and_the_next_one_works() {
     this.assert_sound();
 }
 
-/// Kills restic in the middle of a run, and the agent; the history says so, and the next run works.
-async fn killed_at_random(times: usize) {
+/// Who is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Restic,
+    Agent,
+    Gateway,
+}
+
+/// Kills one after the other in the middle of a run; the history says so, and the next run works.
+async fn killed_at_random(victims: impl IntoIterator<Item = Victim>) {
     let mut this = with_backup("").await;
-    for round in 0..times {
+    for (round, victim) in victims.into_iter().enumerate() {
         fs::write(this.user("projects/news"), noise(400_000 + round)).unwrap();
         this.proxy.set(Weather::Trickle(3_000));
         let before = newest(&this.state());
@@ -151,56 +150,60 @@ async fn killed_at_random(times: usize) {
         })
         .await;
         tokio::time::sleep(Duration::from_millis(fastrand::u64(..600))).await;
-        if round % 2 == 0 {
-            let pid = this.stack.agent.pid();
-            if berth_tests::process::descendant(pid, "restic").is_some() {
-                kill_child(pid, "restic");
+        match victim {
+            Victim::Restic => {
+                let agent = this.stack.agent.pid();
+                if berth_tests::process::descendant(agent, "restic").is_some() {
+                    kill_child(agent, "restic");
+                }
             }
-        } else {
-            let restic = child(this.stack.agent.pid(), "restic");
-            this.stack.agent.kill();
-            // The kernel ends what the agent has started.
-            berth_tests::process::gone(&restic.to_string()).await;
-            this.stack.start_agent().await;
+            // The next is started at once: what the kernel has not quite done away with yet is its to see out.
+            Victim::Agent => {
+                this.stack.agent.kill();
+                this.stack.start_agent().await;
+            }
+            Victim::Gateway => {
+                this.stack.gateway.kill();
+                this.stack.gateway.start();
+                this.stack.wait_for_gateway().await;
+            }
         }
         this.proxy.set(Weather::Fair);
         let _ = run.wait();
         let record = wait::within(wait::PATIENCE * 4, "the run to be accounted for", async || {
             let state = this.state();
-            let found = state["history"]
-                .as_array()?
-                .iter()
-                .find(|run| run["run"].as_i64() > Some(before))
-                .cloned()?;
+            let runs = state["history"].as_array()?;
+            let found = runs.iter().find(|run| run["run"].as_i64() == Some(before + 1)).cloned()?;
             (state["running"].is_null() && found["outcome"].is_string()).then_some(found)
         })
         .await;
         let outcome = record["outcome"].as_str().unwrap();
-        // One that was done before the blow is good; nothing is called good that was not.
-        if outcome == "good" {
-            assert!(record["snapshot"].is_string(), "{record}");
-        } else {
-            assert!(
-                ["failed", "lost", "cancelled"].contains(&outcome) && record["snapshot"].is_null(),
-                "{record}"
-            );
+        // One that was done before the blow is good, and nothing else is called so; a run is none of the gateway's
+        // business.
+        match (outcome, victim) {
+            ("good", _) => assert!(record["snapshot"].is_string(), "{record}"),
+            ("failed", Victim::Restic) | ("lost", Victim::Agent) => {
+                assert!(record["snapshot"].is_null(), "{record}");
+            }
+            _ => panic!("round {round}, {victim:?}: {record}"),
         }
         let next = this.followed(&["run"], 0);
-        assert_eq!(next["outcome"], "good", "round {round}: {next}");
+        let warnings = next["warnings"].as_array().map_or(0, Vec::len);
+        assert_eq!((next["outcome"].as_str(), warnings), (Some("good"), 0), "round {round}: {next}");
     }
     this.assert_sound();
 }
 
 #[tokio::test]
-#[ignore = "not yet true each time: a lock was left behind once; scripts/test --long"]
 async fn what_is_killed_in_the_middle_is_told_truthfully_and_the_next_run_works() {
-    killed_at_random(2).await;
+    killed_at_random([Victim::Agent]).await;
 }
 
 #[tokio::test]
 #[ignore = "takes minutes"]
 async fn the_same_thirty_times() {
-    killed_at_random(30).await;
+    let victims = [Victim::Restic, Victim::Agent, Victim::Gateway];
+    killed_at_random(victims.into_iter().cycle().take(30)).await;
 }
 
 fn newest(state: &Value) -> i64 {

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use berth_tests::backup::BackupStack;
+use berth_tests::backup::{BackupStack, PASSWORD};
 use berth_tests::process::stdout;
+use berth_tests::s3::{KEY_ID, SECRET_KEY};
 use berth_tests::wait;
 use serde_json::Value;
 
@@ -31,29 +32,40 @@ async fn only_what_was_read_back_and_compared_counts_as_verified() {
 
 #[tokio::test]
 async fn a_broken_promise_is_told_to_the_user_and_taken_back() {
-    let this = BackupStack::prepare("promise_secs = 1\nopen_deadline_secs = 1\nnew_keys_secs = 0").await;
-    this.proxy.set(berth_tests::s3::Weather::Status(403));
-    let mut this = this;
+    let mut this = BackupStack::prepare("new_keys_secs = 0").await;
+    this.write_keys(KEY_ID, "not-the-secret", PASSWORD);
     this.stack.start_agent().await;
     let failed = this.first().await;
     assert_eq!(failed["problem"]["kind"], "access_denied", "{failed}");
+    assert!(!this.s3.path("main").exists(), "a refusal is no reason to make a repository");
+    assert!(this.state()["alarms"].is_null(), "nothing is promised for the first day");
+    // Two days go by.
+    this.stack.agent.stop();
+    let database = rusqlite::Connection::open(this.stack.path("workspace/system/state/agent.db")).unwrap();
+    let sql = "UPDATE backup_notes SET value = CAST(value AS INTEGER) - 172800000 WHERE name = 'since'";
+    assert_eq!(database.execute(sql, []).unwrap(), 1);
+    drop(database);
+    this.stack.start_agent().await;
     wait::until("an alarm", async || {
-        // Each order makes it look again.
-        let _ = this.backup(&["run"]);
         this.state()["alarms"].as_array().filter(|alarms| !alarms.is_empty()).map(drop)
     })
     .await;
     assert_eq!(this.backup(&["status"]).status.code(), Some(1));
     let status = this.stack.agent_verb(&["status"], "");
     assert!(String::from_utf8_lossy(&status.stdout).contains("There is no good backup yet"), "{status:?}");
-    wait::until("the user to be told", async || {
-        let kinds = events(&this);
-        kinds
-            .iter()
-            .any(|(kind, text)| kind == "notification" && text.contains("There is no good backup yet"))
-            .then_some(())
-    })
-    .await;
+    let words = wait::until("the user to be told", async || told(&this, "notification")).await;
+    assert!(words.contains("There is no good backup yet"), "{words}");
+    // The right key, without a restart: what was told is taken back.
+    this.write_keys(KEY_ID, SECRET_KEY, PASSWORD);
+    let good = this.followed(&["run"], 0);
+    assert_eq!(good["outcome"], "good", "{good}");
+    let _ = wait::until("it to be taken back", async || told(&this, "notification_withdrawn")).await;
+    assert!(this.state()["alarms"].is_null(), "{}", this.state());
+}
+
+/// The first event of this kind that the gateway has stored.
+fn told(this: &BackupStack, kind: &str) -> Option<String> {
+    events(this).into_iter().find(|(stored, _)| stored == kind).map(|(_, text)| text)
 }
 
 /// Events that the gateway has stored.

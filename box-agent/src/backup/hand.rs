@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use berth_protocol::backup::Preview;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -97,6 +98,15 @@ pub async fn unchanged(places: &Places, sample: &[Sampled]) -> Result<Vec<Sample
     let mut input = serde_json::to_vec(sample).unwrap_or_default();
     input.push(b'\n');
     ask(places, words, Input::Bytes(input), SAMPLE_DEADLINE).await
+}
+
+/// What restoring these entries, an entry a line, would change.
+///
+/// # Errors
+/// A sentence.
+pub async fn compare(places: &Places, entries: Vec<u8>) -> Result<Preview, String> {
+    let words = ["worker", "compare", "--root"].map(OsString::from);
+    ask(places, words, Input::Bytes(entries), SAMPLE_DEADLINE).await
 }
 
 /// Puts what lies in the directory `staged` in its place.

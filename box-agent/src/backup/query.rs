@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use berth_protocol::backup::{Change, Entry, EntryKind, MAX_ENTRIES, Snapshot, SnapshotRef, VolumePath};
+use berth_protocol::backup::{
+    Change, Entry, EntryKind, MAX_ENTRIES, MAX_PREVIEWED, Preview, Snapshot, SnapshotRef, VolumePath,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Backups;
-use super::problem::Problem;
+use super::hand;
+use super::problem::{Problem, short};
 use super::restic::launch::Job;
 use super::restic::lines::{Line, Node, SnapshotLine, millis};
 use super::restic::{Bounds, Call, Said, calls};
 use super::run::Run;
+use crate::worker::compare::Kept;
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -81,6 +85,38 @@ impl Backups {
         })
         .await?;
         Ok(changes)
+    }
+
+    /// What restoring something in place would change, by what the user's tree is now.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn preview(&self, snapshot: &SnapshotRef, path: &VolumePath) -> Result<Preview, Problem> {
+        let host = self.inner().places.workspace.to_string();
+        let (mut lines, mut count, mut is_there) = (Vec::new(), 0, false);
+        self.look(calls::list_all(&host, snapshot, path), |said| {
+            let Said::Line(Line::Node(node)) = said else { return };
+            let Some(Entry { path: found, kind, size, changed_ms, .. }) = entry(&node) else { return };
+            is_there |= found == *path;
+            // What leads to it comes first, and is not restored.
+            if !is_there || count > MAX_PREVIEWED {
+                return;
+            }
+            count += 1;
+            if count <= MAX_PREVIEWED
+                && serde_json::to_writer(&mut lines, &Kept { path: found, kind, size, changed_ms }).is_ok()
+            {
+                lines.push(b'\n');
+            }
+        })
+        .await?;
+        if !is_there {
+            return Err(Problem::NotFound(format!("{path} is not in the snapshot {snapshot}")));
+        }
+        let preview = hand::compare(&self.inner().places, lines).await;
+        let preview =
+            preview.map_err(|words| Problem::Failed { how: "comparing".into(), words: short(&words) })?;
+        Ok(Preview { is_cut: count > MAX_PREVIEWED, ..preview })
     }
 
     /// A file of a snapshot: a restic that writes it on its standard output.

@@ -194,6 +194,10 @@ impl<'a> Run<'a> {
                 () = tokio::time::sleep(pause) => {}
                 () = self.cancel.cancelled() => return Err(Problem::Cancelled),
             }
+            if problem == Problem::Locked {
+                // By one that has gone meanwhile, perhaps; what comes of it shows in the next attempt.
+                let _ = self.once(Call::remote(calls::unlock())).await;
+            }
         }
     }
 

@@ -41,7 +41,23 @@ impl Backups {
         if let Err(error) = self.tidy(&store).await {
             tracing::warn!(error = chain(&error), "the history of backups is not up to date");
         }
+        // Whoever orders sees first what was, to know their own run by.
+        if let Err(error) = watch::look(self.inner(), &store, &events).await {
+            tracing::warn!(error = chain(&error), "what is known of backups can't be read");
+        }
         let _serving = self.serve();
+        // Orders wait for it: the lock of a restic that is not quite gone would be in their way.
+        if let Ok(launcher) = self.inner().launcher() {
+            let tidy = async {
+                let _turn = self.inner().turn.lock().await;
+                launcher.tidy().await;
+            };
+            tokio::select! {
+                // Cancel-safe, both: a token, and what the next agent does again.
+                () = stop.cancelled() => return,
+                () = tidy => {}
+            }
+        }
         let late = fastrand::u64(..=self.inner().settings.jitter_secs);
         let mut desired = self.inner().desired.clone();
         // After a run, and at the beginning, something else may be due at once.
@@ -75,9 +91,6 @@ impl Backups {
         store.lose_backup_runs(Timestamp::now().as_millisecond()).await?;
         if let Err(error) = restore::tidy(&inner.places.volume) {
             tracing::warn!(%error, "what an interrupted restore has left is not removed");
-        }
-        if let Ok(launcher) = inner.launcher() {
-            launcher.tidy().await;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::worker::clone::clone;
 use crate::worker::credential::answer;
 use crate::worker::environment::settle;
 use crate::worker::upload::{Outcome, store};
-use crate::worker::{hooks, post_start, restore, sample};
+use crate::worker::{compare, hooks, post_start, restore, sample};
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
@@ -61,6 +61,12 @@ enum Work {
         /// What, as JSON
         #[arg(long)]
         job: String,
+    },
+    /// Say what restoring the entries on standard input would change
+    Compare {
+        /// The user's tree
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
     },
     /// Enter hooks into the settings of coding agents, or take them out, as the job on standard input says
     Hooks(Places),
@@ -131,6 +137,7 @@ impl Worker {
             Work::Sample { root, unchanged: true } => {
                 job().and_then(|files| say(&sample::unchanged(&root, files)))
             }
+            Work::Compare { root } => say(&compare::compare(&root, io::stdin().lock())),
             Work::Place { root, job } => place(&root, &job),
             Work::Holders { major, minor, unmounted } => say(&holders(Number(major, minor), unmounted)),
             Work::Credential { scheme, authority, token_file, operation } => {

@@ -1,8 +1,13 @@
 //! What the agent needs of the machine.
 
 use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::Finding;
+use crate::backup::restic::launch::Launcher;
+use crate::backup::restic::{Bounds, Restic};
 use crate::host::account::Account;
 use crate::host::command::Invocation;
 use crate::host::machine::{Usage, disk};
@@ -13,12 +18,16 @@ use crate::volume::tools::Tools;
 /// From which share of its space a file system is worth a word, percent.
 const SPACE: (u64, u64) = (80, 95);
 
+/// How long a program may take to say its version.
+const VERSION_DEADLINE: Duration = Duration::from_secs(10);
+
 /// The units of a box.
 const UNITS: [&str; 2] = ["box-tmux.service", "box-agent.service"];
 
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = programs(settings);
     findings.extend(tools(settings));
+    findings.push(backups(settings).await);
     findings.push(user(settings));
     for (check, path) in [
         ("space on the volume", settings.volume.path.as_path()),
@@ -47,6 +56,25 @@ fn programs(settings: &Settings) -> Vec<Finding> {
             Err(error) => Finding::failure(package, error.to_string()),
         })
         .collect()
+}
+
+/// restic, which backups are made with: it has to be there as soon as the gateway or the machine says where they go.
+async fn backups(settings: &Settings) -> Finding {
+    let check = "restic";
+    let backup = &settings.backup;
+    // Nothing is started that has papers or a cache.
+    let nowhere = Path::new("/nonexistent");
+    let bounds =
+        Bounds { cancel: CancellationToken::new(), deadline: VERSION_DEADLINE, stall: VERSION_DEADLINE };
+    let outcome = match Launcher::find(&backup.restic, nowhere, nowhere, nowhere, &backup.memory_max) {
+        Ok(launcher) => Restic::new(launcher).check_version(&bounds).await,
+        Err(problem) => Err(problem),
+    };
+    match outcome {
+        Ok(()) => Finding::fine(check, format!("{} will do", backup.restic.display())),
+        Err(problem) if backup.repository.is_some() => Finding::failure(check, problem.to_string()),
+        Err(problem) => Finding::warning(check, format!("{problem}; no backup can be made without it")),
+    }
 }
 
 /// The programs that a block device needs.
@@ -127,5 +155,32 @@ mod tests {
         let found = programs(&settings);
         assert_eq!(found[0].verdict, Verdict::Failure);
         assert!(found[0].sentence.contains("terminal.ttyd"), "{}", found[0].sentence);
+    }
+
+    #[tokio::test]
+    async fn a_restic_that_is_missing_or_too_old_is_told_and_fails_where_backups_are_set_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("restic");
+        let mut settings = Settings::default();
+        settings.backup.restic.clone_from(&program);
+        let missing = backups(&settings).await;
+        assert_eq!(missing.verdict, Verdict::Warning);
+        assert!(missing.sentence.contains("install the package restic"), "{}", missing.sentence);
+        let says = |version: &str| {
+            std::fs::write(&program, format!("#!/bin/sh\necho restic {version}\n")).unwrap();
+            std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        };
+        says("0.18.1");
+        assert_eq!(backups(&settings).await.verdict, Verdict::Fine);
+        says("0.14.0");
+        settings.backup.repository = Some(berth_protocol::backup::Repository {
+            endpoint: "https://s3.example.org".into(),
+            bucket: "boxes".into(),
+            prefix: "main".into(),
+            region: "auto".into(),
+        });
+        let old = backups(&settings).await;
+        assert_eq!(old.verdict, Verdict::Failure);
+        assert!(old.sentence.contains("0.18 or newer is needed"), "{}", old.sentence);
     }
 }

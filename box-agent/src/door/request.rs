@@ -61,6 +61,8 @@ pub enum BackupAsked {
     Snapshots,
     /// What is in a directory.
     Entries,
+    /// What restoring something in place would change.
+    Preview,
     /// A file's bytes.
     File,
 }
@@ -77,6 +79,7 @@ impl BackupAsked {
             "/snapshots" => (Self::Snapshots, Method::GET),
             // Their bodies are paths, which may hold anything.
             "/entries" => (Self::Entries, Method::POST),
+            "/preview" => (Self::Preview, Method::POST),
             "/file" => (Self::File, Method::POST),
             _ => return None,
         })

@@ -76,6 +76,12 @@ impl Group {
         Ok((Self { child, leader }, Pipes { stdin, stdout, stderr }))
     }
 
+    /// The program's process id, until it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<i32> {
+        self.leader.map(Pid::as_raw)
+    }
+
     /// Waits until the program has ended, then kills what it left in its group. Cancel-safe.
     ///
     /// # Errors

@@ -45,6 +45,14 @@ impl Process {
         Self::with_id(self.pid).as_ref() == Some(self)
     }
 
+    /// Whether it is still in the table of processes: alive, or ended and not yet collected by its parent.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        stat.is_ok_and(|stat| parse_any(&stat).is_some_and(|(_, started)| started == self.started))
+            && self.boot_id == boot_id()
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors
@@ -56,14 +64,17 @@ impl Process {
 
 /// When the process of this `/proc/<pid>/stat` started; nothing when it has ended and only waits for its parent.
 fn parse_started(stat: &str) -> Option<u64> {
+    parse_any(stat).filter(|(state, _)| !matches!(*state, "Z" | "X")).map(|(_, started)| started)
+}
+
+/// The state and when it started.
+fn parse_any(stat: &str) -> Option<(&str, u64)> {
     // The name is in parentheses and may hold any, so what follows begins at the last one.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
+    let state = fields.next()?;
     // The state is field 3, the start time field 22.
-    fields.nth(18)?.parse().ok()
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -86,6 +97,7 @@ mod tests {
         assert!(this.is_alive() && this.belongs_to(Uid::effective()));
         assert!(!this.belongs_to(Uid::from_raw(4_000_000)));
         assert!(!Process { started: this.started + 1, ..this.clone() }.is_alive());
+        assert!(this.is_listed() && !Process { started: this.started + 1, ..this.clone() }.is_listed());
         assert!(!Process { boot_id: "another".into(), ..this }.is_alive());
     }
 }

@@ -9,6 +9,7 @@
 //! | [`clone`], [`credential`] | clones a repository, and tells git its token |
 //! | [`post_start`] | runs the workspace's script |
 //! | [`sample`] | takes hashes of some files, for drills |
+//! | [`compare`] | says what restoring in place would change |
 //! | [`restore`] | puts what was restored in its place |
 //! | [`hooks`] | enters Berth's hooks into the settings of coding agents, and takes them out |
 //! | [`tree`] | paths in the user's tree, which never lead out of it |
@@ -16,6 +17,7 @@
 //! | [`fresh`] | a file that is not there until it is whole |
 
 pub mod clone;
+pub mod compare;
 pub mod credential;
 pub mod environment;
 pub mod fresh;

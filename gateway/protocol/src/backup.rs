@@ -9,6 +9,7 @@
 //! | `POST /v1/backup/cancel` | 202 with [`BackupState`] |
 //! | `GET /v1/backup/snapshots` | a list of [`Snapshot`] |
 //! | `POST /v1/backup/entries` with [`Look`] | a list of [`Entry`]: what is in that directory |
+//! | `POST /v1/backup/preview` with [`Look`] | [`Preview`]: what restoring that in place would change |
 //! | `POST /v1/backup/file` with [`Look`] | the file's bytes, of the length that is said first |
 //!
 //! What acts must carry `berth-request-id`. Runs go on by themselves; a broken connection changes nothing.
@@ -20,8 +21,8 @@ mod state;
 pub use names::{InvalidName, Repository, SnapshotRef, VolumePath};
 pub use order::{BackupCredentials, DesiredBackup, Look, Place, RestoreOrder};
 pub use state::{
-    BackupRun, BackupState, Change, Entry, EntryKind, Outcome, Phase, Problem, Progress, Reason, Running,
-    Snapshot, Work,
+    BackupRun, BackupState, Change, Difference, Entry, EntryKind, How, Outcome, Phase, Preview, Problem,
+    Progress, Reason, Running, Snapshot, Work,
 };
 
 /// Path of the state, and of everything else below it.
@@ -47,6 +48,12 @@ pub const MAX_LOOK_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Entries of one directory that are told, at most.
 pub const MAX_ENTRIES: usize = 10_000;
+
+/// Entries of a snapshot that a preview looks at, at most.
+pub const MAX_PREVIEWED: usize = 50_000;
+
+/// Differences that a preview names, at most.
+pub const MAX_DIFFERENCES: usize = 200;
 
 /// Runs that a box keeps in its history.
 pub const MAX_HISTORY: usize = 100;

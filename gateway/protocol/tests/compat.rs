@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 
 use berth_protocol::attention::{Answer, Notification, Withdrawn};
-use berth_protocol::backup::{BackupState, Entry, Look, RestoreOrder, Snapshot};
+use berth_protocol::backup::{BackupState, Entry, Look, Preview, RestoreOrder, Snapshot};
 use berth_protocol::control::files::Uploaded;
 use berth_protocol::control::{Exec, ExecExit, ExecLine, Input, Screen};
 use berth_protocol::door::Status;
@@ -122,6 +122,7 @@ fn what_is_said_of_backups_is_read() {
     survives::<Vec<RestoreOrder>>(include_str!("../data/v1/door_backup_orders.json"));
     survives::<Vec<Look>>(include_str!("../data/v1/door_backup_looks.json"));
     survives::<Vec<Entry>>(include_str!("../data/v1/door_backup_entries.json"));
+    survives::<Preview>(include_str!("../data/v1/door_backup_preview.json"));
     survives::<Vec<Snapshot>>(include_str!("../data/v1/door_backup_snapshots.json"));
 }
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use berth_protocol::backup::{
     BackupState, Entry, InvalidName, KIND_BUSY, KIND_NOT_CONFIGURED, KIND_NOT_FOUND, KIND_REPOSITORY, Look,
-    Snapshot,
+    Preview, Snapshot,
 };
 use berth_protocol::ids::RequestId;
 use berth_protocol::suspend::KIND_SUSPENDED;
@@ -18,7 +18,7 @@ use super::ApiError;
 use super::commands::{box_of, refused};
 use super::policy::InWorkspace;
 use super::views::Error;
-use super::views::backup::{BackupEntry, BackupSnapshot, Backups, LookQuery, RestoreRequest};
+use super::views::backup::{BackupEntry, BackupPreview, BackupSnapshot, Backups, LookQuery, RestoreRequest};
 use crate::app::{App, SharedApp};
 use crate::boxes::{BackupFile, DoorError};
 use crate::store::{AuditNote, CurrentUser, Workspace};
@@ -156,6 +156,26 @@ pub async fn entries(
     let look = look(query)?;
     let found: Vec<Entry> = asked(box_of(&app, &workspace.id)?.backup("/entries", &look, &request_id).await)?;
     Ok(Json(found.into_iter().map(Into::into).collect()))
+}
+
+/// What restoring something in place would change now.
+#[utoipa::path(
+    get, path = "/api/v1/workspaces/{workspace}/backups/preview", params(("workspace" = String, Path), LookQuery),
+    responses(
+        (status = 200, body = BackupPreview), (status = 400, body = Error), (status = 401, body = Error),
+        (status = 404, body = Error), (status = 409, body = Error), (status = 422, body = Error),
+        (status = 501, body = Error), (status = 502, body = Error), (status = 503, body = Error)
+    )
+)]
+pub async fn preview(
+    State(app): State<SharedApp>,
+    Extension(request_id): Extension<RequestId>,
+    InWorkspace(workspace): InWorkspace,
+    query: Result<Query<LookQuery>, QueryRejection>,
+) -> Result<Json<BackupPreview>, ApiError> {
+    let look = look(query)?;
+    let found: Preview = asked(box_of(&app, &workspace.id)?.backup("/preview", &look, &request_id).await)?;
+    Ok(Json(found.into()))
 }
 
 /// A file of a snapshot, to be kept and never shown as a page of ours.

@@ -40,6 +40,7 @@ use super::{
         backups::restore,
         backups::snapshots,
         backups::entries,
+        backups::preview,
         backups::file,
         environment::show,
         environment::replace,

@@ -117,6 +117,12 @@ pub fn routes() -> Vec<Route> {
             Policy::Workspace,
             get(backups::entries),
         ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/preview",
+            Policy::Workspace,
+            get(backups::preview),
+        ),
         route(Method::GET, "/workspaces/{workspace}/backups/file", Policy::Workspace, get(backups::file)),
         route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
         route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),

@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 mod audit;
+mod backup;
 mod config;
 mod init;
 mod serve;
@@ -68,6 +69,9 @@ enum Verb {
     /// Make, list and revoke API tokens of the owner
     #[command(subcommand)]
     Token(token::TokenVerb),
+    /// Look after the repositories of workspaces
+    #[command(subcommand)]
+    Backup(backup::BackupVerb),
     /// Print the newest entries of the audit record: time, action, user, workspace, request, detail
     Audit(audit::Audit),
     /// Print a completion script
@@ -124,6 +128,7 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
         Verb::Workspace(verb) => block_on(workspace::run(&cli.settings()?, verb)),
         Verb::SignInLink => block_on(sign_in_link::run(&cli.settings()?)),
         Verb::Token(verb) => block_on(token::run(&cli.settings()?, verb)),
+        Verb::Backup(verb) => block_on(backup::run(&cli.settings()?, verb)),
         Verb::Audit(audit) => block_on(audit::run(&cli.settings()?, audit)),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "gateway", &mut std::io::stdout());

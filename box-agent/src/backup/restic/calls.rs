@@ -94,6 +94,14 @@ pub fn list(host: &str, snapshot: &SnapshotRef, path: &VolumePath) -> Vec<OsStri
     args
 }
 
+/// Lists what is below a path of a snapshot, too: directories before what is in them.
+#[must_use]
+pub fn list_all(host: &str, snapshot: &SnapshotRef, path: &VolumePath) -> Vec<OsString> {
+    let mut args = list(host, snapshot, path);
+    args.insert(1, "--recursive".into());
+    args
+}
+
 /// Writes a file of a snapshot on standard output.
 #[must_use]
 pub fn dump(host: &str, snapshot: &SnapshotRef, path: &VolumePath) -> Vec<OsString> {

@@ -15,7 +15,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 
 use super::super::problem::Problem;
 use super::super::target::Target;
-use super::{Call, Rights, calls};
+use super::{Call, Rights, calls, traces};
 use crate::host::command::Invocation;
 use crate::host::group::{Ended, Group};
 use crate::host::programs::find;
@@ -94,16 +94,18 @@ impl Launcher {
         Ok(Self { program, cache: cache.to_owned(), papers: papers.to_owned(), how })
     }
 
-    /// Ends what an agent that was killed has left behind.
+    /// Ends what an agent that was killed has left behind, and waits until it is gone.
     pub async fn tidy(&self) {
+        // Looks into the repository may begin meanwhile, and their papers are not old.
+        let old = traces::papers(&self.papers);
         if let How::Unit { systemctl, .. } = &self.how {
             let stop = Invocation::new(systemctl, ["stop", "--", &format!("{UNIT}*.service")]);
             if let Err(error) = stop.run().await {
                 tracing::debug!(error = chain(&error), "no unit of restic was stopped");
             }
         }
-        // What is in there is of runs that are over.
-        let _ = std::fs::remove_dir_all(&self.papers);
+        traces::see_out(&old).await;
+        drop(Papers(old));
     }
 
     /// Starts a call without a repository.
@@ -162,6 +164,7 @@ impl Launcher {
         };
         let (group, pipes) =
             Group::start(&invocation, directory, false).map_err(|error| not_started(&error))?;
+        papers.0.extend(traces::note(&self.papers, &name, group.id()));
         let group = Handle { group, unit };
         Ok(Job { group, stdout: pipes.stdout, stderr: pipes.stderr, _papers: Some(papers) })
     }

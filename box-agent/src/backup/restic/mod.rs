@@ -6,10 +6,12 @@
 //! | [`calls`] | its command lines |
 //! | [`lines`] | what it says |
 //! | [`launch`] | how it is started, and ended |
+//! | [`traces`] | which run, for the agent after this one |
 
 pub mod calls;
 pub mod launch;
 pub mod lines;
+mod traces;
 
 use std::ffi::OsString;
 use std::path::Path;

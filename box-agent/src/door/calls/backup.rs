@@ -79,6 +79,10 @@ impl BackupCalls {
                 let look = users(read(body, MAX_LOOK_BODY).await?)?;
                 Ok(json(StatusCode::OK, &backups.entries(&look.snapshot, &look.path).await?))
             }
+            BackupAsked::Preview => {
+                let look = users(read(body, MAX_LOOK_BODY).await?)?;
+                Ok(json(StatusCode::OK, &backups.preview(&look.snapshot, &look.path).await?))
+            }
             BackupAsked::File => {
                 let look = users(read(body, MAX_LOOK_BODY).await?)?;
                 let (entry, job) = backups.file(&look.snapshot, &look.path).await?;

@@ -83,6 +83,7 @@ fn backups_are_asked_by_plain_paths_and_what_acts_says_which_request_it_is() {
     assert_eq!(ask(&Method::GET, "/v1/backup", &[]), asked(BackupAsked::State));
     assert_eq!(ask(&Method::GET, "/v1/backup/snapshots", &[]), asked(BackupAsked::Snapshots));
     assert_eq!(ask(&Method::POST, "/v1/backup/file", &[]), asked(BackupAsked::File));
+    assert_eq!(ask(&Method::POST, "/v1/backup/preview", &[]), asked(BackupAsked::Preview));
     let id = [(HEADER_REQUEST_ID, RequestId::random().to_string())];
     for (path, expected) in [
         ("/v1/backup/run", BackupAsked::Run),

@@ -241,3 +241,51 @@ pub struct Change {
     /// `+` new, `-` gone, `M` content, `U` metadata, `T` kind; as restic says it.
     pub how: String,
 }
+
+/// What restoring something in place would change. What only the tree has stays in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preview {
+    /// Files, links and the like that the snapshot has there.
+    pub files: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// How many of them are not there now.
+    pub added: u64,
+    /// How many are there and different.
+    pub replaced: u64,
+    /// How many are there as they were.
+    pub same: u64,
+    /// What is in the way of another kind, and would be renamed.
+    pub moved_aside: u64,
+    /// There are more than were looked at: all numbers are of the first ones.
+    pub is_cut: bool,
+    /// Some of what would change, by name.
+    pub differences: Vec<Difference>,
+}
+
+/// One thing that would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Where.
+    pub path: VolumePath,
+    /// How.
+    pub how: How,
+}
+
+/// What would become of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It is not there now.
+    Added,
+    /// It is there, and different.
+    Replaced,
+    /// A directory is where a file goes, or the other way round: what is there is renamed.
+    MovedAside,
+    /// It is there as it was.
+    Same,
+    /// Something of a newer version.
+    #[serde(other)]
+    Unknown,
+}

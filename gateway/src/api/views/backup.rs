@@ -1,8 +1,8 @@
 //! Backups, as the API shows them and takes orders.
 
 use berth_protocol::backup::{
-    BackupState as BoxState, DesiredBackup, Entry as BoxEntry, InvalidName, Place, Repository, RestoreOrder,
-    Snapshot as BoxSnapshot, SnapshotRef, VolumePath,
+    BackupState as BoxState, DesiredBackup, Difference, Entry as BoxEntry, InvalidName, Place,
+    Preview as BoxPreview, Repository, RestoreOrder, Snapshot as BoxSnapshot, SnapshotRef, VolumePath,
 };
 use berth_protocol::environment::Secret;
 use serde::{Deserialize, Serialize};
@@ -189,6 +189,46 @@ impl From<BoxEntry> for BackupEntry {
         let BoxEntry { path, kind, size, changed_ms, mode } = entry;
         let name = path.name().to_owned();
         Self { path: path.into(), name, kind, size, changed_ms, mode: format!("{mode:04o}") }
+    }
+}
+
+/// What restoring something in place would change. What the snapshot does not have stays.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BackupPreview {
+    /// Files, links and the like that the snapshot has there.
+    pub files: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// How many of them are not on the box now.
+    pub added: u64,
+    /// How many are there and different.
+    pub replaced: u64,
+    /// How many are there as they were.
+    pub same: u64,
+    /// What is in the way of another kind, and would be renamed.
+    pub moved_aside: u64,
+    /// There are more than were looked at: all numbers are of the first ones.
+    pub is_cut: bool,
+    /// Some of what would change, by name.
+    pub differences: Vec<BackupDifference>,
+}
+
+/// One thing that would change.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BackupDifference {
+    /// Where it is, from the volume's root.
+    pub path: String,
+    /// `added`, `replaced` or `moved_aside`.
+    #[schema(value_type = String)]
+    pub how: berth_protocol::backup::How,
+}
+
+impl From<BoxPreview> for BackupPreview {
+    fn from(preview: BoxPreview) -> Self {
+        let BoxPreview { files, bytes, added, replaced, same, moved_aside, is_cut, differences } = preview;
+        let shown = |Difference { path, how }| BackupDifference { path: path.into(), how };
+        let differences = differences.into_iter().map(shown).collect();
+        Self { files, bytes, added, replaced, same, moved_aside, is_cut, differences }
     }
 }
 

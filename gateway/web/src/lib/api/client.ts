@@ -1,6 +1,21 @@
 // Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
 
 import {
+  type BackupEntry,
+  type BackupRepository,
+  type Backups,
+  type NewBackupRepository,
+  type RecoverySheet,
+  type RestorePreview,
+  type Snapshot,
+  decodeBackupRepository,
+  decodeBackups,
+  decodeEntries,
+  decodeRecoverySheet,
+  decodeRestorePreview,
+  decodeSnapshots,
+} from './backup';
+import {
   type Channel,
   type Channels,
   type NewChannel,
@@ -34,10 +49,19 @@ import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, Ti
 
 const TIMEOUT_MS = 15_000;
 
+/** For what has to be looked up in a repository, which may be far away and large. */
+const LOOK_TIMEOUT_MS = 160_000;
+
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-async function request(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+async function request(
+  method: Method,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  timeoutMs = TIMEOUT_MS,
+): Promise<unknown> {
+  const timeout = AbortSignal.timeout(timeoutMs);
   const headers = new Headers({ accept: 'application/json' });
   const init: RequestInit = {
     method,
@@ -191,6 +215,78 @@ export async function getEnvironment(workspaceId: string): Promise<Environment> 
 /** Replaces the whole environment; what is named without a value keeps the one that it has. */
 export async function putEnvironment(workspaceId: string, wanted: NewEnvironment): Promise<Environment> {
   return decoded(decodeEnvironment, await request('PUT', environmentPath(workspaceId), wanted));
+}
+
+const backupsPath = (workspaceId: string) => `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/backups`;
+const repositoryPath = (workspaceId: string) =>
+  `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/backup-repository`;
+
+export async function getBackups(workspaceId: string): Promise<Backups> {
+  return decoded(decodeBackups, await request('GET', backupsPath(workspaceId)));
+}
+
+/** Begins a backup or a check, or ends what goes on. How far it is, is in the state. */
+export async function actOnBackups(workspaceId: string, what: 'run' | 'check' | 'cancel'): Promise<Backups> {
+  return decoded(decodeBackups, await request('POST', `${backupsPath(workspaceId)}/${what}`));
+}
+
+export async function restoreBackup(
+  workspaceId: string,
+  order: { snapshot: string; path: string; in_place: boolean },
+): Promise<Backups> {
+  return decoded(decodeBackups, await request('POST', `${backupsPath(workspaceId)}/restore`, order));
+}
+
+async function look(path: string, signal?: AbortSignal): Promise<unknown> {
+  return request('GET', path, undefined, signal, LOOK_TIMEOUT_MS);
+}
+
+export async function getSnapshots(workspaceId: string, signal?: AbortSignal): Promise<Snapshot[]> {
+  return decoded(decodeSnapshots, await look(`${backupsPath(workspaceId)}/snapshots`, signal));
+}
+
+const placePath = (workspaceId: string, what: string, snapshot: string, path: string) =>
+  `${backupsPath(workspaceId)}/${what}?${new URLSearchParams({ snapshot, path }).toString()}`;
+
+/** What is in a directory of a snapshot. */
+export async function getBackupEntries(
+  workspaceId: string,
+  snapshot: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<BackupEntry[]> {
+  return decoded(decodeEntries, await look(placePath(workspaceId, 'entries', snapshot, path), signal));
+}
+
+export async function getRestorePreview(
+  workspaceId: string,
+  snapshot: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<RestorePreview> {
+  return decoded(decodeRestorePreview, await look(placePath(workspaceId, 'preview', snapshot, path), signal));
+}
+
+/** Where a file of a snapshot is downloaded from. */
+export function backupFileHref(workspaceId: string, snapshot: string, path: string): string {
+  return placePath(workspaceId, 'file', snapshot, path);
+}
+
+export async function getBackupRepository(workspaceId: string): Promise<BackupRepository> {
+  return decoded(decodeBackupRepository, await request('GET', repositoryPath(workspaceId)));
+}
+
+export async function putBackupRepository(
+  workspaceId: string,
+  wanted: NewBackupRepository,
+): Promise<BackupRepository> {
+  return decoded(decodeBackupRepository, await request('PUT', repositoryPath(workspaceId), wanted));
+}
+
+/** The recovery sheet. It is shown once. */
+export async function takeRecoverySheet(workspaceId: string): Promise<RecoverySheet> {
+  const path = `${repositoryPath(workspaceId)}/recovery-sheet`;
+  return decoded(decodeRecoverySheet, await request('POST', path));
 }
 
 const notificationPath = (id: string) => `/api/v1/notifications/${encodeURIComponent(id)}`;

@@ -52,10 +52,21 @@ export function countOrNull(from: Fields, key: string): number | null {
   return from[key] === null || from[key] === undefined ? null : count(from, key);
 }
 
+export function flag(from: Fields, key: string): boolean {
+  const value = from[key];
+  if (typeof value !== 'boolean') throw new DecodeError(`${key} is not true or false`);
+  return value;
+}
+
 export function list<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
   const value = from[key];
   if (!Array.isArray(value)) throw new DecodeError(`${key} is not a list`);
   return value.map((entry: unknown) => item(entry));
+}
+
+/** An answer that is a list itself. */
+export function decodeList<T>(value: unknown, item: (value: unknown) => T): T[] {
+  return list({ answer: value }, 'answer', item);
 }
 
 function telemetry(value: unknown): Telemetry | null {

@@ -1,6 +1,6 @@
 // A workspace's environment on the wire. Secrets go in and never come back: names and sizes do.
 
-import { DecodeError, type Fields, count, fields, list, text, textOrNull } from './decode';
+import { count, fields, flag, list, text, textOrNull } from './decode';
 
 export interface Environment {
   version: number;
@@ -51,12 +51,6 @@ export interface NewEnvironment {
     keep_token: boolean;
   } | null;
   post_start: string | null;
-}
-
-function flag(from: Fields, key: string): boolean {
-  const value = from[key];
-  if (typeof value !== 'boolean') throw new DecodeError(`${key} is not true or false`);
-  return value;
 }
 
 function optional<T>(value: unknown, decode: (value: unknown) => T): T | null {

@@ -4,6 +4,7 @@ export type Route =
   | { view: 'workspaces' }
   | { view: 'session'; id: string }
   | { view: 'environment'; workspace: string }
+  | { view: 'backups'; workspace: string }
   | { view: 'inbox' }
   | { view: 'notification_settings' }
   /** A guest follows a share's link ... */
@@ -26,10 +27,11 @@ export function parseRoute(pathname: string): Route {
 
   if (pathname === '/preview-link') return { view: 'preview_link' };
 
-  const environment = /^\/workspaces\/([^/]+)\/environment\/?$/.exec(pathname);
-  if (environment?.[1] !== undefined) {
+  const page = /^\/workspaces\/([^/]+)\/(environment|backups)\/?$/.exec(pathname);
+  if (page?.[1] !== undefined) {
     try {
-      return { view: 'environment', workspace: decodeURIComponent(environment[1]) };
+      const workspace = decodeURIComponent(page[1]);
+      return { view: page[2] === 'backups' ? 'backups' : 'environment', workspace };
     } catch {
       return { view: 'not_found' };
     }
@@ -52,6 +54,10 @@ export function sessionHref(id: string): string {
 
 export function environmentHref(workspace: string): string {
   return `/workspaces/${encodeURIComponent(workspace)}/environment`;
+}
+
+export function backupsHref(workspace: string): string {
+  return `/workspaces/${encodeURIComponent(workspace)}/backups`;
 }
 
 export function watchHref(id: string): string {
