@@ -23,6 +23,9 @@ pub async fn watch_store(app: SharedApp) {
         match app.store.foreign_writes().await {
             Ok(found) => {
                 if known.replace(found).is_some_and(|before| before != found) {
+                    if let Err(error) = follow_boxes(&app).await {
+                        tracing::warn!(error = %berth_daemon::exit::chain(&error), "boxes not looked at");
+                    }
                     app.changes.publish(Change::Anything);
                 }
             }
@@ -33,6 +36,15 @@ pub async fn watch_store(app: SharedApp) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
     }
+}
+
+/// Cuts boxes that own no workspace any more. Their links find out by themselves.
+async fn follow_boxes(app: &SharedApp) -> Result<(), StoreError> {
+    for instance in app.boxes.keep(&app.store.owning_instances().await?) {
+        tracing::info!(%instance, "box revoked");
+        app.terminals.end_instance(&instance);
+    }
+    Ok(())
 }
 
 /// Forgets what has expired, until the gateway stops.

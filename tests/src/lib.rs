@@ -26,6 +26,7 @@
 //! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`s3`] | an S3 server, and a proxy before it that has bad days |
+//! | [`secrets`] | what must not be in logs, and is looked for in all of them |
 //! | [`screen`] | what a terminal's bytes look like |
 //! | [`tmux`] | what tmux itself says |
 //! | [`wait`] | waiting on conditions, never for luck |
@@ -56,6 +57,7 @@ pub mod raw;
 pub mod receiver;
 pub mod s3;
 pub mod screen;
+pub mod secrets;
 pub mod stack;
 pub mod terminal;
 pub mod tmux;

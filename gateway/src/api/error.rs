@@ -7,6 +7,7 @@ use berth_protocol::ids::RequestId;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::boxes::DoorError;
+use crate::limits::TooMany;
 use crate::store::StoreError;
 
 /// An error as a client sees it. The request's id is added on the way out.
@@ -16,13 +17,15 @@ pub struct ApiError {
     status: StatusCode,
     kind: &'static str,
     message: String,
+    /// After how many seconds the same request may succeed.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     /// An error with the given status, stable word and sentence.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into() }
+        Self { status, kind, message: message.into(), retry_after: None }
     }
 
     /// Nobody is signed in.
@@ -160,6 +163,13 @@ impl ApiError {
     }
 }
 
+impl From<TooMany> for ApiError {
+    fn from(error: TooMany) -> Self {
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", error.to_string());
+        Self { retry_after: Some(error.seconds()), ..refused }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -221,6 +231,9 @@ impl IntoResponse for ApiError {
         let mut response = self.status.into_response();
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(self);
         response
     }

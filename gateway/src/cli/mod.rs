@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod init;
+mod keys;
 mod serve;
 mod sign_in_link;
 mod token;
@@ -68,8 +69,11 @@ enum Verb {
     /// Make, list and revoke API tokens of the owner
     #[command(subcommand)]
     Token(token::TokenVerb),
-    /// Print the newest entries of the audit record: time, action, user, workspace, request, detail
+    /// Print, export or verify the audit record: time, action, user, workspace, request, source, outcome, detail
     Audit(audit::Audit),
+    /// Rotate the key that seals stored secrets
+    #[command(subcommand)]
+    Keys(keys::KeysVerb),
     /// Print a completion script
     Completions {
         /// The shell
@@ -125,6 +129,7 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
         Verb::SignInLink => block_on(sign_in_link::run(&cli.settings()?)),
         Verb::Token(verb) => block_on(token::run(&cli.settings()?, verb)),
         Verb::Audit(audit) => block_on(audit::run(&cli.settings()?, audit)),
+        Verb::Keys(verb) => block_on(keys::run(&cli.settings()?, verb)),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "gateway", &mut std::io::stdout());
             Ok(())

@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `listener` | accept loop, TLS, bounds against slow clients |
+//! | `tls` | the operator's certificate, followed as it is renewed |
+//! | `proxies` | who is believed about the client's address |
 //! | `http2` | what HTTP/2 has of its own |
 //! | `layers` | request ids, error bodies, the check of `Host`, security headers |
 //! | `assets` | the web UI, embedded in the binary |
@@ -12,6 +14,7 @@ mod assets;
 mod http2;
 mod layers;
 mod listener;
+mod proxies;
 mod sign_in;
 mod tls;
 
@@ -22,9 +25,10 @@ use crate::api::{self, ApiError};
 use crate::app::SharedApp;
 use crate::previews;
 
-pub use listener::{Peer, serve};
+pub use listener::{Front, Peer, serve};
+pub use proxies::Proxies;
 pub use sign_in::SIGN_IN_PATH;
-pub use tls::{TlsError, load as load_tls};
+pub use tls::{FrontTls, TlsError};
 
 /// Everything that the front answers.
 pub fn router(app: SharedApp) -> Router {
