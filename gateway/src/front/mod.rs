@@ -7,11 +7,13 @@
 //! | `proxies` | who is believed about the client's address |
 //! | `http2` | what HTTP/2 has of its own |
 //! | `layers` | request ids, error bodies, the check of `Host`, security headers |
+//! | `invariants` | what holds for any request's headers, for tests and fuzzing |
 //! | `assets` | the web UI, embedded in the binary |
 //! | `sign_in` | one-time links become cookies |
 
 mod assets;
 mod http2;
+pub mod invariants;
 mod layers;
 mod listener;
 mod proxies;
