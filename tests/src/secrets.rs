@@ -6,7 +6,14 @@ pub const PLANTED: &str = "planted-secret-";
 /// Shapes of secrets: what they begin with, and how many characters of a secret's alphabet follow at least.
 const SHAPES: [(&str, usize); 6] =
     // API tokens, enrolment tokens, codes in links, tickets, and keys.
-    [("berth_", 24), ("berth1.", 24), ("code=", 16), ("ticket.", 16), ("PRIVATE KEY-----", 0), (PLANTED, 0)];
+    [
+        ("berth_", 24),
+        ("berth1.", 24),
+        ("code=", 16),
+        ("ticket.", 16),
+        ("PRIVATE KEY-----", 0),
+        (PLANTED, 0),
+    ];
 
 /// The line of a log that tells a secret, if one does.
 #[must_use]
@@ -16,7 +23,8 @@ pub fn told(log: &str) -> Option<&str> {
 
 fn holds(line: &str, begin: &str, length: usize) -> bool {
     let secret = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    line.match_indices(begin).any(|(at, _)| line[at + begin.len()..].chars().take_while(secret).count() >= length)
+    line.match_indices(begin)
+        .any(|(at, _)| line[at + begin.len()..].chars().take_while(secret).count() >= length)
 }
 
 #[cfg(test)]
@@ -36,7 +44,9 @@ mod tests {
         ] {
             assert_eq!(told(&format!("first\n{line}\nlast")), Some(line.as_str()));
         }
-        for line in ["berth_tests::wait", "__Host-berth-inst-a", "exit_code=137", "ticket.rs:12", "berth1.service"] {
+        for line in
+            ["berth_tests::wait", "__Host-berth-inst-a", "exit_code=137", "ticket.rs:12", "berth1.service"]
+        {
             assert_eq!(told(line), None, "{line}");
         }
     }

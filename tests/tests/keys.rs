@@ -83,10 +83,18 @@ async fn the_key_is_changed_while_the_gateway_serves_and_whatever_cuts_that_shor
     for log in [stack.gateway.log(), stack.agent.log()] {
         assert_eq!(told(&log), None);
     }
-    let store = [fs::read(stack.path("gateway/gateway.db")).unwrap(), read(&stack, "gateway/gateway.db-wal")].concat();
-    let volume = [read(&stack, "workspace/system/state/agent.db"), read(&stack, "workspace/system/state/agent.db-wal")].concat();
+    let store = [fs::read(stack.path("gateway/gateway.db")).unwrap(), read(&stack, "gateway/gateway.db-wal")]
+        .concat();
+    let volume = [
+        read(&stack, "workspace/system/state/agent.db"),
+        read(&stack, "workspace/system/state/agent.db-wal"),
+    ]
+    .concat();
     for bytes in [store, volume] {
-        assert!(!bytes.windows(PLANTED.len()).any(|window| window == PLANTED.as_bytes()), "it is stored as it is");
+        assert!(
+            !bytes.windows(PLANTED.len()).any(|window| window == PLANTED.as_bytes()),
+            "it is stored as it is"
+        );
     }
     for path in ["/channels", "/audit", "/me", "/workspaces"] {
         assert!(!client.call(Method::GET, path, None).await.body.to_string().contains(PLANTED), "{path}");
@@ -109,7 +117,9 @@ async fn plant_again(stack: &Stack, client: &Client, word: &str) {
 async fn wait_for_word(stack: &Stack, word: &str) {
     let wanted = format!("export WORD='{word}'\n");
     wait::until("the box to have it", async || {
-        fs::read_to_string(stack.path("run/secrets/environment.sh")).ok().filter(|text| text.contains(&wanted))
+        fs::read_to_string(stack.path("run/secrets/environment.sh"))
+            .ok()
+            .filter(|text| text.contains(&wanted))
     })
     .await;
 }

@@ -47,7 +47,10 @@ async fn guessing_is_answered_by_429_that_says_when_to_try_again() {
     assert_eq!(sign_in(&stack, Some("203.0.113.7")).await.0, 429);
     // Codes of links are guessed no more often.
     let code = json!({ "code": "guessed" });
-    assert_eq!(client.call(Method::POST, "/shares/open", Some(code.clone())).await.kind(), "too_many_requests");
+    assert_eq!(
+        client.call(Method::POST, "/shares/open", Some(code.clone())).await.kind(),
+        "too_many_requests"
+    );
     assert_eq!(client.call(Method::POST, "/preview-links/open", Some(code)).await.status, 429);
 
     // Tickets; who has no right to one uses none up.
@@ -81,7 +84,8 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_attempts_and_address() {
     stack.gateway.set_env("BERTH_GATEWAY__LIMITS__SIGN_INS_PER_MINUTE", "2");
     let file = stack.path("gateway.toml");
     let settings = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, settings.replace("[front]\n", "[front]\ntrusted_proxies = [\"127.0.0.1\"]\n")).unwrap();
+    std::fs::write(&file, settings.replace("[front]\n", "[front]\ntrusted_proxies = [\"127.0.0.1\"]\n"))
+        .unwrap();
     stack.configure("").await;
     for client in ["203.0.113.7", "203.0.113.8", "198.51.100.1, 203.0.113.9"] {
         for expected in [303, 303, 429] {
@@ -97,6 +101,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_attempts_and_address() {
 }
 
 #[tokio::test]
+#[ignore = "waits for a deadline of 20 s"]
 async fn whoever_dawdles_or_says_too_much_is_cut_off_before_anybody_asks_who_it_is() {
     let stack = Stack::start_gateway().await;
     let host = stack.origin().strip_prefix("http://").unwrap().to_owned();
@@ -109,6 +114,14 @@ async fn whoever_dawdles_or_says_too_much_is_cut_off_before_anybody_asks_who_it_
     large.write_all(format!("{head}Content-Length: 100000\r\n\r\n{{").as_bytes()).await.unwrap();
     let mut answer = [0; 12];
     large.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    // And so is one that does not say how long it is, as soon as it is too much.
+    let mut chunked = TcpStream::connect(&host).await.unwrap();
+    let chunk = "x".repeat(40_000);
+    let sent = format!("{head}Transfer-Encoding: chunked\r\n\r\n9c40\r\n{chunk}\r\n");
+    chunked.write_all(sent.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    chunked.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
     // One that never comes to an end is not waited for.
     let mut slow = TcpStream::connect(&host).await.unwrap();

@@ -17,7 +17,7 @@ async fn a_revoked_box_is_cut_off_at_once_and_for_good() {
     let mut terminal = Terminal::open(&client, &session).await;
     terminal.read_until("\u{1b}").await;
     let mut exec = Exec::start(&client, &json!({ "argv": ["sh", "-c", "echo here; sleep 600"] })).await;
-    assert_eq!(exec.text_line().await, "here\n");
+    assert_eq!(exec.text_line().await, "here");
 
     let revoked = stdout(&stack.gateway_verb(&["workspace", "revoke", "main"]));
     assert!(!revoked.contains("had no box"), "{revoked}");

@@ -115,11 +115,17 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "ticket_invalid", message)
     }
 
+    /// The body is larger than the route takes.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request's body is too large")
+    }
+
     /// The body is not what the route takes.
     #[must_use]
     pub fn malformed(rejection: &JsonRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::new(rejection.status(), "too_large", "the request's body is too large");
+            return Self::too_large();
         }
         let message = format!("the request's body is not understood: {}", rejection.body_text());
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)

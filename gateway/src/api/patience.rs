@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Extension};
 use http::Method;
+use http::header::CONTENT_LENGTH;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -53,6 +54,16 @@ pub async fn count(
         if let Err(error) = app.limits.count(what, who) {
             return ApiError::from(error).into_response();
         }
+    }
+    next.run(request).await
+}
+
+/// Before a route without an identity: refuses what says itself that it is too large, unread.
+pub async fn brief(request: Request, next: Next) -> Response {
+    let length =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_STRANGERS_BODY) {
+        return ApiError::too_large().into_response();
     }
     next.run(request).await
 }

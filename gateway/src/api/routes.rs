@@ -200,7 +200,9 @@ pub fn router(app: &SharedApp) -> Router<SharedApp> {
             handler = handler.layer(middleware::from_fn(patience::hurry));
         }
         if route.policy == Policy::Public {
-            handler = handler.layer(DefaultBodyLimit::max(patience::MAX_STRANGERS_BODY));
+            handler = handler
+                .layer(middleware::from_fn(patience::brief))
+                .layer(DefaultBodyLimit::max(patience::MAX_STRANGERS_BODY));
         }
         let guarded = handler
             .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), enforce))

@@ -1,8 +1,8 @@
 //! Sessions: what their owners want. Boxes are told over their links, at once or when they are back.
 
-use axum::{Extension, Json};
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::{Extension, Json};
 use http::StatusCode;
 use serde_json::json;
 

@@ -187,7 +187,9 @@ mod tests {
             detail: detail.clone(),
             hash: "00".into(),
         };
-        for line in [line(&entry), line(&AuditEntry { user_name: Some("a\u{1b}[2Jb".into()), ..entry.clone() })] {
+        for line in
+            [line(&entry), line(&AuditEntry { user_name: Some("a\u{1b}[2Jb".into()), ..entry.clone() })]
+        {
             assert!(line.starts_with("2026-09-21T14:13:20.123Z\texec_started\t"), "{line}");
             assert!(line.chars().all(|c| c == '\t' || matches!(c, ' '..='~')), "{line:?}");
             let read: Value = serde_json::from_str(line.rsplit('\t').next().unwrap()).unwrap();
@@ -196,7 +198,8 @@ mod tests {
         let object = ascii(&object(&entry));
         assert!(object.chars().all(|c| matches!(c, ' '..='~')), "{object:?}");
         assert_eq!(serde_json::from_str::<Value>(&object).unwrap()["detail"], detail);
-        let nobodys = line(&AuditEntry { workspace: None, user: None, user_name: None, request_id: None, ..entry });
+        let nobodys =
+            line(&AuditEntry { workspace: None, user: None, user_name: None, request_id: None, ..entry });
         assert!(nobodys.contains("\texec_started\t-\t-\t-\t203.0.113.7\tdone\t{"), "{nobodys}");
     }
 }

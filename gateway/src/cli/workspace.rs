@@ -82,7 +82,8 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
         }
         WorkspaceVerb::Revoke { name } => {
             let workspace = named(&opened, name).await?;
-            let revoked = opened.store.revoke_instances(workspace.id).await.map_err(Fatal::with(Exit::State))?;
+            let revoked =
+                opened.store.revoke_instances(workspace.id).await.map_err(Fatal::with(Exit::State))?;
             match revoked.as_slice() {
                 [] => println!("the workspace had no box; tokens for enrolling one are void"),
                 [..] => revoked.iter().for_each(|instance| println!("{instance}")),

@@ -32,7 +32,8 @@ fn headers(bytes: &[u8]) -> HeaderMap {
 pub fn request(bytes: &[u8]) {
     let headers = headers(bytes);
     let origin = Origin::new(&Url::parse("https://berth.example:8443").expect("a constant"));
-    let sent = |name: &HeaderName| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    let sent =
+        |name: &HeaderName| headers.get_all(name).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
     if origin.is_origin(&headers) {
         assert_eq!(sent(&ORIGIN), [origin.as_str().as_bytes()]);
     }
@@ -77,7 +78,8 @@ mod tests {
 
     /// Lines that come close.
     fn line() -> impl Strategy<Value = String> {
-        let name = prop_oneof!["cookie", "origin", "host", "authorization", "x-forwarded-for", "[a-z-]{1,12}"];
+        let name =
+            prop_oneof!["cookie", "origin", "host", "authorization", "x-forwarded-for", "[a-z-]{1,12}"];
         let value = prop_oneof![
             Just("https://berth.example:8443".to_owned()),
             Just("berth.example:8443".to_owned()),

@@ -22,8 +22,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::{Proxies, http2};
 use super::tls::HTTP_2;
+use super::{Proxies, http2};
 use crate::app::SharedApp;
 use crate::boxes::tune;
 use crate::limits::Place;

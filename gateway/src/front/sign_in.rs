@@ -45,7 +45,8 @@ pub async fn exchange(
     Ok(match signed_in {
         Some(user) => {
             tracing::info!(%user, "signed in");
-            let deed = Deed::new("signed_in", Outcome::Done, json!({ "by": "link", "device": device(&headers) }));
+            let deed =
+                Deed::new("signed_in", Outcome::Done, json!({ "by": "link", "device": device(&headers) }));
             app.store.note(deed.by(user.clone())).await?;
             app.metrics.sign_ins.inc();
             let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, BROWSER_SESSION);

@@ -74,7 +74,8 @@ impl FrontTls {
     /// # Errors
     /// [`TlsError`].
     pub fn load(settings: &FrontSettings) -> Result<Option<Self>, TlsError> {
-        let (Some(certificate), Some(key)) = (settings.tls_certificate.clone(), settings.tls_key.clone()) else {
+        let (Some(certificate), Some(key)) = (settings.tls_certificate.clone(), settings.tls_key.clone())
+        else {
             return Ok(None);
         };
         let pair = read(&certificate, &key)?;

@@ -19,7 +19,8 @@ pub fn message(bytes: &[u8]) {
         assert!(serde_json::from_slice::<FromGateway>(&again).is_ok(), "it is not read again: {message:?}");
     }
     let _ = serde_json::from_slice::<EnrollRequest>(bytes);
-    if let Some(token) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<EnrollmentToken>().ok()) {
+    if let Some(token) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<EnrollmentToken>().ok())
+    {
         assert_eq!(token.encode().parse::<EnrollmentToken>().expect("a token is read"), token);
     }
 }

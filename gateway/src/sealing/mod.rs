@@ -17,8 +17,8 @@ use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
 
 use crate::settings::SealingSettings;
-use ring::{KeyId, Place, Ring, SealingKey};
 pub use ring::new_key;
+use ring::{KeyId, Place, Ring, SealingKey};
 pub use rotation::{RotationError, rotate};
 
 /// The version that names no key, ...

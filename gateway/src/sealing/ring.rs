@@ -134,8 +134,7 @@ impl Ring {
         let text = fs::read_to_string(path).map_err(unreadable)?;
         let origin = path.display().to_string();
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let keys =
-            lines.map(|line| SealingKey::from_base64(line, &origin)).collect::<Result<Vec<_>, _>>()?;
+        let keys = lines.map(|line| SealingKey::from_base64(line, &origin)).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Err(SealingError::InvalidKey(origin));
         }

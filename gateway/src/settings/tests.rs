@@ -38,7 +38,17 @@ fn the_reference_states_the_defaults_and_every_key() {
             value => assert_eq!(stated.get(section), Some(value), "{section}"),
         }
     }
-    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key", "host", "contact", "trusted_proxies", "key_file"] {
+    for key in [
+        "public_url",
+        "tls_certificate",
+        "tls_key",
+        "advertise",
+        "key",
+        "host",
+        "contact",
+        "trusted_proxies",
+        "key_file",
+    ] {
         assert!(REFERENCE.contains(&format!("# {key} = ")), "{key} is not in the reference");
     }
 }
@@ -68,7 +78,9 @@ fn plain_http_is_for_loopback_only() {
     assert!(proxies.include([10, 1, 2, 3].into()) && !proxies.include([127, 0, 0, 1].into()));
     let on_this_machine = load("[front]\npublic_url = \"https://berth.example\"\n").unwrap();
     assert!(on_this_machine.trusted_proxies().include([127, 0, 0, 1].into()));
-    for nobody in ["", "[front]\npublic_url = \"https://a.example\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n"] {
+    for nobody in
+        ["", "[front]\npublic_url = \"https://a.example\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n"]
+    {
         assert!(!load(nobody).unwrap().trusted_proxies().include([127, 0, 0, 1].into()), "{nobody}");
     }
     load("[front]\npublic_url = \"http://localhost:7391\"\n").unwrap();

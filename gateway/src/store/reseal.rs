@@ -51,7 +51,9 @@ impl Store {
             let mut anew = Vec::new();
             for column in &COLUMNS {
                 let Column { table, key, sealed, .. } = column;
-                let sql = format!("SELECT {key} AS key, {sealed} AS sealed FROM {table} WHERE {sealed} IS NOT NULL");
+                let sql = format!(
+                    "SELECT {key} AS key, {sealed} AS sealed FROM {table} WHERE {sealed} IS NOT NULL"
+                );
                 let rows: Vec<(String, Vec<u8>)> =
                     tx.all(&sql, [], |row| Ok((row.get("key")?, row.get("sealed")?)))?;
                 for (key, sealed) in rows {

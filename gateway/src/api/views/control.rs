@@ -6,7 +6,6 @@ use berth_protocol::control::{self, DEFAULT_EXEC_TIMEOUT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-
 /// Which panes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -44,7 +44,9 @@ pub struct Head {
 
 /// A text that is no head.
 #[derive(Debug, thiserror::Error)]
-#[error("not a head of the audit record: copy SEQ:HASH as `gateway audit verify` or the gateway's log told it")]
+#[error(
+    "not a head of the audit record: copy SEQ:HASH as `gateway audit verify` or the gateway's log told it"
+)]
 pub struct InvalidHead;
 
 impl std::fmt::Display for Head {

@@ -55,9 +55,11 @@ fn of(workspace: &WorkspaceId, before: Option<u64>) -> AuditFilter {
 async fn a_record_that_was_tampered_with_is_found_out() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("gateway.db")).unwrap();
-    for number in 0..2500 {
-        store.note(note(&WorkspaceId::random(), &UserId::random(), number)).await.unwrap();
-    }
+    // More than are looked at at once.
+    let notes = |tx: &Tx<'_>| {
+        (0..2500).try_for_each(|number| add(tx, note(&WorkspaceId::random(), &UserId::random(), number)))
+    };
+    store.transaction(notes).await.unwrap();
     let head = store.audit_head().await.unwrap();
     assert_eq!(store.verify_audit(Some(head.clone())).await.unwrap(), Ok(head));
     // As somebody would who may write to the file.
