@@ -10,6 +10,7 @@ use crate::auth::Origin;
 use crate::boxes::Boxes;
 use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::notifications::Notifications;
 use crate::previews::Previews;
@@ -44,6 +45,8 @@ pub struct App {
     pub previews: Previews,
     /// Channels by which users are told.
     pub notifications: Notifications,
+    /// How often something may be tried.
+    pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway is to stop.

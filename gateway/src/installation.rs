@@ -56,9 +56,11 @@ pub async fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let state = &settings.state_dir;
     // Two processes that both find nothing would each make a key, and one's secrets could never be opened.
     let _alone = StateLock::wait(state, OPEN_LOCK)?;
-    let sealer = Sealer::open(&settings.sealing, state)?;
+    let path = state.join(STORE_FILE);
+    // A key made anew would open nothing of a store that is there.
+    let sealer = Sealer::open(&settings.sealing, state, !path.exists())?;
     let failed = |source| OpenError::Store { path: state.clone(), source };
-    let store = Store::open(&state.join(STORE_FILE)).map_err(failed)?;
+    let store = Store::open(&path).map_err(failed)?;
     let installation = store.installation().await.map_err(failed)?;
     let authority = match store.authority().await.map_err(failed)? {
         Some(authority) => authority,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::app::SharedApp;
 use crate::changes::Change;
-use crate::store::StoreError;
+use crate::store::{Head, StoreError};
 
 /// Time between rounds.
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -23,6 +23,9 @@ pub async fn watch_store(app: SharedApp) {
         match app.store.foreign_writes().await {
             Ok(found) => {
                 if known.replace(found).is_some_and(|before| before != found) {
+                    if let Err(error) = follow_boxes(&app).await {
+                        tracing::warn!(error = %berth_daemon::exit::chain(&error), "boxes not looked at");
+                    }
                     app.changes.publish(Change::Anything);
                 }
             }
@@ -35,17 +38,39 @@ pub async fn watch_store(app: SharedApp) {
     }
 }
 
+/// Cuts boxes that own no workspace any more. Their links find out by themselves.
+async fn follow_boxes(app: &SharedApp) -> Result<(), StoreError> {
+    for instance in app.boxes.keep(&app.store.owning_instances().await?) {
+        tracing::info!(%instance, "box revoked");
+        app.terminals.end_instance(&instance);
+    }
+    Ok(())
+}
+
 /// Forgets what has expired, until the gateway stops.
 pub async fn forget_again(app: SharedApp) {
+    let mut told = None;
     loop {
-        if let Err(error) = forget(&app).await {
-            tracing::warn!(error = %berth_daemon::exit::chain(&error), "job failed");
+        for done in [forget(&app).await, tell_head(&app, &mut told).await] {
+            if let Err(error) = done {
+                tracing::warn!(error = %berth_daemon::exit::chain(&error), "job failed");
+            }
         }
         tokio::select! {
             () = app.stopping.cancelled() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
+}
+
+/// Tells the log how far the audit record goes: whoever writes it anew can't do so there.
+async fn tell_head(app: &SharedApp, told: &mut Option<Head>) -> Result<(), StoreError> {
+    let head = app.store.audit_head().await?;
+    if told.as_ref() != Some(&head) {
+        tracing::info!(%head, "audit record");
+        *told = Some(head);
+    }
+    Ok(())
 }
 
 async fn forget(app: &SharedApp) -> Result<(), StoreError> {

@@ -24,6 +24,8 @@
 //! | [`notifications`] | who is told what their sessions need, by which channel, and whether it arrived |
 //! | [`backups`] | where they go: sealed for the store, opened for boxes, shown once on a recovery sheet |
 //! | [`environments`] | sealed for the store, opened for boxes |
+//! | [`caller`] | for whom a task works: from where, in which request |
+//! | [`limits`] | how often something may be tried, per address and per account |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
 //! | [`ca`], [`sealing`], [`installation`] | certificates, sealed secrets, and opening both |
@@ -36,12 +38,14 @@ pub mod auth;
 pub mod backups;
 pub mod boxes;
 pub mod ca;
+pub mod caller;
 pub mod changes;
 pub mod cli;
 pub mod environments;
 pub mod front;
 pub mod installation;
 pub mod jobs;
+pub mod limits;
 pub mod links;
 pub mod metrics;
 pub mod notifications;

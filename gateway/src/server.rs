@@ -27,9 +27,10 @@ use crate::auth::Origin;
 use crate::boxes::{Boxes, Dialer, limit_segments};
 use crate::ca::CaError;
 use crate::changes::Changes;
-use crate::front::{self, TlsError};
+use crate::front::{self, Front, FrontTls, TlsError};
 use crate::installation::{OpenError, Opened, open};
 use crate::jobs;
+use crate::limits::{self, Limits};
 use crate::links::{self, LinkServer};
 use crate::metrics::Metrics;
 use crate::notifications::{self, Guard, Notifications, Sender, Vapid, VapidError};
@@ -126,7 +127,9 @@ impl Server {
         let state = &settings.state_dir;
         let lock = StateLock::acquire(state, "serve.lock")?;
         let Opened { store, installation, sealer, ca } = open(settings).await?;
-        let tls = front::load_tls(&settings.front)?;
+        let store = store.serving();
+        let tls = FrontTls::load(&settings.front)?;
+        let tls_config = tls.as_ref().map(FrontTls::config).transpose()?;
 
         let (front_listener, front_address) = listen(settings.front.listen, "front.listen").await?;
         let (link_listener, link_address) = listen(settings.link_listen(), "link.listen").await?;
@@ -166,6 +169,7 @@ impl Server {
             terminals: Terminals::default(),
             previews,
             notifications,
+            limits: Limits::new(&settings.limits),
             metrics,
             stopping,
             tasks,
@@ -183,11 +187,17 @@ impl Server {
         };
         addresses.write(state)?;
         let router = front::router(app.clone());
-        tokio::spawn(front::serve(app.clone(), front_listener, tls, router));
+        let proxies = settings.trusted_proxies();
+        let front = Front { listener: front_listener, tls: tls_config, proxies, router };
+        tokio::spawn(front::serve(app.clone(), front));
+        if let Some(tls) = tls {
+            tokio::spawn(tls.follow(app.stopping.clone()));
+        }
         tokio::spawn(links::serve(app.clone(), link_listener, link_server));
         tokio::spawn(metrics_listener::serve(metrics_listener, app.metrics.registry()));
         tokio::spawn(jobs::forget_again(app.clone()));
         tokio::spawn(jobs::watch_store(app.clone()));
+        tokio::spawn(limits::forget_again(app.clone()));
         tokio::spawn(terminals::watch_over(app.clone()));
         tokio::spawn(previews::watch_over(app.clone()));
         tokio::spawn(notifications::run(app.clone()));

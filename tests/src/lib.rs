@@ -27,6 +27,7 @@
 //! | [`metrics`] | what the gateway counts |
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`s3`] | an S3 server, and a proxy before it that has bad days |
+//! | [`secrets`] | what must not be in logs, and is looked for in all of them |
 //! | [`screen`] | what a terminal's bytes look like |
 //! | [`sse`] | server-sent events, as a page reads them |
 //! | [`tmux`] | what tmux itself says |
@@ -58,6 +59,7 @@ pub mod raw;
 pub mod receiver;
 pub mod s3;
 pub mod screen;
+pub mod secrets;
 pub mod servers;
 pub mod sse;
 pub mod stack;

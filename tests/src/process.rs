@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::wait;
+use crate::{secrets, wait};
 
 /// How long a process has to end after SIGTERM before the test fails.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -147,6 +147,9 @@ impl Drop for Process {
         self.stop();
         if std::thread::panicking() {
             eprintln!("--- log of {} ---\n{}", self.name, self.log());
+        } else if matches!(self.name, "gateway" | "box-agent") {
+            // Whatever a test was about.
+            assert_eq!(secrets::told(&self.log()), None, "{} tells a secret in its log", self.name);
         }
     }
 }

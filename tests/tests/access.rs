@@ -146,7 +146,11 @@ async fn pages_may_run_our_own_scripts_only() {
     let answer = berth_tests::client::plain().get(stack.origin()).send().await.unwrap();
     let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("default-src 'none'; script-src 'self';"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("base-uri 'none'"), "{policy}");
+    let script = policy.split(';').find(|part| part.trim().starts_with("script-src")).unwrap();
+    assert!(!script.contains("unsafe"), "{policy}");
     assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
     let page = String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap();
     assert!(!page.contains("<script>") && !page.contains("https://"), "{page}");
 }

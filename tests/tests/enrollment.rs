@@ -135,7 +135,7 @@ async fn a_token_that_leads_nowhere_is_not_made() {
 
     let config = stack.path("wildcard.toml");
     let text = format!(
-        "state_dir = \"{}\"\n[front]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://berth.example\"\n",
+        "state_dir = \"{}\"\n[front]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://berth.example\"\ntrusted_proxies = [\"10.0.0.1\"]\n",
         stack.path("elsewhere").display()
     );
     std::fs::write(&config, text).unwrap();

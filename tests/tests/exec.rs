@@ -261,7 +261,9 @@ async fn every_exec_is_on_the_record() {
     assert_eq!(said.exit, json!({ "code": 4 }));
     let page = record(&client, "").await;
     let entries = page["entries"].as_array().unwrap();
-    assert_eq!((entries.len(), &page["next"]), (2, &Value::Null));
+    // Behind them is how the workspace came about.
+    assert_eq!((entries.len(), &page["next"]), (5, &Value::Null));
+    assert_eq!(entries[4]["action"], "workspace_created");
     let (end, start) = (&entries[0], &entries[1]);
     assert_eq!((&start["action"], &end["action"]), (&json!("exec_started"), &json!("exec_finished")));
     assert_eq!((&start["request_id"], &start["user_name"]), (&end["request_id"], &json!("owner")));
@@ -282,7 +284,7 @@ async fn every_exec_is_on_the_record() {
         let Some(next) = page["next"].as_u64() else { break };
         query = format!("?limit=3&before={next}");
     }
-    assert_eq!(seen.len(), 10);
+    assert_eq!(seen.len(), 13);
     assert!(seen.is_sorted_by(|newer, older| newer > older), "{seen:?}");
 
     let lines = stdout(&stack.gateway_verb(&["audit", "--limit", "10"]));

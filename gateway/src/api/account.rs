@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::StatusCode;
 use http::header::SET_COOKIE;
+use serde_json::json;
 
 use super::ApiError;
 use super::views::{Error, Me, User};
 use crate::app::SharedApp;
 use crate::auth::CookieOf;
 use crate::changes::Change;
-use crate::store::{BrowserSession, CurrentUser};
+use crate::store::{BrowserSession, CurrentUser, Deed, Outcome};
 
 /// Who is signed in.
 #[utoipa::path(get, path = "/api/v1/me", responses(
@@ -31,9 +32,11 @@ pub async fn me(State(app): State<SharedApp>, Extension(user): Extension<Current
 ))]
 pub async fn sign_out(
     State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
     Extension(browser): Extension<BrowserSession>,
 ) -> Result<Response, ApiError> {
     app.store.sign_out(browser.clone()).await?;
+    app.store.note(Deed::new("signed_out", Outcome::Done, json!({})).by(user.id)).await?;
     app.terminals.end_browser_session(&browser);
     app.previews.forget();
     app.changes.publish(Change::SignedOut(browser));

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::{Extension, Json};
 use http::StatusCode;
+use serde_json::json;
 
 use super::ApiError;
 use super::policy::InChannel;
@@ -12,7 +13,7 @@ use super::views::Error;
 use super::views::channel::{Channel, ChannelPatch, Channels, NewChannel, NewReceipt, NewTarget};
 use crate::app::SharedApp;
 use crate::notifications::Target;
-use crate::store::{self, ChannelChange, CurrentUser};
+use crate::store::{self, ChannelChange, CurrentUser, Deed, Outcome};
 
 /// The caller's channels, and what browsers need to become one.
 #[utoipa::path(get, path = "/api/v1/channels", responses(
@@ -59,7 +60,9 @@ pub async fn create(
         includes_text: body.includes_text,
     };
     let sealer = app.sealer.clone();
-    let channel = app.store.put_channel(user.id, new, move |id| target.seal(&sealer, id)).await?;
+    let channel = app.store.put_channel(user.id.clone(), new, move |id| target.seal(&sealer, id)).await?;
+    let detail = json!({ "channel": channel.id, "kind": channel.kind, "leads_to": channel.shown });
+    app.store.note(Deed::new("channel_created", Outcome::Done, detail).by(user.id)).await?;
     tracing::info!(channel = %channel.id, kind = channel.kind, "channel made");
     Ok((StatusCode::CREATED, Json(channel.into())))
 }
@@ -95,12 +98,15 @@ pub async fn change(
 )]
 pub async fn end(
     State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
     InChannel(channel): InChannel,
 ) -> Result<StatusCode, ApiError> {
     if !app.store.delete_channel(channel.id.clone()).await? {
         return Err(ApiError::channel_not_found());
     }
     tracing::info!(channel = %channel.id, "channel deleted");
+    let deed = Deed::new("channel_deleted", Outcome::Done, json!({ "channel": channel.id }));
+    app.store.note(deed.by(user.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

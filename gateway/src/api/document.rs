@@ -17,7 +17,8 @@ use super::{
         title = "Berth",
         description = "The gateway's API. State changes and WebSockets need the console's own `Origin`. Beside what \
             a route names, any may answer 421, when `Host` is not the console's, and 500, when the gateway failed; \
-            both with an `Error`. Programs say `Authorization: Bearer` with a token instead, and no `Origin`; \
+            both with an `Error`; so may 429, with `Retry-After`, where somebody is let in or a terminal opened too \
+            often. Programs say `Authorization: Bearer` with a token instead, and no `Origin`; \
             what the token's scopes do not reach is answered by 403."
     ),
     paths(
@@ -54,6 +55,7 @@ use super::{
         exec::run,
         upload::store,
         audit::list,
+        audit::mine,
         shares::create,
         shares::list,
         shares::end,

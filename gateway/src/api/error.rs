@@ -7,6 +7,7 @@ use berth_protocol::ids::RequestId;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::boxes::DoorError;
+use crate::limits::TooMany;
 use crate::store::StoreError;
 
 /// An error as a client sees it. The request's id is added on the way out.
@@ -16,13 +17,15 @@ pub struct ApiError {
     status: StatusCode,
     kind: &'static str,
     message: String,
+    /// After how many seconds the same request may succeed.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     /// An error with the given status, stable word and sentence.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into() }
+        Self { status, kind, message: message.into(), retry_after: None }
     }
 
     /// Nobody is signed in.
@@ -112,11 +115,17 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "ticket_invalid", message)
     }
 
+    /// The body is larger than the route takes.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request's body is too large")
+    }
+
     /// The body is not what the route takes.
     #[must_use]
     pub fn malformed(rejection: &JsonRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Self::new(rejection.status(), "too_large", "the request's body is too large");
+            return Self::too_large();
         }
         let message = format!("the request's body is not understood: {}", rejection.body_text());
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", message)
@@ -157,6 +166,13 @@ impl ApiError {
     #[must_use]
     pub fn body(&self, request_id: RequestId) -> ErrorBody {
         ErrorBody::new(self.kind, &self.message, Some(request_id))
+    }
+}
+
+impl From<TooMany> for ApiError {
+    fn from(error: TooMany) -> Self {
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", error.to_string());
+        Self { retry_after: Some(error.seconds()), ..refused }
     }
 }
 
@@ -221,6 +237,9 @@ impl IntoResponse for ApiError {
         let mut response = self.status.into_response();
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(self);
         response
     }

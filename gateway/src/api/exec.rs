@@ -15,6 +15,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::ApiError;
@@ -24,6 +25,7 @@ use super::views::Error;
 use super::views::control::{ExecLine as Line, NewExec};
 use crate::app::{App, SharedApp};
 use crate::boxes::ExecOutput;
+use crate::caller::Caller;
 use crate::changes::Change;
 use crate::store::{AuditNote, BrowserSession, CurrentUser};
 
@@ -82,10 +84,12 @@ pub async fn run(
         }
     };
     let limit = Duration::from_secs(exec.timeout_seconds.into()) + PATIENCE;
-    let running = Running { output, browser, limit, begun: Instant::now(), bytes: 0 };
+    let retirement = handle.retirement().clone();
+    let running = Running { output, browser, limit, retirement, begun: Instant::now(), bytes: 0 };
     let (sender, receiver) = mpsc::channel(LINES_WAITING);
     // A task, because a client that goes takes the answer's body with it, and the record must be written.
-    app.tasks.spawn(running.run(app.clone(), sender, note("exec_finished", Value::Null)).in_current_span());
+    let running = running.run(app.clone(), sender, note("exec_finished", Value::Null));
+    app.tasks.spawn(Caller::keep(running).in_current_span());
     Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(stream(receiver))).into_response())
 }
 
@@ -94,6 +98,8 @@ struct Running {
     output: ExecOutput,
     browser: BrowserSession,
     limit: Duration,
+    /// Cancelled when the box is the workspace's no more, or the gateway stops.
+    retirement: CancellationToken,
     begun: Instant,
     bytes: usize,
 }
@@ -111,13 +117,13 @@ enum Outcome {
 
 impl Running {
     async fn run(mut self, app: SharedApp, client: mpsc::Sender<Bytes>, note: AuditNote) {
-        let (limit, browser) = (self.limit, self.browser.clone());
+        let (limit, browser, retirement) = (self.limit, self.browser.clone(), self.retirement.clone());
         let outcome = tokio::select! {
             // Cancel-safe, all: after any of them nothing more is read.
             outcome = self.forward(&client) => outcome,
             () = client.closed() => Outcome::Disconnected,
             () = signed_out(&app, &browser) => Outcome::Revoked,
-            () = app.stopping.cancelled() => Outcome::Exit(ExecExit::LOST),
+            () = retirement.cancelled() => Outcome::Exit(ExecExit::LOST),
             () = tokio::time::sleep(limit) => Outcome::Exit(ExecExit::LOST),
         };
         let Self { output, begun, bytes, .. } = self;

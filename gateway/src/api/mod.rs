@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `routes` | the table, and the router made from it |
 //! | `policy` | user → workspace → session, resolved in one place before any handler runs |
+//! | `patience` | how often, how much and how slowly may be asked |
 //! | `error` | how errors look |
 //! | `document` | the OpenAPI description, compared with the table |
 //! | `views` | what answers look like |
@@ -29,6 +30,7 @@ mod exec;
 mod input;
 mod links;
 mod notifications;
+mod patience;
 mod policy;
 mod previews;
 mod routes;
@@ -44,3 +46,4 @@ mod workspaces;
 pub use error::ApiError;
 pub use policy::{Policy, usable_preview};
 pub use routes::{PREFIX, Route, router, routes};
+pub use tokens::token_created;

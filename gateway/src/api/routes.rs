@@ -12,7 +12,7 @@ use http::Method;
 use super::policy::{Policy, enforce};
 use super::{
     account, audit, backup_repository, backups, channels, document, environment, events, exec, input, links,
-    notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
+    notifications, patience, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
 
@@ -53,6 +53,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/tokens", Policy::Person, get(tokens::list)),
         route(Method::POST, "/tokens", Policy::Person, post(tokens::create)),
         route(Method::DELETE, "/tokens/{token}", Policy::Person, delete(tokens::revoke)),
+        route(Method::GET, "/audit", Policy::SignedIn, get(audit::mine)),
         route(Method::GET, "/events", Policy::SignedIn, get(events::stream)),
         route(Method::GET, "/workspaces", Policy::SignedIn, get(workspaces::list)),
         route(Method::GET, "/workspaces/{workspace}", Policy::Workspace, get(workspaces::show)),
@@ -193,8 +194,23 @@ pub fn routes() -> Vec<Route> {
 /// The router made from the table.
 pub fn router(app: &SharedApp) -> Router<SharedApp> {
     routes().into_iter().fold(Router::new(), |router, route| {
-        let guarded = route
-            .handler
+        let mut handler = route.handler;
+        let what = patience::limited(route.policy, &route.method);
+        if let Some(what) = what {
+            handler = handler
+                .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), patience::count))
+                .layer(Extension(what));
+        }
+        // Files take as long as they take; their route looks after that itself.
+        if !route.path.ends_with("/files") {
+            handler = handler.layer(middleware::from_fn(patience::hurry));
+        }
+        if route.policy == Policy::Public {
+            handler = handler
+                .layer(middleware::from_fn(patience::brief))
+                .layer(DefaultBodyLimit::max(patience::MAX_STRANGERS_BODY));
+        }
+        let guarded = handler
             .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), enforce))
             .layer(Extension(route.policy));
         router.route(&format!("{PREFIX}{}", route.path), guarded)

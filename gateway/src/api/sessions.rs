@@ -1,16 +1,17 @@
 //! Sessions: what their owners want. Boxes are told over their links, at once or when they are back.
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::{Extension, Json};
 use http::StatusCode;
+use serde_json::json;
 
 use super::ApiError;
 use super::policy::{InSession, InWorkspace};
 use super::views::{Error, NewSession, Session, SessionPatch, Sessions};
 use crate::app::SharedApp;
 use crate::changes::Change;
-use crate::store::{self, SessionChange};
+use crate::store::{self, CurrentUser, Deed, Outcome, SessionChange};
 
 /// Characters of a session's name, at most.
 const NAME_CHARS: usize = 64;
@@ -40,6 +41,7 @@ pub async fn list(
 )]
 pub async fn create(
     State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
     InWorkspace(workspace): InWorkspace,
     body: Result<Json<NewSession>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Session>), ApiError> {
@@ -47,6 +49,7 @@ pub async fn create(
     let template = checked_template(template)?;
     let session = app.store.create_session(workspace.id, checked_name(&name)?, template).await?;
     tracing::info!(session = %session.id, "session created");
+    app.store.note(deed("session_created", &session).by(user.id)).await?;
     app.changes.publish(Change::Session(SessionChange::Changed(session.clone())));
     Ok((StatusCode::CREATED, Json(session.into())))
 }
@@ -88,14 +91,21 @@ pub async fn rename(
 ))]
 pub async fn end(
     State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
     InSession(session): InSession,
 ) -> Result<StatusCode, ApiError> {
     let change = app.store.end_session(session.id.clone()).await?.ok_or_else(ApiError::session_not_found)?;
     tracing::info!(session = %session.id, "session deleted");
+    app.store.note(deed("session_deleted", &session).by(user.id)).await?;
     app.terminals.end_session(&session.id);
     app.changes.publish(Change::Session(change));
     app.changes.publish(Change::Inbox(Some(session.workspace)));
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn deed(action: &'static str, session: &store::Session) -> Deed {
+    let detail = json!({ "session": session.id, "name": session.name });
+    Deed::new(action, Outcome::Done, detail).within(session.workspace.clone())
 }
 
 pub(super) fn checked_name(name: &str) -> Result<String, ApiError> {

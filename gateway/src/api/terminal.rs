@@ -20,6 +20,7 @@ use super::views::Error;
 use super::views::access::{NewTicket, Ticket};
 use crate::app::SharedApp;
 use crate::auth::{device, new_secret};
+use crate::caller::Caller;
 use crate::relay::{HandshakeError, check_upgrade};
 use crate::store::TicketFor;
 use crate::terminals::{Attachment, BrowserUpgrade, serve};
@@ -96,7 +97,7 @@ pub async fn attach(
     };
     let browser = BrowserUpgrade { on_upgrade, session, request_id };
     let span = tracing::Span::current();
-    app.tasks.spawn(serve(app.clone(), browser, attachment).instrument(span));
+    app.tasks.spawn(Caller::keep(serve(app.clone(), browser, attachment)).instrument(span));
     Ok(upgrade.response())
 }
 

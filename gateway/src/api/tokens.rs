@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use berth_protocol::ids::TokenId;
 use http::StatusCode;
+use serde_json::json;
 
 use super::ApiError;
 use super::sessions::checked_name;
@@ -15,7 +16,7 @@ use super::views::token::{CreatedToken, NewToken, Token, Tokens};
 use crate::app::SharedApp;
 use crate::auth::{TOKEN_DAYS, new_token};
 use crate::changes::Change;
-use crate::store::{CurrentUser, Scopes};
+use crate::store::{ApiToken, CurrentUser, Deed, Outcome, Scopes};
 
 /// How long a token may last, seconds.
 const LIFETIMES: std::ops::RangeInclusive<u64> = 60..=(*TOKEN_DAYS.end() as u64) * 24 * 3600;
@@ -49,6 +50,7 @@ pub async fn create(
     let lifetime = Duration::from_secs(expires_in_seconds);
     let token = app.store.create_token(user.id.clone(), name, scopes, &secret, lifetime).await?;
     tracing::info!(user = %user.id, token = %token.id, scopes = %token.scopes, "token created");
+    app.store.note(token_created(&token).by(user.id)).await?;
     Ok((StatusCode::CREATED, Json(CreatedToken { token: token.into(), secret })))
 }
 
@@ -80,8 +82,18 @@ pub async fn revoke(
     let revoked = app.store.revoke_token(user.id.clone(), id.clone()).await?;
     let sign_in = revoked.ok_or_else(ApiError::token_not_found)?;
     tracing::info!(user = %user.id, token = %id, "token revoked");
+    app.store.note(Deed::new("token_revoked", Outcome::Done, json!({ "token": id })).by(user.id)).await?;
     app.terminals.end_browser_session(&sign_in);
     app.previews.forget();
     app.changes.publish(Change::SignedOut(sign_in));
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the audit record says of a new token.
+pub fn token_created(token: &ApiToken) -> Deed {
+    let scopes = token.scopes.to_string();
+    let detail = json!({
+        "token": token.id, "name": token.name, "scopes": scopes, "expires_at_ms": token.expires_at_ms,
+    });
+    Deed::new("token_created", Outcome::Done, detail)
 }

@@ -1,6 +1,7 @@
 //! What answers look like. These shapes are the public API: they gain fields, and lose none.
 
 pub mod access;
+pub mod audit;
 pub mod backup;
 pub mod channel;
 pub mod control;

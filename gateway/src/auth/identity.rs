@@ -56,7 +56,7 @@ pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Identity>
 }
 
 /// The token of a request that says one, in the one way there is.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

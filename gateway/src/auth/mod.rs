@@ -16,6 +16,7 @@ mod secret;
 
 pub use cookie::{CookieOf, Shown};
 pub use device::device;
+pub(crate) use identity::bearer;
 pub use identity::{Identity, has_authorization, identify, new_token};
 pub use origin::Origin;
 pub use secret::new_secret;

@@ -140,8 +140,10 @@ impl BoxHandle {
         self.retired.cancel();
     }
 
-    pub(super) async fn retired(&self) {
-        self.retired.cancelled().await;
+    /// Cancelled when the box is its workspace's no more, or when the gateway stops.
+    #[must_use]
+    pub fn retirement(&self) -> &CancellationToken {
+        &self.retired
     }
 
     /// Waits for the next probe's time, or a nudge, and asks.

@@ -84,6 +84,20 @@ impl Boxes {
         handles.insert(instance.workspace.clone(), handle);
     }
 
+    /// Forgets every box that is not among these any more: it was revoked, or its workspace is gone. What goes on with
+    /// it ends. Which ones those were.
+    pub fn keep(&self, owning: &[Instance]) -> Vec<InstanceId> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = handles.extract_if(|workspace, handle| {
+            !owning.iter().any(|known| known.workspace == *workspace && known.epoch >= handle.epoch())
+        });
+        gone.map(|(_, handle)| {
+            handle.retire();
+            handle.instance().clone()
+        })
+        .collect()
+    }
+
     /// The box of a workspace, if one was ever enrolled.
     #[must_use]
     pub fn of(&self, workspace: &WorkspaceId) -> Option<Arc<BoxHandle>> {
@@ -130,7 +144,7 @@ async fn probe(handle: Arc<BoxHandle>, changes: Changes, metrics: Arc<Metrics>) 
     let mut probed = pin!(handle.probe_when_due());
     loop {
         tokio::select! {
-            () = handle.retired() => break,
+            () = handle.retirement().cancelled() => break,
             // Somebody else may have asked: a page that wants a terminal. What is under way goes on all the same,
             // since it may have taken a nudge, which comes but once.
             Ok(()) = presence.changed() => {}

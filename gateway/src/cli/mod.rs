@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod config;
 mod init;
+mod keys;
 mod serve;
 mod sign_in_link;
 mod token;
@@ -72,8 +73,11 @@ enum Verb {
     /// Look after the repositories of workspaces
     #[command(subcommand)]
     Backup(backup::BackupVerb),
-    /// Print the newest entries of the audit record: time, action, user, workspace, request, detail
+    /// Print, export or verify the audit record: time, action, user, workspace, request, source, outcome, detail
     Audit(audit::Audit),
+    /// Rotate the key that seals stored secrets
+    #[command(subcommand)]
+    Keys(keys::KeysVerb),
     /// Print a completion script
     Completions {
         /// The shell
@@ -130,6 +134,7 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
         Verb::Token(verb) => block_on(token::run(&cli.settings()?, verb)),
         Verb::Backup(verb) => block_on(backup::run(&cli.settings()?, verb)),
         Verb::Audit(audit) => block_on(audit::run(&cli.settings()?, audit)),
+        Verb::Keys(verb) => block_on(keys::run(&cli.settings()?, verb)),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "gateway", &mut std::io::stdout());
             Ok(())

@@ -5,12 +5,14 @@ use std::time::Duration;
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::ids::TokenId;
 use clap::Subcommand;
+use serde_json::json;
 
 use super::{invalid, open_failed};
+use crate::api::token_created;
 use crate::auth::{TOKEN_DAYS, new_token};
 use crate::installation::open;
 use crate::settings::Settings;
-use crate::store::{ApiToken, Scope, Scopes};
+use crate::store::{ApiToken, Deed, Outcome, Scope, Scopes};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenVerb {
@@ -46,7 +48,8 @@ pub(super) async fn run(settings: &Settings, verb: &TokenVerb) -> Result<(), Fat
             let (secret, scopes) = (new_token(), Scopes::new(scopes.clone()));
             let lifetime = Duration::from_secs(u64::from(*days) * 24 * 3600);
             let made = store.create_token(owner, name.trim().to_owned(), scopes, &secret, lifetime).await;
-            made.map_err(Fatal::with(Exit::State))?;
+            let made = made.map_err(Fatal::with(Exit::State))?;
+            store.note(token_created(&made)).await.map_err(Fatal::with(Exit::State))?;
             println!("{secret}");
         }
         TokenVerb::List => {
@@ -57,6 +60,8 @@ pub(super) async fn run(settings: &Settings, verb: &TokenVerb) -> Result<(), Fat
         TokenVerb::Revoke { id } => {
             let revoked = store.revoke_token(owner, id.clone()).await.map_err(Fatal::with(Exit::State))?;
             revoked.ok_or_else(|| invalid(format!("there is no token {id}: see `gateway token list`")))?;
+            let deed = Deed::new("token_revoked", Outcome::Done, json!({ "token": id }));
+            store.note(deed).await.map_err(Fatal::with(Exit::State))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `gateway workspace create|list|enroll|user-data`.
+//! `gateway workspace create|list|enroll|revoke|user-data`.
 
 use std::time::Duration;
 
@@ -7,11 +7,13 @@ use berth_protocol::enroll::EnrollmentToken;
 use berth_protocol::provision::ProvisionedVolume;
 use berth_protocol::trust::fingerprint;
 use clap::Subcommand;
+use serde_json::json;
 
 use super::{invalid, open_failed, user_data};
 use crate::auth::new_secret;
 use crate::installation::{Opened, open};
 use crate::settings::Settings;
+use crate::store::{Deed, Outcome, Workspace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkspaceVerb {
@@ -29,6 +31,11 @@ pub(super) enum WorkspaceVerb {
         /// How long the token works
         #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1440))]
         ttl_minutes: u64,
+    },
+    /// Take a workspace from its box: its link and everything through its door end at once, and it never gets back in
+    Revoke {
+        /// The workspace
+        name: String,
     },
     /// Print user-data with which one machine of Berth's image becomes a workspace's box, once. It holds a secret
     UserData {
@@ -57,6 +64,8 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
             }
             let made = opened.store.create_workspace(owner.id, name.clone()).await;
             let made = made.map_err(Fatal::with(Exit::Failure))?;
+            let deed = Deed::new("workspace_created", Outcome::Done, json!({ "name": name }));
+            note(&opened, deed.within(made.id.clone())).await?;
             println!("{}", made.id);
         }
         WorkspaceVerb::List => {
@@ -70,6 +79,15 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
         WorkspaceVerb::Enroll { name, ttl_minutes } => {
             let lifetime = Duration::from_secs(ttl_minutes * 60);
             println!("{}", enrollment_token(settings, &opened, name, lifetime).await?.encode());
+        }
+        WorkspaceVerb::Revoke { name } => {
+            let workspace = named(&opened, name).await?;
+            let revoked =
+                opened.store.revoke_instances(workspace.id).await.map_err(Fatal::with(Exit::State))?;
+            match revoked.as_slice() {
+                [] => println!("the workspace had no box; tokens for enrolling one are void"),
+                [..] => revoked.iter().for_each(|instance| println!("{instance}")),
+            }
         }
         WorkspaceVerb::UserData { name, volume_id, new_volume, ttl_minutes } => {
             let lifetime = Duration::from_secs(ttl_minutes * 60);
@@ -88,22 +106,32 @@ async fn enrollment_token(
     name: &str,
     lifetime: Duration,
 ) -> Result<EnrollmentToken, Fatal> {
-    let store = &opened.store;
-    let owner = store.owner().await.map_err(Fatal::with(Exit::State))?;
-    let found = store.workspace_named(owner.id, name.to_owned()).await.map_err(Fatal::with(Exit::State))?;
-    let workspace = found.ok_or_else(|| {
-        invalid(format!("there is no workspace \"{name}\": make it with `gateway workspace create {name}`"))
-    })?;
+    let workspace = named(opened, name).await?;
     let secret = new_secret();
     let link_address = link_address(settings)?;
-    let stored = store.put_enrollment_token(workspace.id, &secret, lifetime).await;
+    let stored = opened.store.put_enrollment_token(workspace.id.clone(), &secret, lifetime).await;
     stored.map_err(Fatal::with(Exit::State))?;
+    let detail = json!({ "minutes": lifetime.as_secs() / 60 });
+    note(opened, Deed::new("enrollment_token_made", Outcome::Done, detail).within(workspace.id)).await?;
     Ok(EnrollmentToken {
         link_address,
         installation: opened.installation.id.clone(),
         ca_sha256: fingerprint(opened.ca.certificate()),
         secret,
     })
+}
+
+/// The owner's workspace of this name.
+async fn named(opened: &Opened, name: &str) -> Result<Workspace, Fatal> {
+    let owner = opened.store.owner().await.map_err(Fatal::with(Exit::State))?;
+    let found = opened.store.workspace_named(owner.id, name.to_owned()).await;
+    found.map_err(Fatal::with(Exit::State))?.ok_or_else(|| {
+        invalid(format!("there is no workspace \"{name}\": make it with `gateway workspace create {name}`"))
+    })
+}
+
+async fn note(opened: &Opened, deed: Deed) -> Result<(), Fatal> {
+    opened.store.note(deed).await.map_err(Fatal::with(Exit::State))
 }
 
 /// Where boxes dial: as set, as the running gateway listens, or as it will.

@@ -14,8 +14,10 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode};
 use tracing::Instrument;
 
+use super::listener::Peer;
 use crate::api::{ApiError, PREFIX};
 use crate::app::{App, SharedApp};
+use crate::caller::{Caller, Source};
 
 /// Header that names the request, for people who report a problem.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,7 +37,9 @@ pub async fn name_request(State(app): State<SharedApp>, mut request: Request, ne
     let reads = matches!(method, Method::GET | Method::HEAD);
     request.extensions_mut().insert(request_id.clone());
     let begun = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let source = request.extensions().get::<Peer>().map_or(Source::Gateway, |peer| Source::Address(peer.0));
+    let caller = Caller { source, request_id: Some(request_id.clone()) };
+    let mut response = caller.run(next.run(request)).instrument(span.clone()).await;
     app.metrics.requests.inc();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let body = error.body(request_id.clone());

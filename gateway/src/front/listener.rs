@@ -22,10 +22,11 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::http2;
 use super::tls::HTTP_2;
+use super::{Proxies, http2};
 use crate::app::SharedApp;
 use crate::boxes::tune;
+use crate::limits::Place;
 use crate::previews;
 
 /// How long a TLS handshake may take.
@@ -41,13 +42,35 @@ const TLS_BUFFER: usize = 8 * 1024;
 /// Connections at the same time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16 * 1024;
 
-/// Who has made a connection. Behind a proxy it is the proxy.
+/// Who asks: who has made the connection, or whom a trusted proxy names.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
+/// What users reach.
+pub struct Front {
+    /// Where they connect.
+    pub listener: TcpListener,
+    /// How, if not by plain http.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Who is believed about their address.
+    pub proxies: Proxies,
+    /// What they are answered.
+    pub router: Router,
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Shared {
+    app: SharedApp,
+    tls: Option<TlsAcceptor>,
+    proxies: Proxies,
+    router: Router,
+}
+
 /// Serves users until the gateway stops.
-pub async fn serve(app: SharedApp, listener: TcpListener, tls: Option<Arc<ServerConfig>>, router: Router) {
-    let acceptor = tls.map(TlsAcceptor::from);
+pub async fn serve(app: SharedApp, front: Front) {
+    let Front { listener, tls, proxies, router } = front;
+    let shared = Shared { app: app.clone(), tls: tls.map(TlsAcceptor::from), proxies, router };
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -55,92 +78,103 @@ pub async fn serve(app: SharedApp, listener: TcpListener, tls: Option<Arc<Server
             () = app.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let tcp = match accepted {
-            Ok((tcp, _)) => tcp,
+        let (tcp, peer) = match accepted {
+            Ok((tcp, peer)) => (tcp, peer.ip()),
             Err(error) => {
                 tracing::warn!(%error, "connection not accepted");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let (acceptor, router, shared) = (acceptor.clone(), router.clone(), app.clone());
+        let Some(own) = shared.admit(peer) else { continue };
+        let shared = shared.clone();
         app.tasks.spawn(async move {
-            let _place = place;
-            if let Err(error) = serve_tcp(shared, tcp, acceptor, router).await {
+            let _places = (place, own);
+            if let Err(error) = shared.serve_tcp(tcp, peer).await {
                 tracing::debug!(%error, "connection failed");
             }
         });
     }
 }
 
-async fn serve_tcp(
-    app: SharedApp,
-    tcp: TcpStream,
-    acceptor: Option<TlsAcceptor>,
-    router: Router,
-) -> io::Result<()> {
-    tune(&tcp)?;
-    let peer = Peer(tcp.peer_addr()?.ip());
-    match acceptor {
-        None => serve_http(app, tcp, peer, router).await,
-        Some(acceptor) => {
-            let mut tls = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
-            tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
-            if tls.get_ref().1.alpn_protocol() == Some(HTTP_2) {
-                return serve_http2(app, tls, peer, router).await;
-            }
-            serve_http(app, tls, peer, router).await
+impl Shared {
+    /// A place for a connection of this peer, if it may have one. A proxy makes connections for many.
+    fn admit(&self, peer: IpAddr) -> Option<Option<Place>> {
+        if self.proxies.include(peer) {
+            return Some(None);
         }
+        // Plain http beyond this machine is for proxies alone: the settings demand that they are named.
+        if self.tls.is_none() && !peer.to_canonical().is_loopback() {
+            tracing::warn!(%peer, "connection refused: plain http, and not from one of front.trusted_proxies");
+            return None;
+        }
+        self.app.limits.connection(peer).map(Some)
     }
-}
 
-async fn serve_http<S>(app: SharedApp, stream: S, peer: Peer, router: Router) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let shared = app.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        answer(shared.clone(), request.map(Body::new), router.clone())
-    });
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        // For dev servers, which get headers as they came.
-        .preserve_header_case(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        served = serving.as_mut() => return served.map_err(io::Error::other),
-        () = app.stopping.cancelled() => serving.as_mut().graceful_shutdown(),
-    }
-    serving.await.map_err(io::Error::other)
-}
-
-async fn serve_http2<S>(app: SharedApp, stream: S, peer: Peer, router: Router) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let shared = app.clone();
-    let serve = move |request: Request<Incoming>| {
-        let (shared, router) = (shared.clone(), router.clone());
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        async move {
-            match http2::with_host(&mut request) {
-                Ok(()) => answer(shared, request, router).await,
-                Err(refused) => Ok(*refused),
+    async fn serve_tcp(self, tcp: TcpStream, peer: IpAddr) -> io::Result<()> {
+        tune(&tcp)?;
+        match &self.tls {
+            None => self.serve_http(tcp, peer).await,
+            Some(acceptor) => {
+                let mut tls = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
+                tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
+                if tls.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+                    return self.serve_http2(tls, peer).await;
+                }
+                self.serve_http(tls, peer).await
             }
         }
-    };
-    http2::serve(stream, &app.stopping, serve).await
-}
+    }
 
-/// A preview's host is not the console's: nothing that the console answers is reached there.
-async fn answer(app: SharedApp, request: Request<Body>, router: Router) -> Result<Response, Infallible> {
-    match previews::route(&app, request).await {
-        Ok(response) => Ok(response),
-        Err(request) => router.oneshot(request).await,
+    async fn serve_http<S>(self, stream: S, peer: IpAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let app = self.app.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let shared = self.clone();
+            async move { shared.answer(request.map(Body::new), peer).await }
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            // For dev servers, which get headers as they came.
+            .preserve_header_case(true)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            served = serving.as_mut() => return served.map_err(io::Error::other),
+            () = app.stopping.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        serving.await.map_err(io::Error::other)
+    }
+
+    async fn serve_http2<S>(self, stream: S, peer: IpAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let app = self.app.clone();
+        let serve = move |request: Request<Incoming>| {
+            let shared = self.clone();
+            let mut request = request.map(Body::new);
+            async move {
+                match http2::with_host(&mut request) {
+                    Ok(()) => shared.answer(request, peer).await,
+                    Err(refused) => Ok(*refused),
+                }
+            }
+        };
+        http2::serve(stream, &app.stopping, serve).await
+    }
+
+    /// A preview's host is not the console's: nothing that the console answers is reached there.
+    async fn answer(self, mut request: Request<Body>, peer: IpAddr) -> Result<Response, Infallible> {
+        let client = self.proxies.client(peer, request.headers());
+        request.extensions_mut().insert(Peer(client));
+        match previews::route(&self.app, request).await {
+            Ok(response) => Ok(response),
+            Err(request) => self.router.oneshot(request).await,
+        }
     }
 }

@@ -3,15 +3,20 @@
 //! | file | what |
 //! |---|---|
 //! | `listener` | accept loop, TLS, bounds against slow clients |
+//! | `tls` | the operator's certificate, followed as it is renewed |
+//! | `proxies` | who is believed about the client's address |
 //! | `http2` | what HTTP/2 has of its own |
 //! | `layers` | request ids, error bodies, the check of `Host`, security headers |
+//! | `invariants` | what holds for any request's headers, for tests and fuzzing |
 //! | `assets` | the web UI, embedded in the binary |
 //! | `sign_in` | one-time links become cookies |
 
 mod assets;
 mod http2;
+pub mod invariants;
 mod layers;
 mod listener;
+mod proxies;
 mod sign_in;
 mod tls;
 
@@ -22,9 +27,10 @@ use crate::api::{self, ApiError};
 use crate::app::SharedApp;
 use crate::previews;
 
-pub use listener::{Peer, serve};
+pub use listener::{Front, Peer, serve};
+pub use proxies::Proxies;
 pub use sign_in::SIGN_IN_PATH;
-pub use tls::{TlsError, load as load_tls};
+pub use tls::{FrontTls, TlsError};
 
 /// Everything that the front answers.
 pub fn router(app: SharedApp) -> Router {

@@ -1,17 +1,22 @@
 //! One-time sign-in links: the code is exchanged at once for a cookie and leaves the address bar. Whoever wanted to see
 //! a preview is sent on to it.
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 
+use super::Peer;
 use crate::api::ApiError;
 use crate::app::SharedApp;
-use crate::auth::{BROWSER_SESSION, CookieOf, new_secret};
+use crate::auth::{BROWSER_SESSION, CookieOf, device, new_secret};
+use crate::limits::Limited;
 use crate::previews;
+use crate::store::{Deed, Outcome};
 
 /// Path of sign-in links.
 pub const SIGN_IN_PATH: &str = "/sign-in";
@@ -29,15 +34,20 @@ pub struct SignInQuery {
 /// Takes the code and redirects: with a cookie when the code was good.
 pub async fn exchange(
     State(app): State<SharedApp>,
+    Extension(Peer(address)): Extension<Peer>,
     headers: HeaderMap,
     query: Result<Query<SignInQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
+    app.limits.count(Limited::SignIn, address)?;
     let token = new_secret();
     let signed_in = app.store.sign_in(&query.code, &token, BROWSER_SESSION).await?;
     Ok(match signed_in {
         Some(user) => {
             tracing::info!(%user, "signed in");
+            let deed =
+                Deed::new("signed_in", Outcome::Done, json!({ "by": "link", "device": device(&headers) }));
+            app.store.note(deed.by(user.clone())).await?;
             app.metrics.sign_ins.inc();
             let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, BROWSER_SESSION);
             let back = previews::way_back(&app, &headers, &user).await;
@@ -51,6 +61,7 @@ pub async fn exchange(
         }
         None => {
             tracing::warn!("sign-in link refused: unknown, used or expired");
+            app.store.note(Deed::new("signed_in", Outcome::Refused, json!({ "by": "link" }))).await?;
             redirect(FAILED)
         }
     })

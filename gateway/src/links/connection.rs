@@ -163,7 +163,7 @@ impl Link {
         let (workspace, epoch) = match said.await? {
             HelloOutcome::Accepted { workspace, link_epoch } => (workspace, link_epoch),
             HelloOutcome::Retired => {
-                let message = "a newer box owns this workspace: this one must leave its volume alone";
+                let message = "a newer box owns this workspace, or this one was revoked: it must leave its volume alone";
                 return Err(refuse(&mut socket, REFUSED_RETIRED, message.into()).await);
             }
             HelloOutcome::Unknown => {

@@ -5,16 +5,20 @@ use std::time::Duration;
 use berth_protocol::enroll::{EnrollRequest, EnrollResponse};
 use berth_protocol::ids::{InstanceId, RequestId};
 use berth_protocol::name::BerthName;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Limited as Bounded};
 use hyper::body::Incoming;
+use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::listener::{Answer, json, refusal};
 use crate::app::SharedApp;
 use crate::ca::CaError;
+use crate::caller::{Caller, Source};
 use crate::changes::Change;
-use crate::store::{EnrollOutcome, StoreError};
+use crate::limits::{Limited, TooMany};
+use crate::store::{Deed, EnrollOutcome, Outcome, StoreError};
 
 /// The largest enrolment request, bytes.
 const MAX_BODY: usize = 16 * 1024;
@@ -35,6 +39,8 @@ enum EnrollError {
     UnknownToken,
     #[error("the enrolment token has expired: make a new one with `gateway workspace enroll`")]
     ExpiredToken,
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error("the gateway failed to store the enrolment: try again")]
     Store(#[from] StoreError),
 }
@@ -46,6 +52,7 @@ impl EnrollError {
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_signing_request"),
             Self::UnknownToken => (StatusCode::FORBIDDEN, "enrollment_token_unknown"),
             Self::ExpiredToken => (StatusCode::FORBIDDEN, "enrollment_token_expired"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -57,13 +64,26 @@ pub(super) async fn answer(app: &SharedApp, request: Request<Incoming>, request_
         Err(error) => {
             let (status, kind) = error.kind();
             tracing::warn!(kind, error = %berth_daemon::exit::chain(&error), "enrolment refused");
-            refusal(status, kind, &error.to_string(), Some(request_id))
+            if status == StatusCode::FORBIDDEN {
+                let deed = Deed::new("box_enrolled", Outcome::Refused, json!({ "kind": kind }));
+                if let Err(error) = app.store.note(deed).await {
+                    tracing::error!(error = %berth_daemon::exit::chain(&error), "the refusal is not on the record");
+                }
+            }
+            let mut answer = refusal(status, kind, &error.to_string(), Some(request_id));
+            if let EnrollError::TooMany(error) = error {
+                answer.headers_mut().insert(RETRY_AFTER, error.seconds().into());
+            }
+            answer
         }
     }
 }
 
 async fn enroll(app: &SharedApp, request: Request<Incoming>) -> Result<EnrollResponse, EnrollError> {
-    let body = timeout(BODY_LIMIT, Limited::new(request.into_body(), MAX_BODY).collect()).await;
+    if let Some(Caller { source: Source::Address(address), .. }) = Caller::current() {
+        app.limits.count(Limited::Enrollment, address)?;
+    }
+    let body = timeout(BODY_LIMIT, Bounded::new(request.into_body(), MAX_BODY).collect()).await;
     let body = body.map_err(|_| EnrollError::Malformed)?.map_err(|_| EnrollError::Malformed)?.to_bytes();
     let request: EnrollRequest = serde_json::from_slice(&body).map_err(|_| EnrollError::Malformed)?;
 
@@ -83,6 +103,8 @@ async fn enroll(app: &SharedApp, request: Request<Incoming>) -> Result<EnrollRes
         EnrollOutcome::ExpiredToken => return Err(EnrollError::ExpiredToken),
     };
     tracing::info!(%workspace, %instance, epoch, retired = retired.len(), "box enrolled");
+    let detail = json!({ "instance": instance, "epoch": epoch, "retired": retired });
+    app.store.note(Deed::new("box_enrolled", Outcome::Done, detail).within(workspace.clone())).await?;
     for instance in &retired {
         app.terminals.end_instance(instance);
     }

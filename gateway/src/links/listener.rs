@@ -31,6 +31,7 @@ use tracing::Instrument;
 use super::{connection, enroll};
 use crate::app::SharedApp;
 use crate::boxes::tune;
+use crate::caller::{Caller, Source};
 
 /// How long a handshake, and then a request's head, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,7 +98,8 @@ pub async fn serve(app: SharedApp, listener: TcpListener, server: LinkServer) {
 }
 
 async fn serve_connection(app: SharedApp, tls: TlsStream<TcpStream>) {
-    let session = tls.get_ref().1;
+    let (tcp, session) = tls.get_ref();
+    let source = tcp.peer_addr().map_or(Source::Gateway, |peer| Source::Address(peer.ip()));
     let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
     let certificate = session.peer_certificates().and_then(|chain| chain.first());
     let instance = certificate.and_then(|certificate| match name_of(certificate) {
@@ -113,7 +115,8 @@ async fn serve_connection(app: SharedApp, tls: TlsStream<TcpStream>) {
     let service = service_fn(move |request| {
         let request_id = RequestId::random();
         let span = tracing::info_span!("link", %request_id, instance = instance.as_ref().map(tracing::field::display));
-        let answer = answer(app.clone(), instance.clone(), request, request_id);
+        let caller = Caller { source, request_id: Some(request_id.clone()) };
+        let answer = caller.run(answer(app.clone(), instance.clone(), request, request_id));
         async move { Ok::<_, Infallible>(answer.await) }.instrument(span)
     });
     let serving = hyper::server::conn::http1::Builder::new()

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `listener` | TLS with the installation's CA; who is at the other end |
 //! | `enroll` | a one-time token becomes a certificate |
+//! | `invariants` | what holds for any message, for tests and fuzzing |
 //! | `connection` | hello, then reports in and desired state out |
 
 mod connection;
 mod enroll;
+pub mod invariants;
 mod listener;
 
 pub use listener::{LinkServer, serve};

@@ -36,7 +36,15 @@ pub struct Guard {
 }
 
 impl IpRange {
-    fn contains(&self, ip: IpAddr) -> bool {
+    /// The addresses whose first `bits` bits are those of `first`.
+    #[must_use]
+    pub const fn new(first: IpAddr, bits: u8) -> Self {
+        Self { first, bits }
+    }
+
+    /// Whether an address is in the range.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.first, ip) {
             (IpAddr::V4(first), IpAddr::V4(ip)) => {
                 same_head(u128::from(first.to_bits()) << 96, u128::from(ip.to_bits()) << 96, self.bits)

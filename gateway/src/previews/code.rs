@@ -61,7 +61,7 @@ mod tests {
 
     fn sealer() -> (Sealer, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
-        (Sealer::open(&SealingSettings::default(), dir.path()).unwrap(), dir)
+        (Sealer::open(&SealingSettings::default(), dir.path(), true).unwrap(), dir)
     }
 
     fn link(expires_at_ms: i64) -> PreviewLink {

@@ -143,9 +143,9 @@ impl Passing<'_> {
 
     async fn exchange(&self, asked: Asked, request: Request, viewer: Viewer) -> Result<Response, Trouble> {
         let Self { app, names, preview, named, request_id } = *self;
-        let cancel = app.previews.viewers.enter((preview.id.clone(), viewer), &app.stopping);
-        let hold = app.previews.proxy.enter(&preview.id, cancel)?;
         let handle = app.boxes.of(&preview.workspace).ok_or(Trouble::Offline)?;
+        let cancel = app.previews.viewers.enter((preview.id.clone(), viewer), handle.retirement());
+        let hold = app.previews.proxy.enter(&preview.id, cancel)?;
         let (authority, origin) = (names.authority(named), names.origin(named));
         let passage = Passage {
             mode: preview.mode,

@@ -12,12 +12,12 @@ use crate::store::Seen;
 pub struct Viewers(Mutex<HashMap<Seen, Weak<CancellationToken>>>);
 
 impl Viewers {
-    /// One more exchange. What is returned is cancelled when the right ends, or with `stopping`.
-    pub fn enter(&self, seen: Seen, stopping: &CancellationToken) -> Arc<CancellationToken> {
+    /// One more exchange with a box. What is returned is cancelled when the right ends, or with the box's `retirement`.
+    pub fn enter(&self, seen: Seen, retirement: &CancellationToken) -> Arc<CancellationToken> {
         let mut viewers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = viewers.get(&seen).and_then(Weak::upgrade).filter(|known| !known.is_cancelled());
         known.unwrap_or_else(|| {
-            let new = Arc::new(stopping.child_token());
+            let new = Arc::new(retirement.child_token());
             viewers.insert(seen, Arc::downgrade(&new));
             new
         })

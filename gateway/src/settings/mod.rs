@@ -2,7 +2,7 @@
 //!
 //! `gateway/config.reference.toml` is the commented reference; a test below holds it to this type.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use berth_daemon::config::{self, ConfigError, Secret, Sources};
@@ -11,6 +11,10 @@ use berth_daemon::metrics::check_loopback;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use crate::front::Proxies;
+use crate::notifications::IpRange;
+
+pub use limits::LimitSettings;
 pub use notifications::NotificationSettings;
 pub use preview::PreviewSettings;
 
@@ -19,6 +23,10 @@ pub const REFERENCE: &str = include_str!("../../config.reference.toml");
 
 /// Prefix of environment variables.
 pub const ENV_PREFIX: &str = "BERTH_GATEWAY";
+
+/// This machine.
+const LOOPBACK: [IpRange; 2] =
+    [IpRange::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8), IpRange::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128)];
 
 /// All settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +44,8 @@ pub struct Settings {
     pub preview: PreviewSettings,
     /// Channels by which users are told.
     pub notifications: NotificationSettings,
+    /// How often something may be tried.
+    pub limits: LimitSettings,
     /// Prometheus text.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -54,6 +64,8 @@ pub struct FrontSettings {
     pub tls_certificate: Option<PathBuf>,
     /// Private key of that certificate, PEM.
     pub tls_key: Option<PathBuf>,
+    /// Proxies that are believed about the client's address; this machine when absent and one must be there.
+    pub trusted_proxies: Option<Vec<IpRange>>,
 }
 
 /// What boxes reach: enrolment and links, with TLS of the installation's own CA.
@@ -70,8 +82,11 @@ pub struct LinkSettings {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SealingSettings {
-    /// 32 bytes in base64. When absent, `<state_dir>/sealing.key` is used, and made at first start.
+    /// 32 bytes in base64, instead of a file.
     pub key: Option<Secret>,
+    /// A file with the key on its first line, and older ones below it; when absent the unit's credential `sealing.key`,
+    /// and without one `<state_dir>/sealing.key`, which is made at first start.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Prometheus text on loopback.
@@ -91,6 +106,7 @@ impl Default for Settings {
             sealing: SealingSettings::default(),
             preview: PreviewSettings::default(),
             notifications: NotificationSettings::default(),
+            limits: LimitSettings::default(),
             metrics: MetricsSettings::default(),
             log: LogSettings::default(),
         }
@@ -104,6 +120,7 @@ impl Default for FrontSettings {
             public_url: None,
             tls_certificate: None,
             tls_key: None,
+            trusted_proxies: None,
         }
     }
 }
@@ -149,6 +166,17 @@ impl Settings {
             .map_err(|error| ConfigError::Invalid(format!("front.public_url can't be derived: {error}")))
     }
 
+    /// Who is believed about the client's address.
+    #[must_use]
+    pub fn trusted_proxies(&self) -> Proxies {
+        let front = &self.front;
+        if let Some(named) = &front.trusted_proxies {
+            return Proxies::new(named);
+        }
+        let https = front.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        Proxies::new(if https && front.tls_certificate.is_none() { &LOOPBACK } else { &[] })
+    }
+
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
         self.preview.check()?;
@@ -163,7 +191,17 @@ impl Settings {
                     "front.public_url = {url} is plain http, and front.tls_certificate is set"
                 ));
             }
-            return check_public_url(url);
+            check_public_url(url)?;
+            let proxied = front.tls_certificate.is_none() && url.scheme() == "https";
+            let named = front.trusted_proxies.as_ref().is_some_and(|proxies| !proxies.is_empty());
+            if proxied && !front.listen.ip().is_loopback() && !named {
+                return Err(format!(
+                    "front.listen = {} takes plain http from everywhere: name the proxies that end TLS in \
+                     front.trusted_proxies, or listen on loopback",
+                    front.listen
+                ));
+            }
+            return Ok(());
         }
         if front.listen.ip().is_unspecified() {
             return Err(format!(
@@ -207,6 +245,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+mod limits;
 mod notifications;
 mod preview;
 #[cfg(test)]

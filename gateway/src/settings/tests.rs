@@ -38,7 +38,17 @@ fn the_reference_states_the_defaults_and_every_key() {
             value => assert_eq!(stated.get(section), Some(value), "{section}"),
         }
     }
-    for key in ["public_url", "tls_certificate", "tls_key", "advertise", "key", "host", "contact"] {
+    for key in [
+        "public_url",
+        "tls_certificate",
+        "tls_key",
+        "advertise",
+        "key",
+        "host",
+        "contact",
+        "trusted_proxies",
+        "key_file",
+    ] {
         assert!(REFERENCE.contains(&format!("# {key} = ")), "{key} is not in the reference");
     }
 }
@@ -60,7 +70,19 @@ fn plain_http_is_for_loopback_only() {
     assert!(refusal("[front]\nlisten = \"192.0.2.1:80\"\n").contains("front.tls_certificate"));
     assert!(refusal("[front]\nlisten = \"0.0.0.0:80\"\n").contains("front.public_url"));
     assert!(refusal("[front]\npublic_url = \"http://berth.example\"\n").contains("plain http"));
-    load("[front]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://berth.example\"\n").unwrap();
+    let proxied = "[front]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://berth.example\"\n";
+    assert!(refusal(proxied).contains("front.trusted_proxies"));
+    assert!(refusal(&format!("{proxied}trusted_proxies = []\n")).contains("front.trusted_proxies"));
+    let settings = load(&format!("{proxied}trusted_proxies = [\"10.0.0.0/8\"]\n")).unwrap();
+    let proxies = settings.trusted_proxies();
+    assert!(proxies.include([10, 1, 2, 3].into()) && !proxies.include([127, 0, 0, 1].into()));
+    let on_this_machine = load("[front]\npublic_url = \"https://berth.example\"\n").unwrap();
+    assert!(on_this_machine.trusted_proxies().include([127, 0, 0, 1].into()));
+    for nobody in
+        ["", "[front]\npublic_url = \"https://a.example\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n"]
+    {
+        assert!(!load(nobody).unwrap().trusted_proxies().include([127, 0, 0, 1].into()), "{nobody}");
+    }
     load("[front]\npublic_url = \"http://localhost:7391\"\n").unwrap();
 }
 

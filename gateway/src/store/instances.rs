@@ -5,7 +5,9 @@ use std::time::Duration;
 use berth_protocol::ids::{GatewayId, InstanceId, WorkspaceId};
 use berth_protocol::link::DoorAddresses;
 use rusqlite::{Row, params};
+use serde_json::json;
 
+use super::audit::{Deed, Outcome, add};
 use super::change_seq::count_change;
 use super::transaction::{Tx, parsed, parsed_optional, signed, unsigned};
 use super::{Instance, Store, StoreError, deadline_ms, hash, now_ms};
@@ -87,12 +89,7 @@ impl Store {
             if expires_at_ms <= now_ms() {
                 return Ok(EnrollOutcome::ExpiredToken);
             }
-            let retired = tx.all(
-                "UPDATE workspace_instances SET retired_at_ms = $2
-                 WHERE workspace_id = $1 AND retired_at_ms IS NULL RETURNING id",
-                params![workspace.as_str(), now_ms()],
-                |row| parsed(row, "id"),
-            )?;
+            let retired = retire(tx, &workspace)?;
             let epoch = tx.one(
                 "INSERT INTO workspace_instances (id, workspace_id, epoch, link_epoch, enrolled_at_ms)
                  SELECT $1, $2, COALESCE(MAX(epoch), 0) + 1, 0, $3
@@ -108,6 +105,23 @@ impl Store {
                 params![workspace.as_str(), signed(seq)?],
             )?;
             Ok(EnrollOutcome::Enrolled { workspace, instance, epoch, retired })
+        })
+        .await
+    }
+
+    /// Takes a workspace from its box, and every enrolment token that was not used. Which instances those were.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revoke_instances(&self, workspace: WorkspaceId) -> Result<Vec<InstanceId>, StoreError> {
+        self.transaction(move |tx| {
+            let retired = retire(tx, &workspace)?;
+            let sql = "DELETE FROM enrollment_tokens WHERE workspace_id = $1";
+            let tokens = tx.execute(sql, [workspace.as_str()])?;
+            count_change(tx, &workspace)?;
+            let detail = json!({ "instances": retired, "enrollment_tokens": tokens });
+            add(tx, Deed::new("box_revoked", Outcome::Done, detail).within(workspace))?;
+            Ok(retired)
         })
         .await
     }
@@ -205,6 +219,16 @@ impl Store {
     pub async fn owning_instance(&self, workspace: WorkspaceId) -> Result<Option<Instance>, StoreError> {
         self.transaction(move |tx| owning(tx, &workspace)).await
     }
+}
+
+/// Retires the instances that own a workspace.
+fn retire(tx: &Tx<'_>, workspace: &WorkspaceId) -> Result<Vec<InstanceId>, StoreError> {
+    tx.all(
+        "UPDATE workspace_instances SET retired_at_ms = $2
+         WHERE workspace_id = $1 AND retired_at_ms IS NULL RETURNING id",
+        params![workspace.as_str(), now_ms()],
+        |row| parsed(row, "id"),
+    )
 }
 
 pub(super) fn owning(tx: &Tx<'_>, workspace: &WorkspaceId) -> Result<Option<Instance>, StoreError> {

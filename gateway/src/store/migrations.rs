@@ -2,25 +2,44 @@
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::{StoreError, audit};
 
 /// A step of the schema. Other dialects have files of the same number.
 struct Migration {
     number: i64,
     sql: &'static str,
+    /// What SQL alone can't do, behind it in the same transaction.
+    more: Option<fn(&Connection) -> rusqlite::Result<()>>,
+}
+
+impl Migration {
+    const fn new(number: i64, sql: &'static str) -> Self {
+        Self { number, sql, more: None }
+    }
+
+    fn run(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection.execute_batch(self.sql)?;
+        if let Some(more) = self.more {
+            more(connection)?;
+        }
+        Ok(connection.pragma_update(None, "user_version", self.number)?)
+    }
 }
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, sql: include_str!("migrations/0001_initial.sqlite.sql") },
-    Migration { number: 2, sql: include_str!("migrations/0002_audit.sqlite.sql") },
-    Migration { number: 3, sql: include_str!("migrations/0003_shares.sqlite.sql") },
-    Migration { number: 4, sql: include_str!("migrations/0004_environments.sqlite.sql") },
-    Migration { number: 5, sql: include_str!("migrations/0005_previews.sqlite.sql") },
-    Migration { number: 6, sql: include_str!("migrations/0006_access.sqlite.sql") },
-    Migration { number: 7, sql: include_str!("migrations/0007_notifications.sqlite.sql") },
-    Migration { number: 8, sql: include_str!("migrations/0008_backups.sqlite.sql") },
-    Migration { number: 9, sql: include_str!("migrations/0009_accounts.sqlite.sql") },
-    Migration { number: 10, sql: include_str!("migrations/0010_guard.sqlite.sql") },
+    Migration::new(1, include_str!("migrations/0001_initial.sqlite.sql")),
+    Migration::new(2, include_str!("migrations/0002_audit.sqlite.sql")),
+    Migration::new(3, include_str!("migrations/0003_shares.sqlite.sql")),
+    Migration::new(4, include_str!("migrations/0004_environments.sqlite.sql")),
+    Migration::new(5, include_str!("migrations/0005_previews.sqlite.sql")),
+    Migration::new(6, include_str!("migrations/0006_access.sqlite.sql")),
+    Migration::new(7, include_str!("migrations/0007_notifications.sqlite.sql")),
+    Migration::new(8, include_str!("migrations/0008_backups.sqlite.sql")),
+    Migration::new(9, include_str!("migrations/0009_accounts.sqlite.sql")),
+    Migration {
+        more: Some(audit::chain_earlier),
+        ..Migration::new(10, include_str!("migrations/0010_guard.sqlite.sql"))
+    },
 ];
 
 /// The schema version that this build writes.
@@ -36,8 +55,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     }
     for migration in MIGRATIONS.iter().filter(|migration| migration.number > current) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(migration.sql)?;
-        transaction.pragma_update(None, "user_version", migration.number)?;
+        migration.run(&transaction)?;
         transaction.commit()?;
         tracing::info!(schema = migration.number, "store migrated");
     }
@@ -59,8 +77,7 @@ mod tests {
         for start in 0..=newest() {
             let mut connection = Connection::open_in_memory().unwrap();
             for migration in MIGRATIONS.iter().filter(|migration| migration.number <= start) {
-                connection.execute_batch(migration.sql).unwrap();
-                connection.pragma_update(None, "user_version", migration.number).unwrap();
+                migration.run(&connection).unwrap();
             }
             migrate(&mut connection).unwrap();
             let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
@@ -73,9 +90,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "foreign_keys", true).unwrap();
         for migration in &MIGRATIONS[..5] {
-            connection.execute_batch(migration.sql).unwrap();
+            migration.run(&connection).unwrap();
         }
-        connection.pragma_update(None, "user_version", 5).unwrap();
         let rows = "INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
             INSERT INTO workspaces (id, owner_user_id, name, change_seq, created_at_ms)
                 VALUES ('w', 'u', 'main', 1, 1);
@@ -100,8 +116,7 @@ mod tests {
             let mut connection = Connection::open_in_memory().unwrap();
             connection.pragma_update(None, "foreign_keys", true).unwrap();
             for migration in MIGRATIONS.iter().filter(|migration| migration.number <= start) {
-                connection.execute_batch(migration.sql).unwrap();
-                connection.pragma_update(None, "user_version", migration.number).unwrap();
+                migration.run(&connection).unwrap();
             }
             connection
                 .execute_batch(
@@ -120,6 +135,31 @@ mod tests {
             let found: (i64, i64, Option<String>) =
                 connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
             assert_eq!(found, (0, 7, None), "from version {start}");
+        }
+    }
+
+    #[test]
+    fn what_was_on_the_record_before_the_chain_is_chained() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..8] {
+            migration.run(&connection).unwrap();
+        }
+        for number in 1..=3 {
+            let sql = "INSERT INTO audit (at_ms, workspace_id, user_id, request_id, action, detail)
+                       VALUES (?1, 'w', 'u', 'r', 'exec_started', '{}')";
+            connection.execute(sql, [number]).unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let mut statement = connection.prepare("SELECT seq, at_ms, hash FROM audit ORDER BY seq").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let rows: Vec<(i64, i64, String)> = rows.collect::<Result<_, _>>().unwrap();
+        let numbers: Vec<_> = rows.iter().map(|(seq, at_ms, _)| (*seq, *at_ms)).collect();
+        assert_eq!(numbers, [(1, 1), (2, 2), (3, 3)]);
+        let head = "SELECT hash FROM audit_head WHERE seq = 3";
+        let head: String = connection.query_row(head, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows[2].2, head);
+        for sql in ["UPDATE audit SET action = 'x'", "DELETE FROM audit"] {
+            connection.execute(sql, []).unwrap_err();
         }
     }
 

@@ -19,8 +19,9 @@
 //! | `events` | events, event_streams |
 //! | `notifications` | notifications, inbox, session_mutes, notification_settings |
 //! | `channels`, `deliveries` | channels, deliveries, delivery_notifications, push_keys |
+//! | `reseal` | every sealed column |
 //! | `leases` | leases |
-//! | `audit` | audit |
+//! | `audit` | audit, audit_head |
 
 mod attention;
 mod audit;
@@ -41,6 +42,7 @@ mod notifications;
 mod ports;
 mod previews;
 mod records;
+mod reseal;
 mod rights;
 mod sessions;
 mod shares;
@@ -59,8 +61,10 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::caller::{Caller, Source};
+
 pub use attention::AttentionOutcome;
-pub use audit::{AuditEntry, AuditNote};
+pub use audit::{AuditEntry, AuditFilter, AuditNote, Broken, Deed, Head, Outcome};
 pub use backups::StoredBackup;
 pub use channels::{Channel, ChannelChange, LastDelivery, NewChannel};
 pub use deliveries::{About, Receipt, Sent, Taken};
@@ -169,6 +173,8 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
+    /// From where calls come of tasks that work for nobody.
+    source: Source,
 }
 
 impl Store {
@@ -191,7 +197,13 @@ impl Store {
             .name("store".into())
             .spawn(move || work(connection, queue))
             .map_err(|_| StoreError::Stopped)?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, source: Source::command_line() })
+    }
+
+    /// The same store, used by a gateway that serves.
+    #[must_use]
+    pub fn serving(self) -> Self {
+        Self { source: Source::Gateway, ..self }
     }
 
     /// Moves everything into the one database file, so that a stopped gateway's store can be copied as it is.
@@ -219,10 +231,11 @@ impl Store {
         &self,
         body: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.run(|connection| {
+        let caller = Caller::current().unwrap_or(self.source.into());
+        self.run(move |connection| {
             // Immediate: a transaction never finds out half-way that another process writes.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let tx = Tx(transaction);
+            let tx = Tx(transaction, caller);
             let value = body(&tx)?;
             tx.0.commit()?;
             Ok(value)

@@ -5,8 +5,10 @@ use std::time::Duration;
 use berth_protocol::door::Role;
 use berth_protocol::ids::{ClientId, SessionId, ShareId, UserId};
 use rusqlite::{Row, params};
+use serde_json::json;
 
-use super::transaction::{parsed, parsed_optional};
+use super::audit::{Deed, Outcome, add};
+use super::transaction::{Tx, parsed, parsed_optional};
 use super::{BrowserSession, Store, StoreError, deadline_ms, hash, now_ms};
 
 /// Who attaches, by which right.
@@ -93,12 +95,35 @@ impl Store {
                 [ticket_hash],
                 |row| Ok((ticket_for(row)?, row.get::<_, i64>("expires_at_ms")?)),
             )?;
-            Ok(taken.and_then(|(what, expires_at_ms)| {
+            let taken = taken.and_then(|(what, expires_at_ms)| {
                 (what.session == session && expires_at_ms > now_ms()).then_some(what)
-            }))
+            });
+            if let Some(what) = &taken {
+                note(tx, what)?;
+            }
+            Ok(taken)
         })
         .await
     }
+}
+
+/// Puts on the record that somebody opens a terminal.
+fn note(tx: &Tx<'_>, what: &TicketFor) -> Result<(), StoreError> {
+    let workspace = "SELECT workspace_id FROM sessions WHERE id = $1";
+    let workspace = tx.one(workspace, [what.session.as_str()], |row| parsed(row, "workspace_id"))?;
+    let detail = json!({ "session": what.session, "role": what.role.to_string(), "device": what.device });
+    let deed = Deed::new("terminal_opened", Outcome::Done, detail).within(workspace);
+    let deed = match &what.holder {
+        Holder::User(user, _) => deed.by(user.clone()),
+        Holder::Guest(share) => {
+            let maker = "SELECT created_by FROM shares WHERE id = $1";
+            let maker = tx.one(maker, [share.as_str()], |row| parsed(row, "created_by"))?;
+            // A guest has no account, so it is in the name of who made the share.
+            let detail = json!({ "session": what.session, "share": share, "guest": what.name });
+            Deed { detail, ..deed }.by(maker)
+        }
+    };
+    add(tx, deed)
 }
 
 fn ticket_for(row: &Row<'_>) -> rusqlite::Result<TicketFor> {

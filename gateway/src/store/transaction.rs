@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use rusqlite::{OptionalExtension, Params, Row};
 
 use super::StoreError;
+use crate::caller::Caller;
 
-/// A transaction that commits when the method that began it succeeds.
-pub(super) struct Tx<'a>(pub(super) rusqlite::Transaction<'a>);
+/// A transaction that commits when the method that began it succeeds, and for whom it is.
+pub(super) struct Tx<'a>(pub(super) rusqlite::Transaction<'a>, pub(super) Caller);
 
 impl Tx<'_> {
     /// Runs a statement and tells how many rows it changed.

@@ -1,13 +1,10 @@
-//! Screen, input, exec, files and the audit record, as the API shows them.
+//! Screen, input, exec and files, as the API shows them.
 
 use std::collections::BTreeMap;
 
 use berth_protocol::control::{self, DEFAULT_EXEC_TIMEOUT};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-
-use crate::store;
 
 /// Which panes.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -159,46 +156,6 @@ pub struct UploadedFile {
     pub bytes: u64,
 }
 
-/// Which part of the audit record.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditQuery {
-    /// How many entries, 1 to 500; by default 50.
-    pub limit: Option<u32>,
-    /// Only those before this place: the `next` of an earlier answer.
-    pub before: Option<u64>,
-}
-
-/// A part of the audit record.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuditEntries {
-    /// Newest first.
-    pub entries: Vec<AuditEntry>,
-    /// Where older entries go on; null: there are none.
-    pub next: Option<u64>,
-}
-
-/// Something that was done.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuditEntry {
-    /// Its place in the record.
-    pub seq: u64,
-    /// When, milliseconds since 1970.
-    pub at_ms: i64,
-    /// The user's identifier.
-    pub user_id: String,
-    /// The user's name, if there still is such a user.
-    pub user_name: Option<String>,
-    /// The request: entries of the same deed have the same.
-    pub request_id: String,
-    /// `exec_started`, `exec_finished`, `upload_started`, `file_uploaded` or `environment_changed`; newer gateways may know more words.
-    pub action: String,
-    /// More of it.
-    #[schema(value_type = Object)]
-    pub detail: Value,
-}
-
 impl From<control::Screen> for Screen {
     fn from(screen: control::Screen) -> Self {
         Self { panes: screen.panes.into_iter().map(Pane::from).collect() }
@@ -234,19 +191,5 @@ impl From<control::files::Uploaded> for UploadedFile {
     fn from(file: control::files::Uploaded) -> Self {
         let control::files::Uploaded { path, name, bytes } = file;
         Self { path, name, bytes }
-    }
-}
-
-impl From<store::AuditEntry> for AuditEntry {
-    fn from(entry: store::AuditEntry) -> Self {
-        Self {
-            seq: entry.seq,
-            at_ms: entry.at_ms,
-            user_id: entry.user.into(),
-            user_name: entry.user_name,
-            request_id: entry.request_id.into(),
-            action: entry.action,
-            detail: entry.detail,
-        }
     }
 }

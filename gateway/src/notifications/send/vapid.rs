@@ -96,7 +96,7 @@ mod tests {
     async fn the_key_is_made_once_and_its_tokens_are_for_one_service() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("gateway.db")).unwrap();
-        let sealer = Sealer::open(&SealingSettings::default(), dir.path()).unwrap();
+        let sealer = Sealer::open(&SealingSettings::default(), dir.path(), true).unwrap();
         let first = Vapid::open(&store, &sealer, "mailto:a@example.com".into()).await.unwrap();
         let vapid = Vapid::open(&store, &sealer, "mailto:a@example.com".into()).await.unwrap();
         assert_eq!(first.public(), vapid.public());

@@ -106,7 +106,11 @@ async fn what_becomes_of_a_share_is_on_the_record_or_does_not_happen() {
     let made = share("one").await.unwrap();
     f.store.open_share("one", "token", RequestId::random()).await.unwrap().unwrap();
     assert!(end(made.id).await.unwrap());
-    let entries = f.store.audit(Some(f.workspace.clone()), None, 10).await.unwrap();
+    let entries = f
+        .store
+        .audit(AuditFilter { workspace: Some(f.workspace.clone()), ..AuditFilter::default() }, 10)
+        .await
+        .unwrap();
     let actions: Vec<_> = entries.iter().rev().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["share_created", "share_opened", "share_ended"]);
 

@@ -45,7 +45,14 @@ async fn of_two_who_change_it_one_is_refused_and_on_no_record() {
     put(&f, first, b"three").await.unwrap();
     let stored = f.store.environment(f.workspace.clone()).await.unwrap().unwrap();
     assert_eq!(stored.sealed, b"three");
-    assert_eq!(f.store.audit(Some(f.workspace.clone()), None, 10).await.unwrap().len(), 2);
+    assert_eq!(
+        f.store
+            .audit(AuditFilter { workspace: Some(f.workspace.clone()), ..AuditFilter::default() }, 10)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]

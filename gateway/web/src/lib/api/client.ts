@@ -1,5 +1,6 @@
 // Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
 
+import { type AuditFilter, type AuditPage, auditQuery, decodeAuditPage } from './audit';
 import {
   type BackupEntry,
   type BackupRepository,
@@ -295,6 +296,14 @@ const notificationPath = (id: string) => `/api/v1/notifications/${encodeURICompo
 export async function getNotifications(before: number | null): Promise<InboxPage> {
   const query = before === null ? '' : `?before=${before}`;
   return decoded(decodeInboxPage, await request('GET', `/api/v1/notifications${query}`));
+}
+
+export async function getAudit(
+  filter: AuditFilter,
+  limit: number,
+  before: number | null,
+): Promise<AuditPage> {
+  return decoded(decodeAuditPage, await request('GET', auditQuery(filter, limit, before)));
 }
 
 export async function ackNotification(id: string): Promise<void> {

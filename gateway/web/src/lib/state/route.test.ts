@@ -11,6 +11,7 @@ it.each([
   [sessionHref('a/b c'), { view: 'session', id: 'a/b c' }],
   ['/inbox', { view: 'inbox' }],
   ['/settings/notifications', { view: 'notification_settings' }],
+  ['/audit', { view: 'audit' }],
   ['/share', { view: 'share' }],
   [watchHref('ses-1'), { view: 'watch', id: 'ses-1' }],
   [environmentHref('a/b'), { view: 'environment', workspace: 'a/b' }],

@@ -7,6 +7,7 @@ export type Route =
   | { view: 'backups'; workspace: string }
   | { view: 'inbox' }
   | { view: 'notification_settings' }
+  | { view: 'audit' }
   /** A guest follows a share's link ... */
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
@@ -17,12 +18,14 @@ export type Route =
 
 export const INBOX = '/inbox';
 export const NOTIFICATION_SETTINGS = '/settings/notifications';
+export const AUDIT = '/audit';
 
 export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
 
   if (pathname === INBOX) return { view: 'inbox' };
   if (pathname === NOTIFICATION_SETTINGS) return { view: 'notification_settings' };
+  if (pathname === AUDIT) return { view: 'audit' };
   if (pathname === '/share') return { view: 'share' };
 
   if (pathname === '/preview-link') return { view: 'preview_link' };
