@@ -27,6 +27,7 @@
 //! | [`network`] | namespaces joined by a link that delays, drops and cuts packets |
 //! | [`s3`] | an S3 server, and a proxy before it that has bad days |
 //! | [`screen`] | what a terminal's bytes look like |
+//! | [`people`] | people with accounts |
 //! | [`tmux`] | what tmux itself says |
 //! | [`wait`] | waiting on conditions, never for luck |
 //!
@@ -46,6 +47,7 @@ pub mod linked;
 pub mod machine;
 pub mod metrics;
 pub mod network;
+pub mod people;
 pub mod ports;
 pub mod preview;
 pub mod previewed;

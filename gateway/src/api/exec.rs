@@ -13,19 +13,17 @@ use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use super::ApiError;
 use super::commands::{box_of, invalid, refused};
-use super::policy::InWorkspace;
+use super::policy::{Allowed, InWorkspace};
 use super::views::Error;
 use super::views::control::{ExecLine as Line, NewExec};
-use crate::app::{App, SharedApp};
+use crate::app::SharedApp;
 use crate::boxes::ExecOutput;
-use crate::changes::Change;
-use crate::store::{AuditNote, BrowserSession, CurrentUser};
+use crate::store::{AuditNote, CurrentUser};
 
 /// Lines that wait for the client; when it is slow, the command waits.
 const LINES_WAITING: usize = 4;
@@ -54,7 +52,7 @@ const RECORDED_CHARS: usize = 256;
 pub async fn run(
     State(app): State<SharedApp>,
     Extension(user): Extension<CurrentUser>,
-    Extension(browser): Extension<BrowserSession>,
+    Extension(allowed): Extension<Allowed>,
     Extension(request_id): Extension<RequestId>,
     InWorkspace(workspace): InWorkspace,
     body: Result<Json<NewExec>, JsonRejection>,
@@ -82,7 +80,7 @@ pub async fn run(
         }
     };
     let limit = Duration::from_secs(exec.timeout_seconds.into()) + PATIENCE;
-    let running = Running { output, browser, limit, begun: Instant::now(), bytes: 0 };
+    let running = Running { output, allowed, limit, begun: Instant::now(), bytes: 0 };
     let (sender, receiver) = mpsc::channel(LINES_WAITING);
     // A task, because a client that goes takes the answer's body with it, and the record must be written.
     app.tasks.spawn(running.run(app.clone(), sender, note("exec_finished", Value::Null)).in_current_span());
@@ -92,7 +90,7 @@ pub async fn run(
 /// A command that runs.
 struct Running {
     output: ExecOutput,
-    browser: BrowserSession,
+    allowed: Allowed,
     limit: Duration,
     begun: Instant,
     bytes: usize,
@@ -105,18 +103,20 @@ enum Outcome {
     Exit(ExecExit),
     /// The client has gone.
     Disconnected,
-    /// The client was signed out.
+    /// The client was signed out, or may not do that any more.
     Revoked,
 }
 
 impl Running {
     async fn run(mut self, app: SharedApp, client: mpsc::Sender<Bytes>, note: AuditNote) {
-        let (limit, browser) = (self.limit, self.browser.clone());
+        let (limit, allowed) = (self.limit, self.allowed.clone());
         let outcome = tokio::select! {
             // Cancel-safe, all: after any of them nothing more is read.
+            biased;
+            // First: the answer breaks off with it, too.
+            () = allowed.ended() => Outcome::Revoked,
             outcome = self.forward(&client) => outcome,
             () = client.closed() => Outcome::Disconnected,
-            () = signed_out(&app, &browser) => Outcome::Revoked,
             () = app.stopping.cancelled() => Outcome::Exit(ExecExit::LOST),
             () = tokio::time::sleep(limit) => Outcome::Exit(ExecExit::LOST),
         };
@@ -142,22 +142,6 @@ impl Running {
             }
             if client.send(line.to_line().into()).await.is_err() {
                 return Outcome::Disconnected;
-            }
-        }
-    }
-}
-
-/// Waits until a browser is signed out, or may be and nobody knows.
-pub(super) async fn signed_out(app: &App, browser: &BrowserSession) {
-    let mut changes = app.changes.subscribe();
-    // Watched before it is asked, so that no sign-out falls between.
-    while app.store.is_signed_in(browser.clone()).await.unwrap_or(false) {
-        loop {
-            match changes.recv().await {
-                Ok(Change::SignedOut(out)) if out == *browser => return,
-                Ok(Change::Anything) | Err(RecvError::Lagged(_)) => break,
-                Ok(_) => {}
-                Err(RecvError::Closed) => return,
             }
         }
     }

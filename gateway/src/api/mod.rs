@@ -9,7 +9,10 @@
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
 //! | `links` | links to previews |
-//! | `tokens` | API tokens |
+//! | `cut` | answers that end with the right to them |
+//! | `members` | who may use a workspace |
+//! | `sign_in`, `credentials` | passwords and invites |
+//! | `tokens`, `devices` | API tokens; browsers that are signed in |
 //! | `notifications`, `channels` | inboxes; ways by which users are told elsewhere |
 //! | `environment` | what terminals find on the box |
 //! | `backup_repository`, `backups` | where backups go, how they are, and what is in them |
@@ -21,6 +24,9 @@ mod backup_repository;
 mod backups;
 mod channels;
 mod commands;
+mod credentials;
+mod cut;
+mod devices;
 mod document;
 mod environment;
 mod error;
@@ -28,6 +34,7 @@ mod events;
 mod exec;
 mod input;
 mod links;
+mod members;
 mod notifications;
 mod policy;
 mod previews;
@@ -35,6 +42,7 @@ mod routes;
 mod screen;
 mod sessions;
 mod shares;
+mod sign_in;
 mod terminal;
 mod tokens;
 mod upload;
@@ -42,5 +50,5 @@ mod views;
 mod workspaces;
 
 pub use error::ApiError;
-pub use policy::{Policy, usable_preview};
+pub use policy::{Demand, Policy, usable_preview};
 pub use routes::{PREFIX, Route, router, routes};

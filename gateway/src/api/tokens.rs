@@ -9,12 +9,12 @@ use berth_protocol::ids::TokenId;
 use http::StatusCode;
 
 use super::ApiError;
+use super::account::signed_out;
 use super::sessions::checked_name;
 use super::views::Error;
 use super::views::token::{CreatedToken, NewToken, Token, Tokens};
 use crate::app::SharedApp;
 use crate::auth::{TOKEN_DAYS, new_token};
-use crate::changes::Change;
 use crate::store::{CurrentUser, Scopes};
 
 /// How long a token may last, seconds.
@@ -80,8 +80,6 @@ pub async fn revoke(
     let revoked = app.store.revoke_token(user.id.clone(), id.clone()).await?;
     let sign_in = revoked.ok_or_else(ApiError::token_not_found)?;
     tracing::info!(user = %user.id, token = %id, "token revoked");
-    app.terminals.end_browser_session(&sign_in);
-    app.previews.forget();
-    app.changes.publish(Change::SignedOut(sign_in));
+    signed_out(&app, sign_in);
     Ok(StatusCode::NO_CONTENT)
 }

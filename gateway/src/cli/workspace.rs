@@ -12,6 +12,7 @@ use super::{invalid, open_failed, user_data};
 use crate::auth::new_secret;
 use crate::installation::{Opened, open};
 use crate::settings::Settings;
+use crate::store::{Store, Workspace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkspaceVerb {
@@ -61,10 +62,10 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
         }
         WorkspaceVerb::List => {
             let views = opened.store.workspaces_of(owner.id).await.map_err(Fatal::with(Exit::State))?;
-            for view in views {
+            for (view, role) in views {
                 let instance =
                     view.instance.map_or("not enrolled".into(), |instance| instance.id.to_string());
-                println!("{}\t{}\t{instance}", view.workspace.name, view.workspace.id);
+                println!("{}\t{}\t{instance}\t{role}", view.workspace.name, view.workspace.id);
             }
         }
         WorkspaceVerb::Enroll { name, ttl_minutes } => {
@@ -89,11 +90,7 @@ async fn enrollment_token(
     lifetime: Duration,
 ) -> Result<EnrollmentToken, Fatal> {
     let store = &opened.store;
-    let owner = store.owner().await.map_err(Fatal::with(Exit::State))?;
-    let found = store.workspace_named(owner.id, name.to_owned()).await.map_err(Fatal::with(Exit::State))?;
-    let workspace = found.ok_or_else(|| {
-        invalid(format!("there is no workspace \"{name}\": make it with `gateway workspace create {name}`"))
-    })?;
+    let workspace = named(store, name).await?;
     let secret = new_secret();
     let link_address = link_address(settings)?;
     let stored = store.put_enrollment_token(workspace.id, &secret, lifetime).await;
@@ -103,6 +100,15 @@ async fn enrollment_token(
         installation: opened.installation.id.clone(),
         ca_sha256: fingerprint(opened.ca.certificate()),
         secret,
+    })
+}
+
+/// The owner's workspace of that name.
+pub(super) async fn named(store: &Store, name: &str) -> Result<Workspace, Fatal> {
+    let owner = store.owner().await.map_err(Fatal::with(Exit::State))?;
+    let found = store.workspace_named(owner.id, name.to_owned()).await.map_err(Fatal::with(Exit::State))?;
+    found.ok_or_else(|| {
+        invalid(format!("there is no workspace \"{name}\": make it with `gateway workspace create {name}`"))
     })
 }
 

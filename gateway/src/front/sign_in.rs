@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use crate::api::ApiError;
 use crate::app::SharedApp;
-use crate::auth::{BROWSER_SESSION, CookieOf, new_secret};
+use crate::auth::{BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, device, new_secret};
 use crate::previews;
+use crate::store::NewSignIn;
 
 /// Path of sign-in links.
 pub const SIGN_IN_PATH: &str = "/sign-in";
@@ -34,12 +35,13 @@ pub async fn exchange(
 ) -> Result<Response, ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     let token = new_secret();
-    let signed_in = app.store.sign_in(&query.code, &token, BROWSER_SESSION).await?;
+    let new = NewSignIn { token: token.clone(), device: device(&headers), idle: BROWSER_SESSION };
+    let signed_in = app.store.sign_in(&query.code, new).await?;
     Ok(match signed_in {
         Some(user) => {
             tracing::info!(%user, "signed in");
             app.metrics.sign_ins.inc();
-            let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, BROWSER_SESSION);
+            let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, LONGEST_SIGN_IN);
             let back = previews::way_back(&app, &headers, &user).await;
             let mut response = redirect(back.as_deref().unwrap_or("/"));
             response.headers_mut().append(SET_COOKIE, cookie);

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 
 import { nameProblem } from './names';
-import { environmentHref, parseRoute, sessionHref, watchHref } from './route';
+import { environmentHref, membersHref, parseRoute, sessionHref, watchHref } from './route';
 
 it.each([
   ['/', { view: 'workspaces' }],
@@ -15,6 +15,9 @@ it.each([
   [watchHref('ses-1'), { view: 'watch', id: 'ses-1' }],
   [environmentHref('a/b'), { view: 'environment', workspace: 'a/b' }],
   ['/workspaces/ws-1/environment/', { view: 'environment', workspace: 'ws-1' }],
+  [membersHref('a/b'), { view: 'members', workspace: 'a/b' }],
+  ['/account', { view: 'account' }],
+  ['/invite', { view: 'invite' }],
   ['/workspaces/ws-1', { view: 'not_found' }],
   ['/workspaces/%/environment', { view: 'not_found' }],
   ['/watch/', { view: 'not_found' }],

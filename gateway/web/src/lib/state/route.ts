@@ -6,6 +6,10 @@ export type Route =
   | { view: 'environment'; workspace: string }
   | { view: 'inbox' }
   | { view: 'notification_settings' }
+  | { view: 'account' }
+  | { view: 'members'; workspace: string }
+  /** Somebody follows an invite. */
+  | { view: 'invite' }
   /** A guest follows a share's link ... */
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
@@ -15,6 +19,7 @@ export type Route =
   | { view: 'not_found' };
 
 export const INBOX = '/inbox';
+export const ACCOUNT = '/account';
 export const NOTIFICATION_SETTINGS = '/settings/notifications';
 
 export function parseRoute(pathname: string): Route {
@@ -22,14 +27,17 @@ export function parseRoute(pathname: string): Route {
 
   if (pathname === INBOX) return { view: 'inbox' };
   if (pathname === NOTIFICATION_SETTINGS) return { view: 'notification_settings' };
+  if (pathname === ACCOUNT) return { view: 'account' };
+  if (pathname === '/invite') return { view: 'invite' };
   if (pathname === '/share') return { view: 'share' };
 
   if (pathname === '/preview-link') return { view: 'preview_link' };
 
-  const environment = /^\/workspaces\/([^/]+)\/environment\/?$/.exec(pathname);
-  if (environment?.[1] !== undefined) {
+  const part = /^\/workspaces\/([^/]+)\/(environment|members)\/?$/.exec(pathname);
+  if (part?.[1] !== undefined) {
     try {
-      return { view: 'environment', workspace: decodeURIComponent(environment[1]) };
+      const view = part[2] === 'members' ? 'members' : 'environment';
+      return { view, workspace: decodeURIComponent(part[1]) };
     } catch {
       return { view: 'not_found' };
     }
@@ -52,6 +60,10 @@ export function sessionHref(id: string): string {
 
 export function environmentHref(workspace: string): string {
   return `/workspaces/${encodeURIComponent(workspace)}/environment`;
+}
+
+export function membersHref(workspace: string): string {
+  return `/workspaces/${encodeURIComponent(workspace)}/members`;
 }
 
 export function watchHref(id: string): string {
