@@ -6,7 +6,7 @@ use berth_protocol::ids::GatewayId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Origin;
+use crate::auth::{InUse, Origin, Passwords};
 use crate::boxes::Boxes;
 use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::notifications::Notifications;
 use crate::previews::Previews;
 use crate::sealing::Sealer;
-use crate::store::{Installation, Store};
+use crate::store::{Installation, Right, Store};
 use crate::terminals::Terminals;
 
 /// The parts of a running gateway, shared by handle.
@@ -39,6 +39,10 @@ pub struct App {
     pub changes: Changes,
     /// Doors of boxes.
     pub boxes: Boxes,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    /// Rights by which requests are being answered.
+    pub rights: InUse<Right>,
     /// Open terminals.
     pub terminals: Terminals,
     /// Previews.

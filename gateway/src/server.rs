@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::app::{App, SharedApp};
-use crate::auth::Origin;
+use crate::auth::{self, InUse, Origin, PasswordError, Passwords};
 use crate::boxes::{Boxes, Dialer, limit_segments};
 use crate::ca::CaError;
 use crate::changes::Changes;
@@ -65,6 +65,9 @@ pub enum ServeError {
         /// The kernel's answer.
         source: std::io::Error,
     },
+    /// Passwords can't be hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// The settings don't fit what was found.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -166,6 +169,8 @@ impl Server {
             ca,
             origin,
             changes,
+            passwords: Passwords::new()?,
+            rights: InUse::default(),
             terminals: Terminals::default(),
             previews,
             notifications,
@@ -198,6 +203,7 @@ impl Server {
         tokio::spawn(jobs::forget_again(app.clone()));
         tokio::spawn(jobs::watch_store(app.clone()));
         tokio::spawn(limits::forget_again(app.clone()));
+        tokio::spawn(auth::watch_over(app.clone()));
         tokio::spawn(terminals::watch_over(app.clone()));
         tokio::spawn(previews::watch_over(app.clone()));
         tokio::spawn(notifications::run(app.clone()));

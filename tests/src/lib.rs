@@ -29,6 +29,7 @@
 //! | [`s3`] | an S3 server, and a proxy before it that has bad days |
 //! | [`secrets`] | what must not be in logs, and is looked for in all of them |
 //! | [`screen`] | what a terminal's bytes look like |
+//! | [`people`] | people with accounts |
 //! | [`sse`] | server-sent events, as a page reads them |
 //! | [`tmux`] | what tmux itself says |
 //! | [`wait`] | waiting on conditions, never for luck |
@@ -49,6 +50,7 @@ pub mod linked;
 pub mod machine;
 pub mod metrics;
 pub mod network;
+pub mod people;
 pub mod ports;
 pub mod preview;
 pub mod previewed;

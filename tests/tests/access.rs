@@ -1,6 +1,6 @@
 //! Who may call what: every route of the API description, without a right and from the wrong page.
 
-use berth_protocol::ids::{ChannelId, NotificationId, PreviewId, SessionId, ShareId, WorkspaceId};
+use berth_protocol::ids::{ChannelId, NotificationId, PreviewId, SessionId, ShareId, UserId, WorkspaceId};
 use berth_tests::{Client, Stack};
 use http::Method;
 use reqwest::header::{COOKIE, HOST, ORIGIN};
@@ -20,6 +20,7 @@ async fn routes(stack: &Stack) -> Vec<(Method, String)> {
             .replace("{preview}", PreviewId::random().as_str())
             .replace("{notification}", NotificationId::random().as_str())
             .replace("{channel}", ChannelId::random().as_str())
+            .replace("{user}", UserId::random().as_str())
             .replace("{path}", "path");
         for method in methods.as_object().unwrap().keys() {
             routes.push((method.to_uppercase().parse().unwrap(), path.clone()));
@@ -49,6 +50,7 @@ async fn nothing_works_without_an_identity() {
             path if path.ends_with("/terminal") => 400,
             // So is a code or the secret of a message, in the body.
             "/api/v1/shares/open" | "/api/v1/preview-links/open" | "/api/v1/receipts" => 400,
+            "/api/v1/sign-in/password" | "/api/v1/invites/redeem" => 400,
             _ => 401,
         };
         assert_eq!(found, expected, "{method} {path}");

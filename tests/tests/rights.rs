@@ -1,6 +1,8 @@
 //! A terminal ends with the right to it, however that ends.
 
-use berth_tests::{Client, Stack, Terminal};
+use berth_tests::{Client, Exec, Stack, Terminal, wait};
+use http::Method;
+use serde_json::json;
 
 /// How soon an open terminal follows.
 const SOON: std::time::Duration = std::time::Duration::from_secs(5);
@@ -46,4 +48,86 @@ async fn when_another_process_ends_the_session_its_terminals_are_told_that_it_is
     let (_client, mut terminal) = open(&stack).await;
     assert_eq!(store(&stack).execute("UPDATE sessions SET ended_at_ms = 1", []).unwrap(), 1);
     closes_with(&mut terminal, 4004).await;
+}
+
+/// An answer that goes on: opened, and known to have begun.
+async fn stream(client: &Client, path: &str) -> reqwest::Response {
+    let mut stream = client.request(Method::GET, path).send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some(), "{path} says nothing");
+    stream
+}
+
+async fn ends(mut stream: reqwest::Response) {
+    let rest = async { while let Ok(Some(_)) = stream.chunk().await {} };
+    tokio::time::timeout(SOON, rest).await.expect("the answer is cut soon");
+}
+
+/// What a user has open at the same time.
+struct Open {
+    terminal: Terminal,
+    events: reqwest::Response,
+    inbox: reqwest::Response,
+}
+
+impl Open {
+    async fn by(client: &Client, session: &str) -> Self {
+        let mut terminal = Terminal::open(client, session).await;
+        terminal.read_until("\u{1b}").await;
+        let events = stream(client, "/events").await;
+        Self { terminal, events, inbox: stream(client, "/notifications/stream").await }
+    }
+
+    async fn all_end(mut self) {
+        closes_with(&mut self.terminal, 4001).await;
+        ends(self.events).await;
+        ends(self.inbox).await;
+    }
+}
+
+#[tokio::test]
+async fn a_role_a_device_and_a_user_that_are_taken_back_end_what_is_open() {
+    let stack = Stack::start().await;
+    let (owner, session) = stack.client_and_session("work").await;
+    let ana = stack.member("ana", "editor").await;
+    let workspace = owner.workspace().await;
+    let role = |role: &'static str| {
+        let body = json!({ "name": "ana", "role": role });
+        owner.call(Method::PUT, &format!("/workspaces/{workspace}/members"), Some(body))
+    };
+
+    // What an editor did ends when she is a viewer; what a viewer may goes on.
+    let mut first = Open::by(&ana, &session).await;
+    let mut exec = Exec::start(&ana, &json!({ "argv": ["sh", "-c", "echo begun; exec sleep 1000"] })).await;
+    assert_eq!(exec.text_line().await, "begun");
+    let mut watching = Terminal::open_as(&ana, &session, Some(json!({ "watch": true })), (100, 30)).await;
+    watching.read_until("\u{1b}").await;
+    assert_eq!(role("viewer").await.status, 200);
+    closes_with(&mut first.terminal, 4001).await;
+    wait::until("the exec to be on the record as revoked", async || {
+        let record = owner.get(&format!("/workspaces/{workspace}/audit")).await;
+        let entries = record["entries"].as_array()?;
+        entries
+            .iter()
+            .find(|entry| entry["action"] == "exec_finished" && entry["detail"]["revoked"] == true)
+            .map(drop)
+    })
+    .await;
+    let ticket = ana.call(Method::POST, &format!("/sessions/{session}/ticket"), None).await;
+    assert_eq!(ticket.body["role"], "viewer");
+    drop(first);
+
+    assert_eq!(role("editor").await.status, 200);
+    let link = stack.operate(&["user", "sign-in-link", "ana"]);
+    let phone = Client::sign_in(stack.origin(), &link).await;
+    let (at_the_desk, on_the_phone) = (Open::by(&ana, &session).await, Open::by(&phone, &session).await);
+    let devices = ana.get("/devices").await;
+    let other = devices["devices"].as_array().unwrap().iter().find(|device| device["this"] == false).unwrap();
+    let end = format!("/devices/{}", other["id"].as_str().unwrap());
+    assert_eq!(ana.call(Method::DELETE, &end, None).await.status, 204);
+    on_the_phone.all_end().await;
+    // From another process, and the one that watched all the time ends with them.
+    stack.operate(&["user", "block", "ana"]);
+    at_the_desk.all_end().await;
+    closes_with(&mut watching, 4001).await;
+    assert_eq!(ana.call(Method::GET, "/me", None).await.status, 401);
 }

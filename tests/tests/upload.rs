@@ -231,8 +231,8 @@ async fn what_breaks_off_leaves_nothing() {
     let mut raw = Raw::begin(&other, &session, "cut", "content-length: 1000000").await;
     raw.0.write_all(&whole[..300_000]).await.unwrap();
     assert_eq!(other.call(Method::POST, "/sign-out", None).await.status, 204);
-    assert!(raw.answer().await.contains("not_signed_in"));
-    refused(3, "not_signed_in").await;
+    assert!(raw.answer().await.contains("right_ended"));
+    refused(3, "right_ended").await;
 
     let mut raw = Raw::begin(&client, &session, "cut", "content-length: 1000000").await;
     raw.0.write_all(&whole[..300_000]).await.unwrap();

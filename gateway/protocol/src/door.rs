@@ -63,7 +63,7 @@ pub const KIND_PORT_FORBIDDEN: &str = "port_forbidden";
 pub const KIND_PORT_CLOSED: &str = "port_closed";
 
 /// What an attachment may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees and types.

@@ -123,6 +123,10 @@ id!(/// A link by which whoever has it may see a preview for a while.
     PreviewLinkId, "lnk", "a preview link id");
 id!(/// What lets a program act for a user.
     TokenId, "tok", "a token id");
+id!(/// A browser in which a user is signed in.
+    DeviceId, "dev", "a device id");
+id!(/// What lets somebody make an account.
+    InviteId, "inv", "an invite id");
 id!(/// Something that a user should know.
     NotificationId, "ntf", "a notification id");
 id!(/// A way by which notifications reach a user outside of the console.

@@ -8,8 +8,8 @@ use http::header::SET_COOKIE;
 use serde_json::json;
 
 use super::ApiError;
-use super::views::{Error, Me, User};
-use crate::app::SharedApp;
+use super::views::{Error, Me};
+use crate::app::{App, SharedApp};
 use crate::auth::CookieOf;
 use crate::changes::Change;
 use crate::store::{BrowserSession, CurrentUser, Deed, Outcome};
@@ -20,7 +20,7 @@ use crate::store::{BrowserSession, CurrentUser, Deed, Outcome};
 ))]
 pub async fn me(State(app): State<SharedApp>, Extension(user): Extension<CurrentUser>) -> Json<Me> {
     Json(Me {
-        user: User { id: user.id.into(), name: user.name },
+        user: user.into(),
         installation: app.installation.id.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
@@ -37,9 +37,14 @@ pub async fn sign_out(
 ) -> Result<Response, ApiError> {
     app.store.sign_out(browser.clone()).await?;
     app.store.note(Deed::new("signed_out", Outcome::Done, json!({})).by(user.id)).await?;
-    app.terminals.end_browser_session(&browser);
-    app.previews.forget();
-    app.changes.publish(Change::SignedOut(browser));
+    signed_out(&app, browser);
     let cookie = CookieOf::User(&app.installation.id).clear(&app.origin);
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+}
+
+/// What goes on in the name of a sign-in that was ended ends at once.
+pub(super) fn signed_out(app: &App, sign_in: BrowserSession) {
+    app.terminals.end_browser_session(&sign_in);
+    app.previews.forget();
+    app.changes.publish(Change::SignedOut(sign_in));
 }

@@ -1,14 +1,17 @@
 //! The OpenAPI description, made from the handlers.
 
 use axum::Json;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi;
 
+use super::routes::{PREFIX, routes};
 use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
-    account, audit, backup_repository, backups, channels, environment, events, exec, input, links,
-    notifications, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
+    account, audit, backup_repository, backups, channels, credentials, devices, environment, events, exec,
+    input, links, members, notifications, previews, screen, sessions, shares, sign_in, terminal, tokens,
+    upload, workspaces,
 };
 
 #[derive(OpenApi)]
@@ -19,12 +22,25 @@ use super::{
             a route names, any may answer 421, when `Host` is not the console's, and 500, when the gateway failed; \
             both with an `Error`; so may 429, with `Retry-After`, where somebody is let in or a terminal opened too \
             often. Programs say `Authorization: Bearer` with a token instead, and no `Origin`; \
-            what the token's scopes do not reach is answered by 403."
+            what the token's scopes do not reach is answered by 403. `x-berth-policy` says whom a route lets in, such \
+            as `workspace:editor`: what somebody has no role in is answered by 404, what their role does not allow by \
+            403 (`role_not_enough`). With `x-berth-lately`, a person must have proved within 15 minutes who they are \
+            (403, `prove_again`)."
     ),
     paths(
         show,
         account::me,
         account::sign_out,
+        sign_in::password,
+        sign_in::redeem,
+        credentials::list,
+        credentials::set_password,
+        devices::list,
+        devices::revoke,
+        devices::revoke_others,
+        members::list,
+        members::set,
+        members::remove,
         tokens::list,
         tokens::create,
         tokens::revoke,
@@ -98,8 +114,21 @@ pub fn description() -> openapi::OpenApi {
     Description::openapi()
 }
 
+/// The description, with what each route demands, from the table of routes itself.
+fn with_policies() -> Value {
+    // Plain data: it always serialises.
+    let mut document = serde_json::to_value(description()).unwrap_or_default();
+    for route in routes() {
+        let path = format!("{PREFIX}{}", route.path.replace("{*", "{"));
+        let operation = &mut document["paths"][path][route.method.as_str().to_lowercase()];
+        operation["x-berth-policy"] = json!(route.demand.policy.to_string());
+        operation["x-berth-lately"] = json!(route.demand.lately);
+    }
+    document
+}
+
 /// This description.
 #[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200)))]
-pub async fn show() -> Json<openapi::OpenApi> {
-    Json(description())
+pub async fn show() -> Json<Value> {
+    Json(with_policies())
 }

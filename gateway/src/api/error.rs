@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::boxes::DoorError;
 use crate::limits::TooMany;
-use crate::store::StoreError;
+use crate::store::{MemberRole, StoreError};
 
 /// An error as a client sees it. The request's id is added on the way out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,6 +44,57 @@ impl ApiError {
         let message =
             "this token may not do that: make one with another scope, or do it in a signed-in browser";
         Self::new(StatusCode::FORBIDDEN, "token_not_enough", message)
+    }
+
+    /// The caller's role does not allow it.
+    #[must_use]
+    pub fn role_not_enough(held: MemberRole, demanded: MemberRole) -> Self {
+        let message = format!(
+            "this needs the role {demanded}, and yours here is {held}: ask an owner of the workspace"
+        );
+        Self::new(StatusCode::FORBIDDEN, "role_not_enough", message)
+    }
+
+    /// Who asks was signed in too long ago for something dangerous.
+    #[must_use]
+    pub fn prove_again() -> Self {
+        let message = "prove again who you are, or sign in anew: this wants a sign-in of the last minutes";
+        Self::new(StatusCode::FORBIDDEN, "prove_again", message)
+    }
+
+    /// The right to the answer ended before it was given.
+    #[must_use]
+    pub fn right_ended() -> Self {
+        let message =
+            "the right to do this has ended meanwhile: sign in again, or ask an owner of the workspace";
+        Self::new(StatusCode::FORBIDDEN, "right_ended", message)
+    }
+
+    /// Somebody could not prove who they are. There is one answer, so that it tells nothing.
+    #[must_use]
+    pub fn sign_in_failed() -> Self {
+        let message = "that did not work: check the name and the password";
+        Self::new(StatusCode::FORBIDDEN, "sign_in_failed", message)
+    }
+
+    /// The invite is no good.
+    #[must_use]
+    pub fn invite_invalid() -> Self {
+        let message = "this invite was used, has ended or was taken back: ask for a new one";
+        Self::new(StatusCode::FORBIDDEN, "invite_invalid", message)
+    }
+
+    /// There is no such member, or none who was added.
+    #[must_use]
+    pub fn member_not_found() -> Self {
+        let message = "nobody of that id was added to this workspace";
+        Self::new(StatusCode::NOT_FOUND, "member_not_found", message)
+    }
+
+    /// There is no such device, or not of this user.
+    #[must_use]
+    pub fn device_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "device_not_found", "there is no such device")
     }
 
     /// There is no such token, or not of this user.
@@ -180,6 +231,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", error.to_string()),
+            StoreError::NoSuchUser(_) => {
+                Self::new(StatusCode::NOT_FOUND, "user_not_found", error.to_string())
+            }
             StoreError::TooManySessions(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_sessions", error.to_string())
             }

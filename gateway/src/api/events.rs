@@ -20,7 +20,7 @@ use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Error, Session, Snapshot, Workspace};
 use crate::app::SharedApp;
 use crate::changes::Change;
-use crate::store::{BrowserSession, CurrentUser, SessionChange};
+use crate::store::{CurrentUser, SessionChange};
 
 /// A comment after so much silence keeps proxies from closing the stream.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -32,12 +32,11 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub async fn stream(
     State(app): State<SharedApp>,
     Extension(user): Extension<CurrentUser>,
-    Extension(browser): Extension<BrowserSession>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     // Subscribed first: what changes while the snapshot is read comes after it.
     let changes = app.changes.subscribe();
     let inbox = InboxNews::new(app.clone(), user.id.clone());
-    let mut watcher = Watcher { user: user.id, browser, visible: HashSet::new(), changes, inbox, app };
+    let mut watcher = Watcher { user: user.id, visible: HashSet::new(), changes, inbox, app };
     let first = watcher.snapshot().await?;
     let stopping: CancellationToken = watcher.app.stopping.clone();
     let events = futures_util::stream::unfold((Some(first), watcher), move |(first, mut watcher)| {
@@ -59,7 +58,6 @@ pub async fn stream(
 struct Watcher {
     app: SharedApp,
     user: UserId,
-    browser: BrowserSession,
     visible: HashSet<WorkspaceId>,
     changes: Receiver<Change>,
     inbox: InboxNews,
@@ -95,7 +93,7 @@ impl Watcher {
                         return Some(event("inbox", &inbox));
                     }
                 }
-                Change::SignedOut(browser) if browser == self.browser => return None,
+                // Whoever may not see this any more is cut off.
                 Change::SignedOut(_) => {}
                 Change::Anything => return self.snapshot().await.ok(),
             }
@@ -104,28 +102,29 @@ impl Watcher {
 
     async fn snapshot(&mut self) -> Result<Event, ApiError> {
         let views = self.app.store.workspaces_of(self.user.clone()).await?;
-        self.visible = views.iter().map(|view| view.workspace.id.clone()).collect();
+        self.visible = views.iter().map(|(view, _)| view.workspace.id.clone()).collect();
         let (mut sessions, mut previews) = (Vec::new(), Vec::new());
-        for view in &views {
+        for (view, _) in &views {
             previews.push(WorkspacePreviews::of(&self.app, view.workspace.id.clone()).await?);
             let found = self.app.store.sessions_of(view.workspace.id.clone()).await?;
             sessions.extend(found.into_iter().map(Session::from));
         }
-        let workspaces = views.into_iter().map(|view| Workspace::new(&self.app, view)).collect();
+        let workspaces =
+            views.into_iter().map(|(view, role)| Workspace::new(&self.app, view, role)).collect();
         let inbox = self.inbox.newest().await?;
         Ok(event("snapshot", &Snapshot { workspaces, sessions, previews, inbox }))
     }
 
     /// Outer `None`: the store failed. Inner: not for this user.
     async fn workspace(&mut self, id: WorkspaceId) -> Option<Option<Event>> {
-        let view = self.app.store.workspace_view(id.clone()).await.ok()?;
-        let Some(view) = view.filter(|view| view.workspace.owner == self.user) else { return Some(None) };
+        let found = self.app.store.workspace_for(self.user.clone(), id.clone()).await.ok()?;
+        let Some((view, role)) = found else { return Some(None) };
         if !self.visible.contains(&id) {
             // Its sessions are news too.
             return Some(self.snapshot().await.ok());
         }
         let seq = view.workspace.change_seq;
-        let shown = Workspace::new(&self.app, view);
+        let shown = Workspace::new(&self.app, view, role);
         Some(Some(event("workspace", &shown).id(format!("{id}:{seq}"))))
     }
 

@@ -13,21 +13,19 @@ use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::ApiError;
 use super::commands::{box_of, invalid, refused};
-use super::policy::InWorkspace;
+use super::policy::{Allowed, InWorkspace};
 use super::views::Error;
 use super::views::control::{ExecLine as Line, NewExec};
-use crate::app::{App, SharedApp};
+use crate::app::SharedApp;
 use crate::boxes::ExecOutput;
 use crate::caller::Caller;
-use crate::changes::Change;
-use crate::store::{AuditNote, BrowserSession, CurrentUser};
+use crate::store::{AuditNote, CurrentUser};
 
 /// Lines that wait for the client; when it is slow, the command waits.
 const LINES_WAITING: usize = 4;
@@ -56,7 +54,7 @@ const RECORDED_CHARS: usize = 256;
 pub async fn run(
     State(app): State<SharedApp>,
     Extension(user): Extension<CurrentUser>,
-    Extension(browser): Extension<BrowserSession>,
+    Extension(allowed): Extension<Allowed>,
     Extension(request_id): Extension<RequestId>,
     InWorkspace(workspace): InWorkspace,
     body: Result<Json<NewExec>, JsonRejection>,
@@ -85,7 +83,7 @@ pub async fn run(
     };
     let limit = Duration::from_secs(exec.timeout_seconds.into()) + PATIENCE;
     let retirement = handle.retirement().clone();
-    let running = Running { output, browser, limit, retirement, begun: Instant::now(), bytes: 0 };
+    let running = Running { output, allowed, limit, retirement, begun: Instant::now(), bytes: 0 };
     let (sender, receiver) = mpsc::channel(LINES_WAITING);
     // A task, because a client that goes takes the answer's body with it, and the record must be written.
     let running = running.run(app.clone(), sender, note("exec_finished", Value::Null));
@@ -96,7 +94,7 @@ pub async fn run(
 /// A command that runs.
 struct Running {
     output: ExecOutput,
-    browser: BrowserSession,
+    allowed: Allowed,
     limit: Duration,
     /// Cancelled when the box is the workspace's no more, or the gateway stops.
     retirement: CancellationToken,
@@ -111,18 +109,20 @@ enum Outcome {
     Exit(ExecExit),
     /// The client has gone.
     Disconnected,
-    /// The client was signed out.
+    /// The client was signed out, or may not do that any more.
     Revoked,
 }
 
 impl Running {
     async fn run(mut self, app: SharedApp, client: mpsc::Sender<Bytes>, note: AuditNote) {
-        let (limit, browser, retirement) = (self.limit, self.browser.clone(), self.retirement.clone());
+        let (limit, allowed, retirement) = (self.limit, self.allowed.clone(), self.retirement.clone());
         let outcome = tokio::select! {
             // Cancel-safe, all: after any of them nothing more is read.
+            biased;
+            // First: the answer breaks off with it, too.
+            () = allowed.ended() => Outcome::Revoked,
             outcome = self.forward(&client) => outcome,
             () = client.closed() => Outcome::Disconnected,
-            () = signed_out(&app, &browser) => Outcome::Revoked,
             () = retirement.cancelled() => Outcome::Exit(ExecExit::LOST),
             () = tokio::time::sleep(limit) => Outcome::Exit(ExecExit::LOST),
         };
@@ -148,22 +148,6 @@ impl Running {
             }
             if client.send(line.to_line().into()).await.is_err() {
                 return Outcome::Disconnected;
-            }
-        }
-    }
-}
-
-/// Waits until a browser is signed out, or may be and nobody knows.
-pub(super) async fn signed_out(app: &App, browser: &BrowserSession) {
-    let mut changes = app.changes.subscribe();
-    // Watched before it is asked, so that no sign-out falls between.
-    while app.store.is_signed_in(browser.clone()).await.unwrap_or(false) {
-        loop {
-            match changes.recv().await {
-                Ok(Change::SignedOut(out)) if out == *browser => return,
-                Ok(Change::Anything) | Err(RecvError::Lagged(_)) => break,
-                Ok(_) => {}
-                Err(RecvError::Closed) => return,
             }
         }
     }

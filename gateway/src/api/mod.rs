@@ -10,7 +10,10 @@
 //! | `views` | what answers look like |
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
 //! | `links` | links to previews |
-//! | `tokens` | API tokens |
+//! | `cut` | answers that end with the right to them |
+//! | `members` | who may use a workspace |
+//! | `sign_in`, `credentials` | passwords and invites |
+//! | `tokens`, `devices` | API tokens; browsers that are signed in |
 //! | `notifications`, `channels` | inboxes; ways by which users are told elsewhere |
 //! | `environment` | what terminals find on the box |
 //! | `backup_repository`, `backups` | where backups go, how they are, and what is in them |
@@ -22,6 +25,9 @@ mod backup_repository;
 mod backups;
 mod channels;
 mod commands;
+mod credentials;
+mod cut;
+mod devices;
 mod document;
 mod environment;
 mod error;
@@ -29,6 +35,7 @@ mod events;
 mod exec;
 mod input;
 mod links;
+mod members;
 mod notifications;
 mod patience;
 mod policy;
@@ -37,6 +44,7 @@ mod routes;
 mod screen;
 mod sessions;
 mod shares;
+mod sign_in;
 mod terminal;
 mod tokens;
 mod upload;
@@ -44,6 +52,6 @@ mod views;
 mod workspaces;
 
 pub use error::ApiError;
-pub use policy::{Policy, usable_preview};
+pub use policy::{Demand, Policy, usable_preview};
 pub use routes::{PREFIX, Route, router, routes};
 pub use tokens::token_created;

@@ -25,9 +25,7 @@ use crate::app::SharedApp;
 use crate::boxes::DoorError;
 use crate::changes::Change;
 use crate::notifications::{self, Attending};
-use crate::store::{
-    AuditNote, BrowserSession, CurrentUser, Mute, Notification, SeenNotifications as Seen, Wanted, now_ms,
-};
+use crate::store::{AuditNote, CurrentUser, Mute, Notification, SeenNotifications as Seen, Wanted, now_ms};
 
 /// Notifications of an answer when nothing is said, ...
 const DEFAULT_LIMIT: u32 = 50;
@@ -71,7 +69,6 @@ pub async fn list(
 pub async fn stream(
     State(app): State<SharedApp>,
     Extension(user): Extension<CurrentUser>,
-    Extension(browser): Extension<BrowserSession>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     // Subscribed first: what changes while the first event is read comes after it.
@@ -82,7 +79,7 @@ pub async fn stream(
         Some(seq) => news.since(seq).await?,
         None => news.newest().await?,
     };
-    let watch = Watch { news, browser, changes };
+    let watch = Watch { news, changes };
     let events = futures_util::stream::unfold((Some(first), watch), |(first, mut watch)| async move {
         let inbox = match first {
             Some(inbox) => inbox,
@@ -96,7 +93,6 @@ pub async fn stream(
 
 struct Watch {
     news: InboxNews,
-    browser: BrowserSession,
     changes: Receiver<Change>,
 }
 
@@ -114,7 +110,6 @@ impl Watch {
                         return Some(inbox);
                     }
                 }
-                Ok(Change::SignedOut(browser)) if browser == self.browser => return None,
                 Ok(_) => {}
                 Err(RecvError::Closed) => return None,
             }

@@ -8,7 +8,12 @@
 //! method, before anything is looked up.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,11 +23,16 @@ use berth_protocol::ids::{ChannelId, NotificationId, PreviewId, SessionId, UserI
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
+use super::cut::Cut;
 use crate::app::SharedApp;
 use crate::auth::{CookieOf, Identity, has_authorization, identify};
-use crate::store::{Channel, Holder, Notification, Preview, Scope, Scopes, Session, Workspace};
+use crate::store::{
+    Channel, Holder, MemberRole, Notification, Preview, Right, Scope, Scopes, Session, Workspace,
+};
 
 /// What a route demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,21 +43,54 @@ pub enum Policy {
     SignedIn,
     /// A user who is signed in in a browser: what no token may do.
     Person,
-    /// A signed-in user who may use the path's `{workspace}`.
-    Workspace,
-    /// A signed-in user who may use the path's `{session}`, by way of its workspace.
-    Session,
-    /// Like [`Policy::Session`], or a guest to whom the session was shared.
+    /// A signed-in user with at least this role in the path's `{workspace}`.
+    Workspace(MemberRole),
+    /// A signed-in user with at least this role in the workspace of the path's `{session}`.
+    Session(MemberRole),
+    /// A signed-in user who may see the path's `{session}`, or a guest to whom it was shared.
     Watch,
-    /// A signed-in user who may use the path's `{preview}`, by way of its workspace.
+    /// A signed-in user who may see the path's `{preview}`, by way of its workspace.
     Preview,
-    /// A signed-in user in whose inbox the path's `{notification}` is, by way of its workspace.
-    Notification,
+    /// A signed-in user in whose inbox the path's `{notification}` is, with at least this role in its workspace.
+    Notification(MemberRole),
     /// A signed-in user whose own the path's `{channel}` is.
     Channel,
     /// A ticket, which the handler takes; this checks that our own page asks.
     Ticket,
 }
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::SignedIn => f.write_str("signed_in"),
+            Self::Person => f.write_str("person"),
+            Self::Workspace(role) => write!(f, "workspace:{role}"),
+            Self::Session(role) => write!(f, "session:{role}"),
+            Self::Watch => f.write_str("watch"),
+            Self::Preview => f.write_str("preview"),
+            Self::Notification(role) => write!(f, "notification:{role}"),
+            Self::Channel => f.write_str("channel"),
+            Self::Ticket => f.write_str("ticket"),
+        }
+    }
+}
+
+/// A route's policy, and whether it is so dangerous that a person must have proved lately who they are. A program with
+/// a token has no way to; its token was made by somebody who had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Who may call it.
+    pub policy: Policy,
+    /// Whether a person must have proved lately who they are.
+    pub lately: bool,
+}
+
+/// How long a handler may take to say itself that the right to its answer has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Answers up to this size are given whole, bytes.
+const AT_ONCE: u64 = 64 * 1024;
 
 /// A workspace that the caller may use.
 #[derive(Debug, Clone)]
@@ -71,6 +114,17 @@ pub struct InNotification(pub Notification);
 /// A channel of the caller's.
 #[derive(Debug, Clone)]
 pub struct InChannel(pub Channel);
+
+/// The caller's right to the answer, for handlers that start what outlives them.
+#[derive(Debug, Clone)]
+pub struct Allowed(Arc<CancellationToken>);
+
+impl Allowed {
+    /// Waits until the right ends.
+    pub async fn ended(&self) {
+        self.0.cancelled().await;
+    }
+}
 
 /// Who calls a route that guests may call too, and how far they may go.
 #[derive(Debug, Clone)]
@@ -123,70 +177,113 @@ impl<S: Send + Sync> FromRequestParts<S> for InChannel {
     }
 }
 
-/// The layer in front of each route.
+/// The layer in front of each route. What it lets in goes on for as long as the right to it: an answer that is still
+/// being given when that ends is cut.
 pub async fn enforce(
     State(app): State<SharedApp>,
-    Extension(policy): Extension<Policy>,
+    Extension(demand): Extension<Demand>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(&app, policy, &mut request).await {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+    let right = match admit(&app, demand, &mut request).await {
+        Ok(right) => right,
+        Err(error) => return error.into_response(),
+    };
+    let Some(right) = right else { return next.run(request).await };
+    // A gateway that stops has ways of its own to end what goes on.
+    let ended = app.rights.enter(right, &CancellationToken::new());
+    request.extensions_mut().insert(Allowed(ended.clone()));
+    // Cancel-safe: a client that goes away ends a handler in the same way. One that is done is answered, whatever it
+    // did to its own right.
+    let mut answer = pin!(next.run(request));
+    let response = tokio::select! {
+        biased;
+        response = &mut answer => response,
+        // Some put it on the record.
+        () = ended.cancelled() => match timeout(LAST_WORDS, answer).await {
+            Ok(response) => response,
+            Err(_) => return ApiError::right_ended().into_response(),
+        },
+    };
+    if response.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE) {
+        return response;
     }
+    response.map(|body| Body::new(Cut::new(body, ended)))
 }
 
-async fn admit(app: &SharedApp, policy: Policy, request: &mut Request) -> Result<(), ApiError> {
+/// Lets a request in, and tells the right by which, if it is one that the store knows of.
+async fn admit(app: &SharedApp, demand: Demand, request: &mut Request) -> Result<Option<Right>, ApiError> {
+    let Demand { policy, lately } = demand;
     let reads = is_reading(request.method());
     if (!reads || policy == Policy::Ticket) && !is_ours(app, policy, request.headers()) {
         return Err(ApiError::wrong_origin());
     }
     if matches!(policy, Policy::Public | Policy::Ticket) {
-        return Ok(());
+        return Ok(None);
     }
     if policy == Policy::Watch {
-        return watch(app, request).await;
+        return watch(app, request).await.map(|()| None);
     }
-    let Identity { user, sign_in, scopes } = signed_in(app, request.headers()).await?;
+    let Identity { user, sign_in, scopes, proved } = signed_in(app, request.headers()).await?;
     reach(scopes.as_ref(), policy, reads)?;
-    match policy {
+    let within = match policy {
         Policy::Preview => {
             let id = parameter::<PreviewId>(request, "preview").await;
             let id = id.ok_or_else(ApiError::preview_not_found)?;
             let preview = usable_preview(app, &user.id, id).await?;
+            let within = (preview.workspace.clone(), MemberRole::Viewer);
             request.extensions_mut().insert(InPreview(preview));
+            Some(within)
         }
-        Policy::Workspace => {
+        Policy::Workspace(role) => {
             let id = parameter::<WorkspaceId>(request, "workspace").await;
             let id = id.ok_or_else(ApiError::workspace_not_found)?;
-            let workspace = usable(app, &user.id, id).await?.ok_or_else(ApiError::workspace_not_found)?;
-            request.extensions_mut().insert(InWorkspace(workspace));
+            let found = usable(app, &user.id, id).await?.ok_or_else(ApiError::workspace_not_found)?;
+            demand_role(found.1, role)?;
+            let within = (found.0.id.clone(), role);
+            request.extensions_mut().insert(InWorkspace(found.0));
+            Some(within)
         }
-        Policy::Session => {
+        Policy::Session(role) => {
             let session = session(app, request).await?;
-            usable_session(app, &user.id, &session).await?;
+            demand_role(role_at(app, &user.id, &session).await?, role)?;
+            let within = (session.workspace.clone(), role);
             request.extensions_mut().insert(InSession(session));
+            Some(within)
         }
-        Policy::Notification => {
+        Policy::Notification(role) => {
             let id = parameter::<NotificationId>(request, "notification").await;
             let id = id.ok_or_else(ApiError::notification_not_found)?;
             let found = app.store.notification(user.id.clone(), id).await?;
             let found = found.ok_or_else(ApiError::notification_not_found)?;
+            let held = usable(app, &user.id, found.workspace.clone()).await?;
+            demand_role(held.ok_or_else(ApiError::notification_not_found)?.1, role)?;
+            let within = (found.workspace.clone(), role);
             request.extensions_mut().insert(InNotification(found));
+            Some(within)
         }
         Policy::Channel => {
             let id = parameter::<ChannelId>(request, "channel").await;
             let id = id.ok_or_else(ApiError::channel_not_found)?;
             let found = app.store.channel(user.id.clone(), id).await?;
             request.extensions_mut().insert(InChannel(found.ok_or_else(ApiError::channel_not_found)?));
+            None
         }
-        Policy::Public | Policy::SignedIn | Policy::Person | Policy::Ticket | Policy::Watch => {}
+        Policy::Public | Policy::SignedIn | Policy::Person | Policy::Ticket | Policy::Watch => None,
+    };
+    if lately && !proved {
+        return Err(ApiError::prove_again());
     }
     let may_change = scopes.is_none_or(|scopes| scopes.has(Scope::All));
     request.extensions_mut().insert(MayChange(may_change));
     request.extensions_mut().insert(user);
-    request.extensions_mut().insert(sign_in);
-    Ok(())
+    request.extensions_mut().insert(sign_in.clone());
+    Ok(Some(Right { sign_in, within }))
+}
+
+/// Refuses a role that is not enough. That the thing exists is no secret for whoever has a role there.
+fn demand_role(held: MemberRole, demanded: MemberRole) -> Result<(), ApiError> {
+    if held >= demanded { Ok(()) } else { Err(ApiError::role_not_enough(held, demanded)) }
 }
 
 fn is_reading(method: &Method) -> bool {
@@ -230,10 +327,11 @@ async fn as_user(
     reads: bool,
     session: Option<&Session>,
 ) -> Result<Watching, ApiError> {
-    let Identity { user, sign_in, scopes } = signed_in(app, headers).await?;
+    let Identity { user, sign_in, scopes, .. } = signed_in(app, headers).await?;
     reach(scopes.as_ref(), Policy::Watch, reads)?;
-    usable_session(app, &user.id, session.ok_or_else(ApiError::session_not_found)?).await?;
-    Ok(Watching { holder: Holder::User(user.id, sign_in), name: user.name, role: Role::Editor })
+    let held = role_at(app, &user.id, session.ok_or_else(ApiError::session_not_found)?).await?;
+    let role = if held >= MemberRole::Editor { Role::Editor } else { Role::Viewer };
+    Ok(Watching { holder: Holder::User(user.id, sign_in), name: user.name, role })
 }
 
 async fn as_guest(
@@ -257,9 +355,10 @@ async fn session(app: &SharedApp, request: &mut Request) -> Result<Session, ApiE
     app.store.session(id).await?.ok_or_else(ApiError::session_not_found)
 }
 
-async fn usable_session(app: &SharedApp, user: &UserId, session: &Session) -> Result<(), ApiError> {
+/// A user's role where a session is, which is not there for those who have none.
+async fn role_at(app: &SharedApp, user: &UserId, session: &Session) -> Result<MemberRole, ApiError> {
     let workspace = usable(app, user, session.workspace.clone()).await?;
-    workspace.map(drop).ok_or_else(ApiError::session_not_found)
+    workspace.map(|(_, role)| role).ok_or_else(ApiError::session_not_found)
 }
 
 /// A preview that a user may see.
@@ -272,10 +371,14 @@ pub async fn usable_preview(app: &SharedApp, user: &UserId, id: PreviewId) -> Re
     workspace.map(|_| preview).ok_or_else(ApiError::preview_not_found)
 }
 
-/// The workspace, if the user may use it.
-async fn usable(app: &SharedApp, user: &UserId, id: WorkspaceId) -> Result<Option<Workspace>, ApiError> {
-    let view = app.store.workspace_view(id).await?;
-    Ok(view.map(|view| view.workspace).filter(|workspace| workspace.owner == *user))
+/// The workspace, if the user may use it, and their role there.
+async fn usable(
+    app: &SharedApp,
+    user: &UserId,
+    id: WorkspaceId,
+) -> Result<Option<(Workspace, MemberRole)>, ApiError> {
+    let found = app.store.workspace_for(user.clone(), id).await?;
+    Ok(found.map(|(view, role)| (view.workspace, role)))
 }
 
 async fn parameter<T: std::str::FromStr>(request: &mut Request, name: &str) -> Option<T> {
@@ -291,14 +394,16 @@ mod tests {
     fn a_token_reaches_as_far_as_its_scopes() {
         let reaches =
             |scopes: &str, policy, reads| reach(Some(&scopes.parse().unwrap()), policy, reads).is_ok();
-        for policy in [Policy::SignedIn, Policy::Workspace, Policy::Session, Policy::Watch, Policy::Preview] {
+        let (workspace, session) =
+            (Policy::Workspace(MemberRole::Owner), Policy::Session(MemberRole::Viewer));
+        for policy in [Policy::SignedIn, workspace, session, Policy::Watch, Policy::Preview] {
             assert!(reaches("all", policy, false) && reaches("read", policy, true), "{policy:?}");
             assert!(!reaches("read", policy, false) && !reaches("", policy, true), "{policy:?}");
             let previews = policy == Policy::Preview;
             assert_eq!(reaches("previews", policy, true), previews, "{policy:?}");
         }
         assert!(!reaches("all read previews", Policy::Person, true), "no token may do what only people may");
-        assert!(reaches("previews read", Policy::Session, true), "scopes add up");
+        assert!(reaches("previews read", session, true), "scopes add up");
         assert!(!reaches("everything", Policy::SignedIn, true), "a scope that is not known");
         assert!(reach(None, Policy::Person, false).is_ok(), "a browser");
     }

@@ -14,7 +14,6 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::ApiError;
-use super::exec::signed_out;
 use super::policy::{InPreview, InWorkspace};
 use super::routes::PREFIX;
 use super::views::Error;
@@ -150,7 +149,6 @@ pub async fn end(
 )]
 pub async fn requests(
     State(app): State<SharedApp>,
-    Extension(browser): Extension<BrowserSession>,
     InWorkspace(workspace): InWorkspace,
     path: Result<Path<(String, PreviewId)>, PathRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
@@ -160,7 +158,7 @@ pub async fn requests(
     // So that there is a first event, without any request too.
     newest.mark_changed();
     let events = futures_util::stream::unfold((app, newest, 0), move |(app, mut newest, told)| {
-        let (preview, browser) = (preview.clone(), browser.clone());
+        let preview = preview.clone();
         async move {
             let more = async {
                 newest.changed().await.ok()?;
@@ -172,7 +170,6 @@ pub async fn requests(
             tokio::select! {
                 // Cancel-safe, all: the stream ends, or `more` has.
                 () = app.stopping.cancelled() => return None,
-                () = signed_out(&app, &browser) => return None,
                 more = more => more?,
             }
             let newer = app.previews.recent.newer(&preview, told);

@@ -9,12 +9,14 @@ use axum::{Extension, Router, middleware};
 use berth_protocol::control::{MAX_EXEC_BODY, MAX_INPUT_BODY};
 use http::Method;
 
-use super::policy::{Policy, enforce};
+use super::policy::{Demand, Policy, enforce};
 use super::{
-    account, audit, backup_repository, backups, channels, document, environment, events, exec, input, links,
-    notifications, patience, previews, screen, sessions, shares, terminal, tokens, upload, workspaces,
+    account, audit, backup_repository, backups, channels, credentials, devices, document, environment,
+    events, exec, input, links, members, notifications, patience, previews, screen, sessions, shares, sign_in,
+    terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
+use crate::store::MemberRole::{Editor, Owner, Viewer};
 
 /// What every path of the API begins with.
 pub const PREFIX: &str = "/api/v1";
@@ -28,6 +30,9 @@ const PREVIEW_LINK: &str = "/workspaces/{workspace}/previews/{preview}/links/{li
 /// The largest body of a channel to make, bytes.
 const MAX_CHANNEL_BODY: usize = 8 * 1024;
 
+/// The largest body of a sign-in, bytes.
+const MAX_SIGN_IN_BODY: usize = 16 * 1024;
+
 /// The largest body of a receipt, bytes.
 const MAX_RECEIPT_BODY: usize = 1024;
 
@@ -38,119 +43,203 @@ pub struct Route {
     /// The path behind [`PREFIX`], with parameters in braces.
     pub path: &'static str,
     /// What the route demands of its caller.
-    pub policy: Policy,
+    pub demand: Demand,
     handler: MethodRouter<SharedApp>,
+}
+
+impl Route {
+    /// The same for those only who have proved lately who they are.
+    fn lately(mut self) -> Self {
+        self.demand.lately = true;
+        self
+    }
 }
 
 /// Every route of the API.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    let route = |method, path, policy, handler| Route { method, path, policy, handler };
+    let route = |method, path, policy, handler| {
+        let demand = Demand { policy, lately: false };
+        Route { method, path, demand, handler }
+    };
     vec![
         route(Method::GET, "/openapi.json", Policy::Public, get(document::show)),
         route(Method::GET, "/me", Policy::SignedIn, get(account::me)),
         route(Method::POST, "/sign-out", Policy::Person, post(account::sign_out)),
         route(Method::GET, "/tokens", Policy::Person, get(tokens::list)),
-        route(Method::POST, "/tokens", Policy::Person, post(tokens::create)),
+        route(Method::POST, "/tokens", Policy::Person, post(tokens::create)).lately(),
         route(Method::DELETE, "/tokens/{token}", Policy::Person, delete(tokens::revoke)),
         route(Method::GET, "/audit", Policy::SignedIn, get(audit::mine)),
+        route(
+            Method::POST,
+            "/sign-in/password",
+            Policy::Public,
+            post(sign_in::password).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
+        ),
+        route(
+            Method::POST,
+            "/invites/redeem",
+            Policy::Public,
+            post(sign_in::redeem).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
+        ),
+        route(Method::GET, "/credentials", Policy::Person, get(credentials::list)),
+        route(Method::PUT, "/credentials/password", Policy::Person, put(credentials::set_password)).lately(),
+        route(Method::GET, "/devices", Policy::Person, get(devices::list)),
+        route(Method::DELETE, "/devices", Policy::Person, delete(devices::revoke_others)),
+        route(Method::DELETE, "/devices/{device}", Policy::Person, delete(devices::revoke)),
         route(Method::GET, "/events", Policy::SignedIn, get(events::stream)),
         route(Method::GET, "/workspaces", Policy::SignedIn, get(workspaces::list)),
-        route(Method::GET, "/workspaces/{workspace}", Policy::Workspace, get(workspaces::show)),
-        route(Method::GET, "/workspaces/{workspace}/sessions", Policy::Workspace, get(sessions::list)),
-        route(Method::POST, "/workspaces/{workspace}/sessions", Policy::Workspace, post(sessions::create)),
-        route(Method::GET, "/workspaces/{workspace}/audit", Policy::Workspace, get(audit::list)),
+        route(Method::GET, "/workspaces/{workspace}", Policy::Workspace(Viewer), get(workspaces::show)),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/sessions",
+            Policy::Workspace(Viewer),
+            get(sessions::list),
+        ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/sessions",
+            Policy::Workspace(Editor),
+            post(sessions::create),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/members", Policy::Workspace(Viewer), get(members::list)),
+        route(Method::PUT, "/workspaces/{workspace}/members", Policy::Workspace(Owner), put(members::set))
+            .lately(),
+        route(
+            Method::DELETE,
+            "/workspaces/{workspace}/members/{user}",
+            Policy::Workspace(Owner),
+            delete(members::remove),
+        ),
+        route(Method::GET, "/workspaces/{workspace}/audit", Policy::Workspace(Owner), get(audit::list)),
         route(
             Method::POST,
             "/workspaces/{workspace}/exec",
-            Policy::Workspace,
+            Policy::Workspace(Editor),
             post(exec::run).layer(DefaultBodyLimit::max(MAX_EXEC_BODY)),
         ),
-        route(Method::GET, "/workspaces/{workspace}/environment", Policy::Workspace, get(environment::show)),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/environment",
+            Policy::Workspace(Editor),
+            get(environment::show),
+        ),
         route(
             Method::PUT,
             "/workspaces/{workspace}/environment",
-            Policy::Workspace,
+            Policy::Workspace(Owner),
             put(environment::replace).layer(DefaultBodyLimit::max(environment::MAX_BODY)),
         ),
         route(
             Method::GET,
             "/workspaces/{workspace}/backup-repository",
-            Policy::Workspace,
+            Policy::Workspace(Owner),
             get(backup_repository::settings),
         ),
         route(
             Method::PUT,
             "/workspaces/{workspace}/backup-repository",
-            Policy::Workspace,
+            Policy::Workspace(Owner),
             put(backup_repository::set),
-        ),
+        )
+        .lately(),
         route(
             Method::POST,
             "/workspaces/{workspace}/backup-repository/recovery-sheet",
-            Policy::Workspace,
+            Policy::Workspace(Owner),
             post(backup_repository::recovery_sheet),
+        )
+        .lately(),
+        route(Method::GET, "/workspaces/{workspace}/backups", Policy::Workspace(Viewer), get(backups::show)),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/run",
+            Policy::Workspace(Editor),
+            post(backups::run),
         ),
-        route(Method::GET, "/workspaces/{workspace}/backups", Policy::Workspace, get(backups::show)),
-        route(Method::POST, "/workspaces/{workspace}/backups/run", Policy::Workspace, post(backups::run)),
-        route(Method::POST, "/workspaces/{workspace}/backups/check", Policy::Workspace, post(backups::check)),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/check",
+            Policy::Workspace(Editor),
+            post(backups::check),
+        ),
         route(
             Method::POST,
             "/workspaces/{workspace}/backups/cancel",
-            Policy::Workspace,
+            Policy::Workspace(Editor),
             post(backups::cancel),
         ),
         route(
             Method::POST,
             "/workspaces/{workspace}/backups/restore",
-            Policy::Workspace,
+            Policy::Workspace(Editor),
             post(backups::restore),
         ),
         route(
             Method::GET,
             "/workspaces/{workspace}/backups/snapshots",
-            Policy::Workspace,
+            Policy::Workspace(Editor),
             get(backups::snapshots),
         ),
         route(
             Method::GET,
             "/workspaces/{workspace}/backups/entries",
-            Policy::Workspace,
+            Policy::Workspace(Editor),
             get(backups::entries),
         ),
         route(
             Method::GET,
             "/workspaces/{workspace}/backups/preview",
-            Policy::Workspace,
+            Policy::Workspace(Editor),
             get(backups::preview),
         ),
-        route(Method::GET, "/workspaces/{workspace}/backups/file", Policy::Workspace, get(backups::file)),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/file",
+            Policy::Workspace(Editor),
+            get(backups::file),
+        ),
         route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
-        route(Method::PATCH, "/sessions/{session}", Policy::Session, patch(sessions::rename)),
-        route(Method::DELETE, "/sessions/{session}", Policy::Session, delete(sessions::end)),
-        route(Method::GET, "/sessions/{session}/screen", Policy::Session, get(screen::show)),
+        route(Method::PATCH, "/sessions/{session}", Policy::Session(Editor), patch(sessions::rename)),
+        route(Method::DELETE, "/sessions/{session}", Policy::Session(Editor), delete(sessions::end)),
+        route(Method::GET, "/sessions/{session}/screen", Policy::Session(Viewer), get(screen::show)),
         route(
             Method::POST,
             "/sessions/{session}/input",
-            Policy::Session,
+            Policy::Session(Editor),
             post(input::send).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
         ),
-        route(Method::POST, "/sessions/{session}/files", Policy::Session, post(upload::store)),
-        route(Method::GET, "/sessions/{session}/shares", Policy::Session, get(shares::list)),
-        route(Method::POST, "/sessions/{session}/shares", Policy::Session, post(shares::create)),
-        route(Method::DELETE, "/sessions/{session}/shares/{share}", Policy::Session, delete(shares::end)),
+        route(Method::POST, "/sessions/{session}/files", Policy::Session(Editor), post(upload::store)),
+        route(Method::GET, "/sessions/{session}/shares", Policy::Session(Editor), get(shares::list)),
+        route(Method::POST, "/sessions/{session}/shares", Policy::Session(Editor), post(shares::create)),
+        route(
+            Method::DELETE,
+            "/sessions/{session}/shares/{share}",
+            Policy::Session(Editor),
+            delete(shares::end),
+        ),
         route(Method::POST, "/shares/open", Policy::Public, post(shares::open)),
         route(Method::POST, "/sessions/{session}/ticket", Policy::Watch, post(terminal::ticket)),
         route(Method::GET, "/sessions/{session}/terminal", Policy::Ticket, get(terminal::attach)),
-        route(Method::GET, "/workspaces/{workspace}/previews", Policy::Workspace, get(previews::list)),
-        route(Method::POST, "/workspaces/{workspace}/previews", Policy::Workspace, post(previews::create)),
-        route(Method::PATCH, PREVIEW, Policy::Workspace, patch(previews::change)),
-        route(Method::DELETE, PREVIEW, Policy::Workspace, delete(previews::end)),
-        route(Method::GET, PREVIEW_LINKS, Policy::Workspace, get(links::list)),
-        route(Method::POST, PREVIEW_LINKS, Policy::Workspace, post(links::create)),
-        route(Method::DELETE, PREVIEW_LINK, Policy::Workspace, delete(links::end)),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/previews",
+            Policy::Workspace(Viewer),
+            get(previews::list),
+        ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/previews",
+            Policy::Workspace(Editor),
+            post(previews::create),
+        ),
+        route(Method::PATCH, PREVIEW, Policy::Workspace(Editor), patch(previews::change)),
+        route(Method::DELETE, PREVIEW, Policy::Workspace(Editor), delete(previews::end)),
+        route(Method::GET, PREVIEW_LINKS, Policy::Workspace(Editor), get(links::list)),
+        route(Method::POST, PREVIEW_LINKS, Policy::Workspace(Editor), post(links::create)),
+        route(Method::DELETE, PREVIEW_LINK, Policy::Workspace(Editor), delete(links::end)),
         route(Method::POST, "/preview-links/open", Policy::Public, post(links::open)),
-        route(Method::GET, PREVIEW_REQUESTS, Policy::Workspace, get(previews::requests)),
+        route(Method::GET, PREVIEW_REQUESTS, Policy::Workspace(Editor), get(previews::requests)),
         route(Method::GET, "/notifications", Policy::SignedIn, get(notifications::list)),
         route(Method::GET, "/notifications/stream", Policy::SignedIn, get(notifications::stream)),
         route(Method::POST, "/notifications/seen", Policy::SignedIn, post(notifications::see)),
@@ -159,17 +248,22 @@ pub fn routes() -> Vec<Route> {
         route(
             Method::POST,
             "/notifications/{notification}/ack",
-            Policy::Notification,
+            Policy::Notification(Viewer),
             post(notifications::ack),
         ),
         route(
             Method::POST,
             "/notifications/{notification}/answer",
-            Policy::Notification,
+            Policy::Notification(Editor),
             post(notifications::answer).layer(DefaultBodyLimit::max(MAX_INPUT_BODY)),
         ),
-        route(Method::PUT, "/sessions/{session}/mute", Policy::Session, put(notifications::mute)),
-        route(Method::DELETE, "/sessions/{session}/mute", Policy::Session, delete(notifications::unmute)),
+        route(Method::PUT, "/sessions/{session}/mute", Policy::Session(Viewer), put(notifications::mute)),
+        route(
+            Method::DELETE,
+            "/sessions/{session}/mute",
+            Policy::Session(Viewer),
+            delete(notifications::unmute),
+        ),
         route(Method::GET, "/channels", Policy::SignedIn, get(channels::list)),
         route(
             Method::POST,
@@ -212,7 +306,7 @@ pub fn router(app: &SharedApp) -> Router<SharedApp> {
         }
         let guarded = handler
             .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), enforce))
-            .layer(Extension(route.policy));
+            .layer(Extension(route.demand));
         router.route(&format!("{PREFIX}{}", route.path), guarded)
     })
 }
@@ -248,20 +342,40 @@ mod tests {
     fn paths_with_an_owner_are_resolved_by_their_policy() {
         for route in routes() {
             let expected = match route.path {
-                path if path.ends_with("/terminal") => Policy::Ticket,
-                "/sessions/{session}/ticket" => Policy::Watch,
-                "/sessions/{session}" if route.method == Method::GET => Policy::Watch,
-                path if path.contains("{session}") => Policy::Session,
-                path if path.contains("{workspace}") => Policy::Workspace,
-                path if path.contains("{preview}") => Policy::Preview,
-                "/openapi.json" | "/shares/open" | "/preview-links/open" | "/receipts" => Policy::Public,
-                "/sign-out" => Policy::Person,
-                path if path.starts_with("/tokens") => Policy::Person,
-                path if path.contains("{notification}") => Policy::Notification,
-                path if path.contains("{channel}") => Policy::Channel,
-                _ => Policy::SignedIn,
+                path if path.ends_with("/terminal") => "ticket",
+                "/sessions/{session}/ticket" => "watch",
+                "/sessions/{session}" if route.method == Method::GET => "watch",
+                path if path.contains("{session}") => "session",
+                path if path.contains("{workspace}") => "workspace",
+                path if path.contains("{preview}") => "preview",
+                "/openapi.json" | "/shares/open" | "/preview-links/open" | "/receipts" => "public",
+                path if path.starts_with("/sign-in/") || path == "/invites/redeem" => "public",
+                "/sign-out" => "person",
+                path if ["/tokens", "/devices", "/credentials"].iter().any(|own| path.starts_with(own)) => {
+                    "person"
+                }
+                path if path.contains("{notification}") => "notification",
+                path if path.contains("{channel}") => "channel",
+                _ => "signed_in",
             };
-            assert_eq!(route.policy, expected, "{} {}", route.method, route.path);
+            let policy = route.demand.policy.to_string();
+            let resolves = policy.split(':').next().unwrap_or_default();
+            assert_eq!(resolves, expected, "{} {}", route.method, route.path);
+        }
+    }
+
+    /// What viewers may change all the same: what is theirs alone.
+    const OF_VIEWERS: [&str; 2] = ["/notifications/{notification}/ack", "/sessions/{session}/mute"];
+
+    #[test]
+    fn viewers_change_nothing_that_others_see() {
+        for route in routes().iter().filter(|route| route.method != Method::GET) {
+            if let Policy::Workspace(role) | Policy::Session(role) | Policy::Notification(role) =
+                route.demand.policy
+            {
+                let theirs = OF_VIEWERS.contains(&route.path);
+                assert_eq!(role == Viewer, theirs, "{} {}", route.method, route.path);
+            }
         }
     }
 }

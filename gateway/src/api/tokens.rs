@@ -10,12 +10,12 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::ApiError;
+use super::account::signed_out;
 use super::sessions::checked_name;
 use super::views::Error;
 use super::views::token::{CreatedToken, NewToken, Token, Tokens};
 use crate::app::SharedApp;
 use crate::auth::{TOKEN_DAYS, new_token};
-use crate::changes::Change;
 use crate::store::{ApiToken, CurrentUser, Deed, Outcome, Scopes};
 
 /// How long a token may last, seconds.
@@ -83,9 +83,7 @@ pub async fn revoke(
     let sign_in = revoked.ok_or_else(ApiError::token_not_found)?;
     tracing::info!(user = %user.id, token = %id, "token revoked");
     app.store.note(Deed::new("token_revoked", Outcome::Done, json!({ "token": id })).by(user.id)).await?;
-    app.terminals.end_browser_session(&sign_in);
-    app.previews.forget();
-    app.changes.publish(Change::SignedOut(sign_in));
+    signed_out(&app, sign_in);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -22,13 +22,13 @@ use tracing::Instrument;
 
 use super::ApiError;
 use super::commands::{box_of, refused};
-use super::exec::{shortened, signed_out};
-use super::policy::InSession;
+use super::exec::shortened;
+use super::policy::{Allowed, InSession};
 use super::views::Error;
 use super::views::control::{UploadQuery, UploadedFile};
 use crate::app::{App, SharedApp};
 use crate::boxes::{Broken, DoorError, Upload};
-use crate::store::{AuditNote, BrowserSession, CurrentUser, Session};
+use crate::store::{AuditNote, CurrentUser, Session};
 
 /// How long the client's next bytes are waited for.
 const STALL: Duration = Duration::from_secs(UPLOAD_STALL_SECONDS);
@@ -56,7 +56,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub async fn store(
     State(app): State<SharedApp>,
     Extension(user): Extension<CurrentUser>,
-    Extension(browser): Extension<BrowserSession>,
+    Extension(allowed): Extension<Allowed>,
     Extension(request_id): Extension<RequestId>,
     InSession(session): InSession,
     query: Result<Query<UploadQuery>, QueryRejection>,
@@ -71,7 +71,7 @@ pub async fn store(
             return Err(error);
         }
     };
-    let deed = Deed { session, name, length, user, browser, request_id };
+    let deed = Deed { session, name, length, user, allowed, request_id };
     // A task, because a client that goes takes the answer with it, and the record must be written.
     let done = app.tasks.spawn(deed.run(app.clone(), source).in_current_span()).await;
     let file = done.map_err(|_| internal())??;
@@ -100,7 +100,7 @@ struct Deed {
     name: FileName,
     length: u64,
     user: CurrentUser,
-    browser: BrowserSession,
+    allowed: Allowed,
     request_id: RequestId,
 }
 
@@ -111,7 +111,7 @@ impl Deed {
         let outcome = tokio::select! {
             // Cancel-safe, all: what is dropped breaks the upload off, and the box writes nothing.
             outcome = self.pass_on(&app, source) => outcome,
-            () = signed_out(&app, &self.browser) => Err(ApiError::not_signed_in()),
+            () = self.allowed.ended() => Err(ApiError::right_ended()),
             () = app.stopping.cancelled() => Err(stopping()),
         };
         let said = match &outcome {

@@ -5,7 +5,10 @@ pub mod audit;
 pub mod backup;
 pub mod channel;
 pub mod control;
+pub mod credential;
+pub mod device;
 pub mod environment;
+pub mod member;
 pub mod notification;
 pub mod preview;
 pub mod token;
@@ -14,6 +17,7 @@ use berth_protocol::event::Telemetry;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::member::MemberRole;
 use crate::app::App;
 use crate::boxes::{PresenceState, Route};
 use crate::store;
@@ -46,6 +50,8 @@ pub struct Workspace {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// How much the caller may do there.
+    pub role: MemberRole,
     /// Counts its changes; a lower number is older.
     pub change_seq: u64,
     /// Its box.
@@ -211,7 +217,7 @@ fn default_template() -> String {
 impl Workspace {
     /// A workspace with what is known of its box now.
     #[must_use]
-    pub fn new(app: &App, view: store::WorkspaceView) -> Self {
+    pub fn new(app: &App, view: store::WorkspaceView, role: store::MemberRole) -> Self {
         let store::WorkspaceView { workspace, instance } = view;
         let presence = app.boxes.of(&workspace.id).map(|handle| handle.presence());
         let state = match (&instance, presence.map(|presence| presence.state)) {
@@ -225,6 +231,7 @@ impl Workspace {
         Self {
             id: workspace.id.into(),
             name: workspace.name,
+            role: role.into(),
             change_seq: workspace.change_seq,
             r#box: WorkspaceBox {
                 state,
@@ -272,5 +279,11 @@ impl From<store::Session> for Session {
             created_at_ms: session.created_at_ms,
             change_seq: session.change_seq,
         }
+    }
+}
+
+impl From<store::CurrentUser> for User {
+    fn from(user: store::CurrentUser) -> Self {
+        Self { id: user.id.into(), name: user.name }
     }
 }

@@ -18,7 +18,7 @@ pub async fn list(
     Extension(user): Extension<CurrentUser>,
 ) -> Result<Json<Workspaces>, ApiError> {
     let views = app.store.workspaces_of(user.id).await?;
-    let workspaces = views.into_iter().map(|view| Workspace::new(&app, view)).collect();
+    let workspaces = views.into_iter().map(|(view, role)| Workspace::new(&app, view, role)).collect();
     Ok(Json(Workspaces { workspaces }))
 }
 
@@ -28,9 +28,10 @@ pub async fn list(
 ))]
 pub async fn show(
     State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
     InWorkspace(workspace): InWorkspace,
 ) -> Result<Json<Workspace>, ApiError> {
-    let view = app.store.workspace_view(workspace.id).await?;
-    let view = view.ok_or_else(ApiError::workspace_not_found)?;
-    Ok(Json(Workspace::new(&app, view)))
+    let found = app.store.workspace_for(user.id, workspace.id).await?;
+    let (view, role) = found.ok_or_else(ApiError::workspace_not_found)?;
+    Ok(Json(Workspace::new(&app, view, role)))
 }

@@ -3,9 +3,9 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::CookieOf;
+use super::{CookieOf, LATELY};
 use crate::app::App;
-use crate::store::{BrowserSession, CurrentUser, Scopes, StoreError};
+use crate::store::{BrowserSession, CurrentUser, Scopes, StoreError, now_ms};
 
 /// What tokens begin with, so that they are known wherever they turn up.
 const TOKEN_PREFIX: &str = "berth_";
@@ -19,6 +19,8 @@ pub struct Identity {
     pub sign_in: BrowserSession,
     /// What the caller may do at most, if it is a program with a token.
     pub scopes: Option<Scopes>,
+    /// Whether they have proved it lately, if a person can have done that: who made a token had.
+    pub proved: bool,
 }
 
 /// A new API token's text.
@@ -46,13 +48,18 @@ pub async fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Identity>
             user,
             sign_in: token.sign_in,
             scopes: Some(token.scopes),
+            proved: true,
         }));
     }
     let Some(cookie) = CookieOf::User(&app.installation.id).read(headers, &app.origin) else {
         return Ok(None);
     };
     let found = app.store.browser_session(&cookie).await?;
-    Ok(found.map(|(user, sign_in)| Identity { user, sign_in, scopes: None }))
+    Ok(found.map(|found| {
+        let since_ms = now_ms().saturating_sub(found.proved_at_ms);
+        let proved = u128::try_from(since_ms).is_ok_and(|since| since < LATELY.as_millis());
+        Identity { user: found.user, sign_in: found.sign_in, scopes: None, proved }
+    }))
 }
 
 /// The token of a request that says one, in the one way there is.

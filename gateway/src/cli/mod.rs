@@ -4,10 +4,14 @@ mod audit;
 mod backup;
 mod config;
 mod init;
+mod invite;
 mod keys;
+mod member;
+mod organization;
 mod serve;
 mod sign_in_link;
 mod token;
+mod user;
 mod user_data;
 mod workspace;
 
@@ -18,8 +22,10 @@ use berth_daemon::config::{ConfigError, Sources};
 use berth_daemon::exit::{Exit, Fatal, report};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use url::Url;
 
 use crate::installation::OpenError;
+use crate::server::Addresses;
 use crate::settings::{ENV_PREFIX, Settings};
 
 /// Where the configuration is looked for when `--config` does not say.
@@ -67,6 +73,18 @@ enum Verb {
     Workspace(workspace::WorkspaceVerb),
     /// Print a link that signs the owner in, once, within 15 minutes
     SignInLink,
+    /// List, make, block and recover accounts
+    #[command(subcommand)]
+    User(user::UserVerb),
+    /// Make, list and revoke invites, with which others make accounts
+    #[command(subcommand)]
+    Invite(invite::InviteVerb),
+    /// List, add and remove members of a workspace of the owner's
+    #[command(subcommand)]
+    Member(member::MemberVerb),
+    /// Groups of users who share workspaces
+    #[command(subcommand)]
+    Organization(organization::OrganizationVerb),
     /// Make, list and revoke API tokens of the owner
     #[command(subcommand)]
     Token(token::TokenVerb),
@@ -131,6 +149,10 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
         Verb::Config(verb) => config::run(cli, verb),
         Verb::Workspace(verb) => block_on(workspace::run(&cli.settings()?, verb)),
         Verb::SignInLink => block_on(sign_in_link::run(&cli.settings()?)),
+        Verb::User(verb) => block_on(user::run(&cli.settings()?, verb)),
+        Verb::Invite(verb) => block_on(invite::run(&cli.settings()?, verb)),
+        Verb::Member(verb) => block_on(member::run(&cli.settings()?, verb)),
+        Verb::Organization(verb) => block_on(organization::run(&cli.settings()?, verb)),
         Verb::Token(verb) => block_on(token::run(&cli.settings()?, verb)),
         Verb::Backup(verb) => block_on(backup::run(&cli.settings()?, verb)),
         Verb::Audit(audit) => block_on(audit::run(&cli.settings()?, audit)),
@@ -146,6 +168,15 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
 fn block_on(verb: impl Future<Output = Result<(), Fatal>>) -> Result<(), Fatal> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(Fatal::with(Exit::Failure))?.block_on(verb)
+}
+
+/// Where browsers find the console: as set, as the running gateway says, or as it will be.
+fn public_url(settings: &Settings) -> Result<Url, Fatal> {
+    let running = Addresses::read(&settings.state_dir).and_then(|running| running.public_url.parse().ok());
+    match (&settings.front.public_url, running) {
+        (None, Some(running)) => Ok(running),
+        _ => settings.public_url(settings.front.listen).map_err(Fatal::with(Exit::Config)),
+    }
 }
 
 /// The exit code of an installation that can't be opened.

@@ -30,6 +30,6 @@ fn exit_of(error: &ServeError) -> Exit {
         ServeError::Listen { .. } => Exit::Unavailable,
         ServeError::Config(_) | ServeError::Tls(_) => Exit::Config,
         ServeError::PushKey(_) => Exit::State,
-        ServeError::Certificate(_) | ServeError::Link(_) => Exit::Failure,
+        ServeError::Certificate(_) | ServeError::Link(_) | ServeError::Password(_) => Exit::Failure,
     }
 }

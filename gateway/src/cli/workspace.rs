@@ -13,7 +13,7 @@ use super::{invalid, open_failed, user_data};
 use crate::auth::new_secret;
 use crate::installation::{Opened, open};
 use crate::settings::Settings;
-use crate::store::{Deed, Outcome, Workspace};
+use crate::store::{Deed, Outcome, Store, Workspace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkspaceVerb {
@@ -70,10 +70,10 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
         }
         WorkspaceVerb::List => {
             let views = opened.store.workspaces_of(owner.id).await.map_err(Fatal::with(Exit::State))?;
-            for view in views {
+            for (view, role) in views {
                 let instance =
                     view.instance.map_or("not enrolled".into(), |instance| instance.id.to_string());
-                println!("{}\t{}\t{instance}", view.workspace.name, view.workspace.id);
+                println!("{}\t{}\t{instance}\t{role}", view.workspace.name, view.workspace.id);
             }
         }
         WorkspaceVerb::Enroll { name, ttl_minutes } => {
@@ -106,7 +106,7 @@ async fn enrollment_token(
     name: &str,
     lifetime: Duration,
 ) -> Result<EnrollmentToken, Fatal> {
-    let workspace = named(opened, name).await?;
+    let workspace = named(&opened.store, name).await?;
     let secret = new_secret();
     let link_address = link_address(settings)?;
     let stored = opened.store.put_enrollment_token(workspace.id.clone(), &secret, lifetime).await;
@@ -121,11 +121,11 @@ async fn enrollment_token(
     })
 }
 
-/// The owner's workspace of this name.
-async fn named(opened: &Opened, name: &str) -> Result<Workspace, Fatal> {
-    let owner = opened.store.owner().await.map_err(Fatal::with(Exit::State))?;
-    let found = opened.store.workspace_named(owner.id, name.to_owned()).await;
-    found.map_err(Fatal::with(Exit::State))?.ok_or_else(|| {
+/// The owner's workspace of that name.
+pub(super) async fn named(store: &Store, name: &str) -> Result<Workspace, Fatal> {
+    let owner = store.owner().await.map_err(Fatal::with(Exit::State))?;
+    let found = store.workspace_named(owner.id, name.to_owned()).await.map_err(Fatal::with(Exit::State))?;
+    found.ok_or_else(|| {
         invalid(format!("there is no workspace \"{name}\": make it with `gateway workspace create {name}`"))
     })
 }

@@ -13,10 +13,10 @@ use serde_json::json;
 use super::Peer;
 use crate::api::ApiError;
 use crate::app::SharedApp;
-use crate::auth::{BROWSER_SESSION, CookieOf, device, new_secret};
+use crate::auth::{BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, device, new_secret};
 use crate::limits::Limited;
 use crate::previews;
-use crate::store::{Deed, Outcome};
+use crate::store::{Deed, NewSignIn, Outcome};
 
 /// Path of sign-in links.
 pub const SIGN_IN_PATH: &str = "/sign-in";
@@ -41,7 +41,8 @@ pub async fn exchange(
     let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     app.limits.count(Limited::SignIn, address)?;
     let token = new_secret();
-    let signed_in = app.store.sign_in(&query.code, &token, BROWSER_SESSION).await?;
+    let new = NewSignIn { token: token.clone(), device: device(&headers), idle: BROWSER_SESSION };
+    let signed_in = app.store.sign_in(&query.code, new).await?;
     Ok(match signed_in {
         Some(user) => {
             tracing::info!(%user, "signed in");
@@ -49,7 +50,7 @@ pub async fn exchange(
                 Deed::new("signed_in", Outcome::Done, json!({ "by": "link", "device": device(&headers) }));
             app.store.note(deed.by(user.clone())).await?;
             app.metrics.sign_ins.inc();
-            let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, BROWSER_SESSION);
+            let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, LONGEST_SIGN_IN);
             let back = previews::way_back(&app, &headers, &user).await;
             let mut response = redirect(back.as_deref().unwrap_or("/"));
             response.headers_mut().append(SET_COOKIE, cookie);

@@ -19,7 +19,7 @@
 //! | `cors` | calls between previews of one workspace |
 //! | `memory` | who may see what, for a moment |
 //! | `recent` | the last requests |
-//! | `viewers`, `warden` | who is there, and how they are ended |
+//! | `warden` | how what goes on by a right that has ended is ended |
 
 mod code;
 mod cors;
@@ -28,19 +28,18 @@ mod memory;
 mod recent;
 mod serve;
 mod side;
-mod viewers;
 mod warden;
 
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Origin;
+use crate::auth::{InUse, Origin};
 use crate::preview::{Limits, Meters, Names, Proxy};
 use crate::settings::PreviewSettings;
+use crate::store::Seen;
 use memory::Memory;
 use recent::Recent;
-use viewers::Viewers;
 
 pub use code::Code;
 pub use enter::{OPEN_PATH, open, way_back};
@@ -58,7 +57,7 @@ pub struct Previews {
     /// Their last requests.
     pub recent: Recent,
     proxy: Proxy,
-    viewers: Viewers,
+    viewers: InUse<Seen>,
     memory: Memory,
 }
 
@@ -86,7 +85,7 @@ impl Previews {
             lowest_port: settings.lowest_port,
             proxy: Proxy::new(limits, meters, tasks),
             recent: Recent::default(),
-            viewers: Viewers::default(),
+            viewers: InUse::default(),
             memory: Memory::default(),
         }
     }

@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use super::previews::find;
 use super::transaction::{Tx, unsigned};
-use super::{BrowserSession, Preview, Store, StoreError, Visibility, deadline_ms, hash, now_ms};
+use super::{BrowserSession, MemberRole, Preview, Store, StoreError, Visibility, deadline_ms, hash, now_ms};
 
 /// A browser's right to see a preview, by the hash of its cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,7 +163,7 @@ impl Store {
                         find(tx, &one.0)?.is_some_and(|preview| preview.visibility == Visibility::Public)
                     }
                     Viewer::Granted(grant) => is_granted(tx, &one.0, grant)?,
-                    Viewer::SignedIn(browser) => is_owners(tx, &one.0, browser)?,
+                    Viewer::SignedIn(browser) => is_members(tx, &one.0, browser)?,
                 };
                 if !holds {
                     ended.insert(one);
@@ -180,31 +180,38 @@ fn has_room(tx: &Tx<'_>, link: &str) -> Result<bool, StoreError> {
     Ok(tx.one(sql, [link], |row| unsigned(row, "n"))? < MAX_LINKED)
 }
 
-/// Whether a right holds: the browser is signed in, and its user may use the workspace; or the link has not ended.
+/// Whether a right holds: the browser is signed in, and its user may use the workspace; or the link has not ended, and
+/// whoever made it still may give it.
 fn is_granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<bool, StoreError> {
     let found = tx.optional(
         "SELECT 1 FROM preview_grants
          JOIN previews ON previews.id = preview_grants.preview_id
-         JOIN workspaces ON workspaces.id = previews.workspace_id
          LEFT JOIN browser_sessions ON browser_sessions.token_hash = preview_grants.browser_session
-             AND browser_sessions.user_id = workspaces.owner_user_id AND browser_sessions.expires_at_ms > $3
+             AND browser_sessions.expires_at_ms > $3
+             AND EXISTS (SELECT 1 FROM workspace_users
+                         WHERE workspace_users.workspace_id = previews.workspace_id
+                             AND workspace_users.user_id = browser_sessions.user_id)
          LEFT JOIN preview_links ON preview_links.id = preview_grants.link_id
              AND preview_links.preview_id = previews.id AND preview_links.expires_at_ms > $3
+             AND EXISTS (SELECT 1 FROM workspace_users
+                         WHERE workspace_users.workspace_id = previews.workspace_id
+                             AND workspace_users.user_id = preview_links.created_by
+                             AND workspace_users.rank >= $4)
          WHERE preview_grants.token_hash = $1 AND preview_grants.preview_id = $2
              AND preview_grants.expires_at_ms > $3
              AND (browser_sessions.token_hash IS NOT NULL OR preview_links.id IS NOT NULL)",
-        params![grant.0, preview.as_str(), now_ms()],
+        params![grant.0, preview.as_str(), now_ms(), MemberRole::Editor.rank()],
         |_| Ok(()),
     )?;
     Ok(found.is_some())
 }
 
 /// Whether a preview is of a workspace that the user of a signed-in browser may use.
-fn is_owners(tx: &Tx<'_>, preview: &PreviewId, browser: &BrowserSession) -> Result<bool, StoreError> {
+fn is_members(tx: &Tx<'_>, preview: &PreviewId, browser: &BrowserSession) -> Result<bool, StoreError> {
     let found = tx.optional(
         "SELECT 1 FROM previews
-         JOIN workspaces ON workspaces.id = previews.workspace_id
-         JOIN browser_sessions ON browser_sessions.user_id = workspaces.owner_user_id
+         JOIN workspace_users ON workspace_users.workspace_id = previews.workspace_id
+         JOIN browser_sessions ON browser_sessions.user_id = workspace_users.user_id
          WHERE previews.id = $1 AND browser_sessions.token_hash = $2 AND browser_sessions.expires_at_ms > $3",
         params![preview.as_str(), browser.0, now_ms()],
         |_| Ok(()),

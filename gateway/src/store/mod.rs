@@ -7,7 +7,9 @@
 //! | file | tables |
 //! |---|---|
 //! | `installation` | installation, certificate_authorities, gateways |
-//! | `users`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
+//! | `users`, `devices`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
+//! | `accounts` | passwords, invites |
+//! | `members` | workspace_members, organizations, organization_members |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `attention`, `desired` | sessions |
@@ -23,6 +25,7 @@
 //! | `leases` | leases |
 //! | `audit` | audit, audit_head |
 
+mod accounts;
 mod attention;
 mod audit;
 mod backups;
@@ -30,6 +33,7 @@ mod change_seq;
 mod channels;
 mod deliveries;
 mod desired;
+mod devices;
 mod environments;
 mod events;
 mod grants;
@@ -37,6 +41,7 @@ mod installation;
 mod instances;
 mod leases;
 mod links;
+mod members;
 mod migrations;
 mod notifications;
 mod ports;
@@ -63,17 +68,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::caller::{Caller, Source};
 
+pub use accounts::{Invite, Redeemed};
 pub use attention::AttentionOutcome;
 pub use audit::{AuditEntry, AuditFilter, AuditNote, Broken, Deed, Head, Outcome};
 pub use backups::StoredBackup;
 pub use channels::{Channel, ChannelChange, LastDelivery, NewChannel};
 pub use deliveries::{About, Receipt, Sent, Taken};
 pub use desired::{SealedDelta, SealedSnapshot};
+pub use devices::{Device, EndDevices};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
 pub use grants::{Entrant, Grant, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
 pub use links::PreviewLink;
+pub use members::{InvalidRole, Member, MemberRole, Organization};
 pub(crate) use notifications::word;
 pub use notifications::{
     Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted,
@@ -84,12 +92,13 @@ pub use records::{
     Authority, BrowserSession, CurrentUser, Installation, Instance, Session, SessionChange, Workspace,
     WorkspaceView,
 };
-pub use rights::{Ended, Held};
+pub use rights::{Ended, Held, Right};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
 pub use tickets::{Holder, TicketFor};
 pub use tokens::{ApiToken, InvalidScope, Scope, Scopes};
 use transaction::Tx;
+pub use users::{Account, NewSignIn, SignedIn};
 
 /// How many calls may wait for the store's thread before callers wait too.
 const QUEUE: usize = 256;
@@ -118,6 +127,12 @@ pub enum StoreError {
         /// The newest schema known.
         known: i64,
     },
+    /// There is no user of that name.
+    #[error("there is no user \"{0}\"")]
+    NoSuchUser(String),
+    /// There is no organisation of that name.
+    #[error("there is no organisation \"{0}\"")]
+    NoSuchOrganization(String),
     /// The name is in use.
     #[error("the name \"{0}\" is taken")]
     NameTaken(String),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::audit::{self, AuditNote};
 use super::transaction::{Tx, parsed, unsigned};
-use super::{Store, StoreError, deadline_ms, hash, now_ms};
+use super::{MemberRole, Store, StoreError, deadline_ms, hash, now_ms};
 
 /// Shares that a session may have at the same time.
 const MAX_SHARES: u64 = 64;
@@ -160,9 +160,15 @@ impl Store {
         self.transaction(move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM shares
-                 WHERE guest_token_hash = $1 AND session_id = $2 AND expires_at_ms > $3"
+                 WHERE guest_token_hash = $1 AND session_id = $2 AND expires_at_ms > $3
+                     AND EXISTS (SELECT 1 FROM sessions
+                                 JOIN workspace_users ON workspace_users.workspace_id = sessions.workspace_id
+                                 WHERE sessions.id = shares.session_id
+                                     AND workspace_users.user_id = shares.created_by
+                                     AND workspace_users.rank >= $4)"
             );
-            tx.optional(&sql, params![token_hash, session.as_str(), now_ms()], share)
+            let editor = MemberRole::Editor.rank();
+            tx.optional(&sql, params![token_hash, session.as_str(), now_ms(), editor], share)
         })
         .await
     }

@@ -7,7 +7,9 @@ use berth_protocol::observed::{ObservedSession, ObservedState, SessionState};
 use super::*;
 
 mod access;
+mod accounts;
 mod environments;
+mod members;
 mod notifications;
 mod previews;
 mod tokens;
@@ -30,10 +32,15 @@ async fn fixture() -> Fixture {
     Fixture { store, user, workspace, _dir: dir }
 }
 
+/// A sign-in whose cookie holds `token`.
+fn browser(token: &str) -> NewSignIn {
+    NewSignIn { token: token.into(), device: "Chrome on Linux".into(), idle: HOUR }
+}
+
 impl Fixture {
     async fn signed_in(&self) -> BrowserSession {
         self.store.put_sign_in_code(self.user.clone(), "c", HOUR).await.unwrap();
-        self.store.sign_in("c", "t", HOUR).await.unwrap().unwrap();
+        self.store.sign_in("c", browser("t")).await.unwrap().unwrap();
         BrowserSession::of_token("t")
     }
 
@@ -100,15 +107,16 @@ async fn a_token_works_once_and_in_time() {
 async fn a_sign_in_code_works_once_and_in_time() {
     let f = fixture().await;
     f.store.put_sign_in_code(f.user.clone(), "code", HOUR).await.unwrap();
-    assert_eq!(f.store.sign_in("code", "token", HOUR).await.unwrap(), Some(f.user.clone()));
-    assert_eq!(f.store.sign_in("code", "other", HOUR).await.unwrap(), None);
-    let (user, session) = f.store.browser_session("token").await.unwrap().unwrap();
-    assert_eq!(user.id, f.user);
-    f.store.sign_out(session).await.unwrap();
+    assert_eq!(f.store.sign_in("code", browser("token")).await.unwrap(), Some(f.user.clone()));
+    assert_eq!(f.store.sign_in("code", browser("other")).await.unwrap(), None);
+    let found = f.store.browser_session("token").await.unwrap().unwrap();
+    assert_eq!(found.user.id, f.user);
+    assert!(found.proved_at_ms > 0, "a link proves who opens it");
+    f.store.sign_out(found.sign_in).await.unwrap();
     assert!(f.store.browser_session("token").await.unwrap().is_none());
 
     f.store.put_sign_in_code(f.user.clone(), "late", Duration::ZERO).await.unwrap();
-    assert_eq!(f.store.sign_in("late", "token", HOUR).await.unwrap(), None);
+    assert_eq!(f.store.sign_in("late", browser("token")).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -215,7 +215,7 @@ impl Store {
         self.transaction(move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS}, users.id AS user_id, users.name AS user_name
-                 FROM api_tokens JOIN users ON users.id = api_tokens.user_id
+                 FROM api_tokens JOIN users ON users.id = api_tokens.user_id AND users.blocked_at_ms IS NULL
                  WHERE api_tokens.token_hash = $1 AND api_tokens.expires_at_ms > $2"
             );
             let found = tx.optional(&sql, params![sign_in.0, now_ms()], |row| {

@@ -1,15 +1,53 @@
 //! Users, their one-time sign-in codes and the sessions of their browsers.
+//!
+//! A browser stays signed in as long as it is used: its time begins anew whenever it is, up to a bound.
 
 use std::time::Duration;
 
 use berth_protocol::ids::UserId;
 use rusqlite::{Row, params};
 
-use super::transaction::{Tx, parsed};
-use super::{BrowserSession, CurrentUser, Store, StoreError, deadline_ms, hash, now_ms};
+use super::devices::Times;
+use super::transaction::{Tx, parsed, unsigned};
+use super::{BrowserSession, CurrentUser, Store, StoreError, deadline_ms, devices, hash, now_ms};
 
 /// The first user's name until they choose another.
 const OWNER_NAME: &str = "owner";
+
+/// Somebody who proved who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The user.
+    pub user: CurrentUser,
+    /// The browser.
+    pub sign_in: BrowserSession,
+    /// When they last proved it there.
+    pub proved_at_ms: i64,
+}
+
+/// A sign-in to be.
+#[derive(Debug, Clone)]
+pub struct NewSignIn {
+    /// What its cookie will hold; it is not stored.
+    pub token: String,
+    /// What its browser runs on, in our words.
+    pub device: String,
+    /// For how long, if it is not used.
+    pub idle: Duration,
+}
+
+/// A user as the operator sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: CurrentUser,
+    /// Whether they are blocked.
+    pub blocked: bool,
+    /// Whether they have a password.
+    pub password: bool,
+    /// In how many browsers they are signed in.
+    pub devices: u64,
+}
 
 impl Store {
     /// The installation's first user, who is made at first use.
@@ -22,12 +60,7 @@ impl Store {
             if let Some(found) = tx.optional(sql, [], user)? {
                 return Ok(found);
             }
-            let new = CurrentUser { id: UserId::random(), name: OWNER_NAME.to_owned() };
-            tx.execute(
-                "INSERT INTO users (id, name, created_at_ms) VALUES ($1, $2, $3)",
-                params![new.id.as_str(), new.name, now_ms()],
-            )?;
-            Ok(new)
+            add(tx, OWNER_NAME.to_owned())
         })
         .await
     }
@@ -54,18 +87,13 @@ impl Store {
         .await
     }
 
-    /// Takes a sign-in code and begins a browser session with `token` for its user. `None`: the code is
-    /// unknown, used or expired.
+    /// Takes a sign-in code and begins a browser session for its user. `None`: the code is unknown, used or expired,
+    /// or the user is blocked.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn sign_in(
-        &self,
-        code: &str,
-        token: &str,
-        lifetime: Duration,
-    ) -> Result<Option<UserId>, StoreError> {
-        let (code_hash, token_hash) = (hash(code), hash(token));
+    pub async fn sign_in(&self, code: &str, new: NewSignIn) -> Result<Option<UserId>, StoreError> {
+        let code_hash = hash(code);
         self.transaction(move |tx| {
             let sql = "DELETE FROM sign_in_codes WHERE code_hash = $1 RETURNING user_id, expires_at_ms";
             let taken = tx.optional(sql, [code_hash], |row| {
@@ -74,50 +102,39 @@ impl Store {
             let Some((user, _)) = taken.filter(|(_, expires_at_ms)| *expires_at_ms > now_ms()) else {
                 return Ok(None);
             };
-            tx.execute(
-                "INSERT INTO browser_sessions (token_hash, user_id, created_at_ms, expires_at_ms)
-                 VALUES ($1, $2, $3, $4)",
-                params![token_hash, user.as_str(), now_ms(), deadline_ms(lifetime)],
-            )?;
-            Ok(Some(user))
+            Ok(devices::begin(tx, &user, &new)?.then_some(user))
         })
         .await
     }
 
-    /// Whose browser session a token is, if it is known and has not expired. An API token is no browser's.
+    /// Whose browser session a token is, if it is known and has not expired. It counts as used. An API token is no
+    /// browser's.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn browser_session(
-        &self,
-        token: &str,
-    ) -> Result<Option<(CurrentUser, BrowserSession)>, StoreError> {
+    pub async fn browser_session(&self, token: &str) -> Result<Option<SignedIn>, StoreError> {
         let session = BrowserSession::of_token(token);
         self.transaction(move |tx| {
             let found = tx.optional(
-                "SELECT users.id, users.name FROM browser_sessions
-                 JOIN users ON users.id = browser_sessions.user_id
+                "SELECT users.id, users.name, proved_at_ms, browser_sessions.created_at_ms, used_at_ms, expires_at_ms
+                 FROM browser_sessions
+                 JOIN users ON users.id = browser_sessions.user_id AND users.blocked_at_ms IS NULL
                  WHERE token_hash = $1 AND expires_at_ms > $2
                      AND NOT EXISTS (SELECT 1 FROM api_tokens
                                      WHERE api_tokens.token_hash = browser_sessions.token_hash)",
                 params![session.0, now_ms()],
-                user,
+                |row| {
+                    let times = Times {
+                        created_at_ms: row.get("created_at_ms")?,
+                        used_at_ms: row.get("used_at_ms")?,
+                        expires_at_ms: row.get("expires_at_ms")?,
+                    };
+                    Ok((user(row)?, row.get("proved_at_ms")?, times))
+                },
             )?;
-            Ok(found.map(|user| (user, session)))
-        })
-        .await
-    }
-
-    /// Whether a browser is still signed in.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn is_signed_in(&self, session: BrowserSession) -> Result<bool, StoreError> {
-        self.transaction(move |tx| {
-            let sql = "SELECT user_id FROM browser_sessions WHERE token_hash = $1 AND expires_at_ms > $2";
-            let found =
-                tx.optional(sql, params![session.0, now_ms()], |row| row.get::<_, String>("user_id"))?;
-            Ok(found.is_some())
+            let Some((user, proved_at_ms, times)) = found else { return Ok(None) };
+            devices::used(tx, &session, &times)?;
+            Ok(Some(SignedIn { user, sign_in: session, proved_at_ms }))
         })
         .await
     }
@@ -130,6 +147,75 @@ impl Store {
         self.transaction(move |tx| {
             tx.execute("DELETE FROM browser_sessions WHERE token_hash = $1", [session.0])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// A user by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn user_named(&self, name: String) -> Result<Option<CurrentUser>, StoreError> {
+        self.transaction(move |tx| named(tx, &name)).await
+    }
+
+    /// Every user, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.transaction(|tx| {
+            let sql = "SELECT id, name, blocked_at_ms IS NOT NULL AS blocked,
+                    EXISTS (SELECT 1 FROM passwords WHERE passwords.user_id = users.id) AS password,
+                    (SELECT COUNT(*) FROM browser_sessions WHERE browser_sessions.user_id = users.id
+                         AND browser_sessions.expires_at_ms > $1
+                         AND NOT EXISTS (SELECT 1 FROM api_tokens
+                                         WHERE api_tokens.token_hash = browser_sessions.token_hash)) AS devices
+                FROM users ORDER BY name";
+            tx.all(sql, [now_ms()], |row| {
+                Ok(Account {
+                    user: user(row)?,
+                    blocked: row.get("blocked")?,
+                    password: row.get("password")?,
+                    devices: unsigned(row, "devices")?,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Blocks a user, who is signed out everywhere and whose tokens end, or lets them in again. `false`: there is no
+    /// such user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn block_user(&self, name: String, blocked: bool) -> Result<bool, StoreError> {
+        self.transaction(move |tx| {
+            let Some(user) = named(tx, &name)? else { return Ok(false) };
+            let at_ms = blocked.then(now_ms);
+            tx.execute(
+                "UPDATE users SET blocked_at_ms = $2 WHERE id = $1",
+                params![user.id.as_str(), at_ms],
+            )?;
+            if blocked {
+                sign_out_everywhere(tx, &user.id)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Takes from a user everything by which they prove who they are: password, sign-ins, tokens. `false`:
+    /// there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reset_user(&self, name: String) -> Result<bool, StoreError> {
+        self.transaction(move |tx| {
+            let Some(user) = named(tx, &name)? else { return Ok(false) };
+            tx.execute("DELETE FROM passwords WHERE user_id = $1", [user.id.as_str()])?;
+            sign_out_everywhere(tx, &user.id)?;
+            Ok(true)
         })
         .await
     }
@@ -149,6 +235,7 @@ impl Store {
                 "preview_links",
                 "preview_codes",
                 "preview_grants",
+                "invites",
             ] {
                 tx.execute(&format!("DELETE FROM {table} WHERE expires_at_ms <= $1"), [now_ms()])?;
             }
@@ -158,6 +245,27 @@ impl Store {
     }
 }
 
-fn user(row: &Row<'_>) -> rusqlite::Result<CurrentUser> {
+/// Ends every sign-in of a user, with everything that was given to it.
+fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM sign_in_codes WHERE user_id = $1", [user.as_str()])?;
+    tx.execute("DELETE FROM browser_sessions WHERE user_id = $1", [user.as_str()])?;
+    Ok(())
+}
+
+/// Makes a user.
+pub(super) fn add(tx: &Tx<'_>, name: String) -> Result<CurrentUser, StoreError> {
+    let new = CurrentUser { id: UserId::random(), name };
+    let sql = "INSERT INTO users (id, name, created_at_ms) VALUES ($1, $2, $3)";
+    match tx.execute(sql, params![new.id.as_str(), new.name, now_ms()]) {
+        Err(error) if error.is_conflict() => Err(StoreError::NameTaken(new.name)),
+        other => other.map(|_| new),
+    }
+}
+
+pub(super) fn named(tx: &Tx<'_>, name: &str) -> Result<Option<CurrentUser>, StoreError> {
+    tx.optional("SELECT id, name FROM users WHERE name = $1", [name], user)
+}
+
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<CurrentUser> {
     Ok(CurrentUser { id: parsed(row, "id")?, name: row.get("name")? })
 }

@@ -9,6 +9,10 @@ use super::{Store, StoreError, Workspace, WorkspaceView, now_ms};
 
 const COLUMNS: &str = "id, owner_user_id, name, change_seq";
 
+/// The same, where other tables are joined.
+pub(super) const QUALIFIED: &str =
+    "workspaces.id, workspaces.owner_user_id, workspaces.name, workspaces.change_seq";
+
 impl Store {
     /// Makes a workspace and the record of its volume.
     ///
@@ -50,40 +54,14 @@ impl Store {
         })
         .await
     }
-
-    /// Every workspace that a user may see.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn workspaces_of(&self, user: UserId) -> Result<Vec<WorkspaceView>, StoreError> {
-        self.transaction(move |tx| {
-            let sql = format!("SELECT {COLUMNS} FROM workspaces WHERE owner_user_id = $1 ORDER BY name, id");
-            let found = tx.all(&sql, [user.as_str()], workspace)?;
-            found.into_iter().map(|workspace| view(tx, workspace)).collect()
-        })
-        .await
-    }
-
-    /// One workspace with its box.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn workspace_view(&self, id: WorkspaceId) -> Result<Option<WorkspaceView>, StoreError> {
-        self.transaction(move |tx| {
-            let sql = format!("SELECT {COLUMNS} FROM workspaces WHERE id = $1");
-            let found = tx.optional(&sql, [id.as_str()], workspace)?;
-            found.map(|workspace| view(tx, workspace)).transpose()
-        })
-        .await
-    }
 }
 
-fn view(tx: &Tx<'_>, workspace: Workspace) -> Result<WorkspaceView, StoreError> {
+pub(super) fn view(tx: &Tx<'_>, workspace: Workspace) -> Result<WorkspaceView, StoreError> {
     let instance = instances::owning(tx, &workspace.id)?;
     Ok(WorkspaceView { workspace, instance })
 }
 
-fn workspace(row: &Row<'_>) -> rusqlite::Result<Workspace> {
+pub(super) fn workspace(row: &Row<'_>) -> rusqlite::Result<Workspace> {
     Ok(Workspace {
         id: parsed(row, "id")?,
         owner: parsed(row, "owner_user_id")?,

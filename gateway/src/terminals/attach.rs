@@ -70,7 +70,7 @@ impl Attachment {
         let taken = app.store.take_ticket(ticket.as_str(), session.clone()).await?;
         let taken = taken.ok_or_else(ApiError::ticket_invalid)?;
         // A ticket is older than this moment.
-        if closed_since(app, &taken.holder, session).await?.is_some() {
+        if closed_since(app, &taken.holder, session, taken.role).await?.is_some() {
             return Err(ApiError::session_not_found());
         }
         let found = app.store.session(session.clone()).await?.ok_or_else(ApiError::session_not_found)?;
@@ -94,7 +94,8 @@ impl Attachment {
             sized: opening.request.sized,
         };
         let client = opening.request.client.clone();
-        let attached = Attached { session: session.clone(), instance, holder: taken.holder, client };
+        let (session, holder, role) = (session.clone(), taken.holder, taken.role);
+        let attached = Attached { session, instance, holder, role, client };
         Ok(Self { ttyd, opening, title: found.name, sitter, attached })
     }
 
@@ -108,8 +109,9 @@ async fn closed_since(
     app: &App,
     holder: &Holder,
     session: &SessionId,
+    role: Role,
 ) -> Result<Option<Closing>, StoreError> {
-    let held = HashSet::from([(holder.clone(), session.clone())]);
+    let held = HashSet::from([(holder.clone(), session.clone(), role)]);
     let ended = app.store.ended(held).await?;
     let gone = (!ended.sessions.is_empty()).then(Closing::gone);
     Ok(gone.or_else(|| (!ended.rights.is_empty()).then(Closing::revoked)))
@@ -164,12 +166,12 @@ async fn serve_side<S>(
         },
     };
     let Attachment { ttyd, opening, title, sitter, attached } = attachment;
-    let (holder, instance) = (attached.holder.clone(), attached.instance.clone());
+    let (holder, instance, role) = (attached.holder.clone(), attached.instance.clone(), attached.role);
     let (mut registration, seat, control) = app.terminals.register(attached, sitter);
     options.seat = seat;
     options.title = title;
     // Ended while the box was opened: the registry did not know this terminal yet.
-    match closed_since(app, &holder, session).await {
+    match closed_since(app, &holder, session, role).await {
         Ok(None) => {}
         Ok(Some(closing)) => return refuse(browser, options.mode, &closing).await,
         Err(_) => return refuse(browser, options.mode, &Closing::draining()).await,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use berth_protocol::door::Role;
 use berth_protocol::ids::{ClientId, InstanceId, SessionId, ShareId, UserId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -34,13 +35,15 @@ pub struct Attached {
     pub instance: InstanceId,
     /// Who was given the ticket.
     pub holder: Holder,
+    /// What they may do there.
+    pub role: Role,
     /// The tab or program.
     pub client: ClientId,
 }
 
 impl Attached {
     fn held(&self) -> Held {
-        (self.holder.clone(), self.session.clone())
+        (self.holder.clone(), self.session.clone(), self.role)
     }
 }
 
@@ -186,8 +189,6 @@ impl Drop for Registration {
 
 #[cfg(test)]
 mod tests {
-    use berth_protocol::door::Role;
-
     use super::*;
 
     fn attached() -> Attached {
@@ -196,7 +197,7 @@ mod tests {
 
     fn held_by(holder: Holder) -> Attached {
         let (session, instance, client) = (SessionId::random(), InstanceId::random(), ClientId::random());
-        Attached { session, instance, holder, client }
+        Attached { session, instance, holder, role: Role::Editor, client }
     }
 
     fn register(

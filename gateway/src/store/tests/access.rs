@@ -138,7 +138,8 @@ async fn rights_end_in_every_way_that_they_can() {
     };
     let user = Holder::User(f.user.clone(), f.signed_in().await);
     let guest = share("code", HOUR).await;
-    let held: HashSet<Held> = [(user.clone(), session.clone()), (guest, session.clone())].into();
+    let held: HashSet<Held> =
+        [(user.clone(), session.clone(), Role::Editor), (guest, session.clone(), Role::Viewer)].into();
     assert_eq!(f.store.ended(held.clone()).await.unwrap(), Ended::default());
 
     let stranger = Holder::User(UserId::random(), BrowserSession::of_token("token"));
@@ -146,10 +147,10 @@ async fn rights_end_in_every_way_that_they_can() {
     let late = share("late", Duration::ZERO).await;
     let unknown = Holder::Guest(ShareId::random());
     let lost: HashSet<Held> =
-        [stranger, signed_out, late, unknown].map(|holder| (holder, session.clone())).into();
+        [stranger, signed_out, late, unknown].map(|holder| (holder, session.clone(), Role::Viewer)).into();
     f.store.end_session(ended_session.clone()).await.unwrap();
     let mut all: HashSet<Held> = held.union(&lost).cloned().collect();
-    all.insert((user, ended_session.clone()));
+    all.insert((user, ended_session.clone(), Role::Editor));
     let ended = f.store.ended(all).await.unwrap();
     assert_eq!(ended, Ended { sessions: [ended_session].into(), rights: lost });
 }

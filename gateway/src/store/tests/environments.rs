@@ -72,7 +72,7 @@ async fn a_report_is_kept_from_the_newest_link_and_until_the_next_change() {
     let stored = || async { f.store.environment(f.workspace.clone()).await.unwrap().unwrap() };
     assert_eq!(stored().await.report, Some(report.clone()));
     let change_seq =
-        || async { f.store.workspace_view(f.workspace.clone()).await.unwrap().unwrap().workspace.change_seq };
+        || async { f.store.workspaces_of(f.user.clone()).await.unwrap()[0].0.workspace.change_seq };
     let counted = change_seq().await;
     assert!(counted > seq, "pages are told");
     assert!(say(link).await);

@@ -48,14 +48,15 @@ async fn what_a_token_was_given_ends_with_it() {
         f.store.create_token(f.user.clone(), "ci".into(), scopes("all"), "secret", HOUR).await.unwrap();
     let seen = (preview, Viewer::SignedIn(token.sign_in.clone()));
     assert!(f.store.ended_views([seen.clone()].into()).await.unwrap().is_empty());
-    assert!(f.store.is_signed_in(token.sign_in.clone()).await.unwrap());
+    let right = Right { sign_in: token.sign_in.clone(), within: None };
+    assert!(f.store.ended_rights([right.clone()].into()).await.unwrap().is_empty());
     let stranger = f.store.revoke_token(UserId::random(), token.id.clone()).await.unwrap();
     assert_eq!(stranger, None, "another user's");
     assert_eq!(f.store.revoke_token(f.user.clone(), TokenId::random()).await.unwrap(), None);
     let revoked = f.store.revoke_token(f.user.clone(), token.id.clone()).await.unwrap();
     assert_eq!(revoked, Some(token.sign_in.clone()));
     assert_eq!(f.store.ended_views([seen.clone()].into()).await.unwrap(), [seen].into());
-    assert!(!f.store.is_signed_in(token.sign_in).await.unwrap());
+    assert_eq!(f.store.ended_rights([right.clone()].into()).await.unwrap(), [right].into());
     assert_eq!(f.store.tokens_of(f.user.clone()).await.unwrap(), []);
     assert_eq!(f.store.use_token("secret").await.unwrap(), None);
 }

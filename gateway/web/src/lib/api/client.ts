@@ -17,6 +17,20 @@ import {
   decodeSnapshots,
 } from './backup';
 import {
+  type CreatedToken,
+  type Credentials,
+  type Device,
+  type Member,
+  type Token,
+  decodeCreatedToken,
+  decodeCredentials,
+  decodeDevices,
+  decodeMember,
+  decodeMembers,
+  decodeSignedIn,
+  decodeTokens,
+} from './account';
+import {
   type Channel,
   type Channels,
   type NewChannel,
@@ -112,6 +126,64 @@ export async function getMe(): Promise<Me> {
 
 export async function signOut(): Promise<void> {
   await request('POST', '/api/v1/sign-out');
+}
+
+/** Signs in, or proves again who is signed in. Tells where to go next. */
+export async function signInWithPassword(name: string, password: string): Promise<string> {
+  return decoded(decodeSignedIn, await request('POST', '/api/v1/sign-in/password', { name, password }));
+}
+
+/** Makes an account and signs it in. */
+export async function redeemInvite(code: string, name: string, password: string): Promise<void> {
+  await request('POST', '/api/v1/invites/redeem', { code, name, password });
+}
+
+export async function getCredentials(): Promise<Credentials> {
+  return decoded(decodeCredentials, await request('GET', '/api/v1/credentials'));
+}
+
+/** Signs out every other browser. */
+export async function setPassword(password: string): Promise<void> {
+  await request('PUT', '/api/v1/credentials/password', { password });
+}
+
+export async function getDevices(): Promise<Device[]> {
+  return decoded(decodeDevices, await request('GET', '/api/v1/devices'));
+}
+
+export async function endDevice(id: string): Promise<void> {
+  await request('DELETE', `/api/v1/devices/${encodeURIComponent(id)}`);
+}
+
+export async function endOtherDevices(): Promise<void> {
+  await request('DELETE', '/api/v1/devices');
+}
+
+export async function getTokens(): Promise<Token[]> {
+  return decoded(decodeTokens, await request('GET', '/api/v1/tokens'));
+}
+
+export async function createToken(name: string, scope: string, seconds: number): Promise<CreatedToken> {
+  const body = { name, scopes: [scope], expires_in_seconds: seconds };
+  return decoded(decodeCreatedToken, await request('POST', '/api/v1/tokens', body));
+}
+
+export async function revokeToken(id: string): Promise<void> {
+  await request('DELETE', `/api/v1/tokens/${encodeURIComponent(id)}`);
+}
+
+const membersPath = (workspaceId: string) => `/api/v1/workspaces/${encodeURIComponent(workspaceId)}/members`;
+
+export async function getMembers(workspaceId: string): Promise<Member[]> {
+  return decoded(decodeMembers, await request('GET', membersPath(workspaceId)));
+}
+
+export async function setMember(workspaceId: string, name: string, role: string): Promise<Member> {
+  return decoded(decodeMember, await request('PUT', membersPath(workspaceId), { name, role }));
+}
+
+export async function removeMember(workspaceId: string, user: string): Promise<void> {
+  await request('DELETE', `${membersPath(workspaceId)}/${encodeURIComponent(user)}`);
 }
 
 export async function createSession(workspaceId: string, name: string): Promise<Session> {

@@ -96,6 +96,8 @@ export function decodeWorkspace(value: unknown): Workspace {
   return {
     id: text(from, 'id'),
     name: text(from, 'name'),
+    // In an older gateway everybody owns what they see.
+    role: textOrNull(from, 'role') ?? 'owner',
     change_seq: count(from, 'change_seq'),
     box: box(from['box']),
   };

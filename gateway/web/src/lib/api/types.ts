@@ -23,6 +23,8 @@ export interface Box {
 export interface Workspace {
   id: string;
   name: string;
+  /** What one may do there: `viewer`, `editor` or `owner`. */
+  role: string;
   change_seq: number;
   box: Box;
 }

@@ -9,6 +9,7 @@ const session = (id: string, change_seq: number, more: Partial<Session> = {}): S
   id,
   workspace_id: 'ws-1',
   name: id,
+  role: 'owner',
   template: 'default',
   state: 'running',
   message: null,
@@ -21,6 +22,7 @@ const session = (id: string, change_seq: number, more: Partial<Session> = {}): S
 const workspace = (id: string, change_seq: number, state = 'online'): Workspace => ({
   id,
   name: id,
+  role: 'owner',
   change_seq,
   box: { state, route: null, agent_version: null, telemetry: null },
 });

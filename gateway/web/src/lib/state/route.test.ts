@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 
 import { nameProblem } from './names';
-import { backupsHref, environmentHref, parseRoute, sessionHref, watchHref } from './route';
+import { backupsHref, environmentHref, membersHref, parseRoute, sessionHref, watchHref } from './route';
 
 it.each([
   ['/', { view: 'workspaces' }],
@@ -18,6 +18,9 @@ it.each([
   ['/workspaces/ws-1/environment/', { view: 'environment', workspace: 'ws-1' }],
   [backupsHref('a/b'), { view: 'backups', workspace: 'a/b' }],
   ['/workspaces/ws-1/backups/x', { view: 'not_found' }],
+  [membersHref('a/b'), { view: 'members', workspace: 'a/b' }],
+  ['/account', { view: 'account' }],
+  ['/invite', { view: 'invite' }],
   ['/workspaces/ws-1', { view: 'not_found' }],
   ['/workspaces/%/environment', { view: 'not_found' }],
   ['/watch/', { view: 'not_found' }],

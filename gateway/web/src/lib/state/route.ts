@@ -8,6 +8,10 @@ export type Route =
   | { view: 'inbox' }
   | { view: 'notification_settings' }
   | { view: 'audit' }
+  | { view: 'account' }
+  | { view: 'members'; workspace: string }
+  /** Somebody follows an invite. */
+  | { view: 'invite' }
   /** A guest follows a share's link ... */
   | { view: 'share' }
   /** ... and watches the session that it leads to. */
@@ -17,6 +21,7 @@ export type Route =
   | { view: 'not_found' };
 
 export const INBOX = '/inbox';
+export const ACCOUNT = '/account';
 export const NOTIFICATION_SETTINGS = '/settings/notifications';
 export const AUDIT = '/audit';
 
@@ -26,15 +31,17 @@ export function parseRoute(pathname: string): Route {
   if (pathname === INBOX) return { view: 'inbox' };
   if (pathname === NOTIFICATION_SETTINGS) return { view: 'notification_settings' };
   if (pathname === AUDIT) return { view: 'audit' };
+  if (pathname === ACCOUNT) return { view: 'account' };
+  if (pathname === '/invite') return { view: 'invite' };
   if (pathname === '/share') return { view: 'share' };
 
   if (pathname === '/preview-link') return { view: 'preview_link' };
 
-  const page = /^\/workspaces\/([^/]+)\/(environment|backups)\/?$/.exec(pathname);
-  if (page?.[1] !== undefined) {
+  const part = /^\/workspaces\/([^/]+)\/(environment|backups|members)\/?$/.exec(pathname);
+  if (part?.[1] !== undefined) {
     try {
-      const workspace = decodeURIComponent(page[1]);
-      return { view: page[2] === 'backups' ? 'backups' : 'environment', workspace };
+      const view = part[2] as 'environment' | 'backups' | 'members';
+      return { view, workspace: decodeURIComponent(part[1]) };
     } catch {
       return { view: 'not_found' };
     }
@@ -61,6 +68,10 @@ export function environmentHref(workspace: string): string {
 
 export function backupsHref(workspace: string): string {
   return `/workspaces/${encodeURIComponent(workspace)}/backups`;
+}
+
+export function membersHref(workspace: string): string {
+  return `/workspaces/${encodeURIComponent(workspace)}/members`;
 }
 
 export function watchHref(id: string): string {

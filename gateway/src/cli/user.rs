@@ -1,0 +1,88 @@
+//! `gateway user`: accounts, and the way back in for those who have lost theirs.
+
+use berth_daemon::exit::{Exit, Fatal};
+use clap::Subcommand;
+
+use super::sign_in_link::print_link;
+use super::{invalid, open_failed};
+use crate::auth::is_user_name;
+use crate::installation::open;
+use crate::settings::Settings;
+
+/// What a user's name is.
+pub(super) const NAME_RULE: &str =
+    "a name has 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserVerb {
+    /// List users: name, state, password, devices, id
+    List,
+    /// Make an account, and print a link that signs it in, once, within 15 minutes
+    Add {
+        /// 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter
+        name: String,
+    },
+    /// Print a link that signs a user in, once, within 15 minutes: for whoever has lost the password
+    SignInLink {
+        /// The user's name
+        name: String,
+    },
+    /// Sign a user out everywhere, end their tokens, and let them in no more
+    Block {
+        /// The user's name
+        name: String,
+    },
+    /// Let a user in again
+    Unblock {
+        /// The user's name
+        name: String,
+    },
+    /// Sign a user out everywhere, and forget their password and tokens
+    Reset {
+        /// The user's name
+        name: String,
+    },
+}
+
+pub(super) async fn run(settings: &Settings, verb: &UserVerb) -> Result<(), Fatal> {
+    let opened = open(settings).await.map_err(open_failed)?;
+    let store = &opened.store;
+    let unknown = |name: &str| invalid(format!("there is no user \"{name}\""));
+    match verb {
+        UserVerb::List => {
+            for account in store.accounts().await.map_err(Fatal::with(Exit::State))? {
+                println!(
+                    "{}\t{}\t{}\t{} devices\t{}",
+                    account.user.name,
+                    if account.blocked { "blocked" } else { "active" },
+                    if account.password { "password" } else { "no password" },
+                    account.devices,
+                    account.user.id
+                );
+            }
+        }
+        UserVerb::Add { name } => {
+            if !is_user_name(name) {
+                return Err(invalid(NAME_RULE));
+            }
+            let made = store.add_user(name.clone()).await.map_err(Fatal::with(Exit::Failure))?;
+            print_link(settings, store, made.id).await?;
+        }
+        UserVerb::SignInLink { name } => {
+            let found = store.user_named(name.clone()).await.map_err(Fatal::with(Exit::State))?;
+            print_link(settings, store, found.ok_or_else(|| unknown(name))?.id).await?;
+        }
+        UserVerb::Block { name } | UserVerb::Unblock { name } => {
+            let blocked = matches!(verb, UserVerb::Block { .. });
+            if !store.block_user(name.clone(), blocked).await.map_err(Fatal::with(Exit::State))? {
+                return Err(unknown(name));
+            }
+        }
+        UserVerb::Reset { name } => {
+            if !store.reset_user(name.clone()).await.map_err(Fatal::with(Exit::State))? {
+                return Err(unknown(name));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Accounts in a real browser: an invite, a password, devices, tokens, members.
+
+use berth_tests::{Browser, Stack, wait};
+
+async fn shown(browser: &Browser, test_id: &str, text: &str) {
+    wait::until(&format!("{test_id} to say {text:?}"), async || {
+        browser.element(test_id).await.text().await.ok()?.contains(text).then_some(())
+    })
+    .await;
+}
+
+async fn type_into(browser: &Browser, test_id: &str, text: &str) {
+    browser.element(test_id).await.send_keys(text).await.unwrap();
+}
+
+async fn fits(browser: &Browser) {
+    let wider = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    assert_eq!(browser.script(wider).await, false, "the page scrolls sideways");
+}
+
+#[tokio::test]
+async fn an_invite_becomes_an_account_and_what_is_dangerous_wants_its_password_again() {
+    let stack = Stack::start_gateway().await;
+    let browser = Browser::open(1200, 800).await;
+    let invite = stack.operate(&["invite", "generate", "--workspace", "main", "--role", "viewer"]);
+    browser.goto(&invite).await;
+    type_into(&browser, "invite-name", "ana").await;
+    assert!(!browser.page.current_url().await.unwrap().as_str().contains('#'), "the code is in the address");
+    type_into(&browser, "invite-password", "password123").await;
+    browser.press("invite-submit").await;
+    shown(&browser, "invite", "too easy to guess").await;
+    browser.picture("invite").await;
+    browser.element("invite-password").await.clear().await.unwrap();
+    type_into(&browser, "invite-password", "tricky-otter-lamp-31").await;
+    browser.press("invite-submit").await;
+    browser.element("view-only").await;
+    browser.picture("workspaces-viewer").await;
+
+    browser.press("sign-out").await;
+    type_into(&browser, "sign-in-name", "ana").await;
+    type_into(&browser, "sign-in-password", "wrong\n").await;
+    shown(&browser, "signed-out", "that did not work").await;
+    browser.picture("sign-in").await;
+    type_into(&browser, "sign-in-password", "tricky-otter-lamp-31\n").await;
+    shown(&browser, "account-link", "ana").await;
+
+    let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).unwrap();
+    store.busy_timeout(wait::PATIENCE).unwrap();
+    store.execute("UPDATE browser_sessions SET proved_at_ms = 1", []).unwrap();
+    browser.press("account-link").await;
+    type_into(&browser, "token-name", "ci").await;
+    browser.press("token-create").await;
+    browser.element("prove-dialog").await;
+    browser.picture("prove").await;
+    type_into(&browser, "sign-in-password", "tricky-otter-lamp-31\n").await;
+    shown(&browser, "token", "never used").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_account_shows_its_devices_and_tokens_and_a_workspace_its_members() {
+    let stack = Stack::start_gateway().await;
+    let phone = stack.client().await;
+    let _ana = stack.member("ana", "viewer").await;
+    let _bob = stack.person("bob").await;
+    let browser = Browser::open(1200, 900).await;
+    browser.goto(&stack.sign_in_link()).await;
+    browser.press("account-link").await;
+    type_into(&browser, "token-name", "ci").await;
+    browser.press("token-create").await;
+    let secret = browser.element("token-secret").await.prop("value").await.unwrap().unwrap();
+    assert!(secret.starts_with("berth_"), "{secret}");
+    shown(&browser, "token", "never used").await;
+    browser.picture("account").await;
+    fits(&browser).await;
+    browser.page.set_window_size(500, 844).await.unwrap();
+    browser.picture("account-phone").await;
+    fits(&browser).await;
+    browser.press("token-revoke").await;
+    wait::until("the token to go", async || {
+        let left = browser.script("return document.querySelectorAll('[data-testid=token]').length").await;
+        (left == 0).then_some(())
+    })
+    .await;
+    browser.press("device-end").await;
+    wait::until("the other device to be signed out", async || {
+        (phone.try_call(http::Method::GET, "/me", None).await?.status == 401).then_some(())
+    })
+    .await;
+
+    browser.goto(stack.origin()).await;
+    browser.press("members-link").await;
+    shown(&browser, "members", "ana").await;
+    type_into(&browser, "member-name", "bob").await;
+    browser.press("member-add").await;
+    shown(&browser, "members", "bob").await;
+    browser.picture("members-phone").await;
+    fits(&browser).await;
+    browser.page.set_window_size(1200, 800).await.unwrap();
+    browser.picture("members").await;
+    assert!(stack.operate(&["member", "list", "main"]).contains("bob\teditor"));
+    browser.close().await;
+}
