@@ -4,13 +4,14 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::{Extension, Json};
 use http::StatusCode;
+use serde_json::json;
 
 use super::ApiError;
 use super::account::signed_out;
 use super::views::Error;
 use super::views::credential::{Credentials, NewPassword};
 use crate::app::SharedApp;
-use crate::store::{BrowserSession, CurrentUser};
+use crate::store::{BrowserSession, CurrentUser, Deed, Outcome};
 
 /// What the caller can prove with who they are.
 #[utoipa::path(get, path = "/api/v1/credentials", responses(
@@ -39,5 +40,6 @@ pub async fn set_password(
     let ended = app.store.set_password(user.id.clone(), hash, here).await?;
     ended.into_iter().for_each(|sign_in| signed_out(&app, sign_in));
     tracing::info!(user = %user.id, "password changed");
+    app.store.note(Deed::new("password_changed", Outcome::Done, json!({})).by(user.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

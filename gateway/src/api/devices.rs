@@ -5,13 +5,14 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use berth_protocol::ids::DeviceId;
 use http::StatusCode;
+use serde_json::json;
 
 use super::ApiError;
 use super::account::signed_out;
 use super::views::Error;
 use super::views::device::{Device, Devices};
 use crate::app::SharedApp;
-use crate::store::{BrowserSession, CurrentUser, EndDevices};
+use crate::store::{BrowserSession, CurrentUser, Deed, EndDevices, Outcome};
 
 /// Where the caller is signed in.
 #[utoipa::path(get, path = "/api/v1/devices", responses(
@@ -39,11 +40,12 @@ pub async fn revoke(
     path: Result<Path<DeviceId>, PathRejection>,
 ) -> Result<StatusCode, ApiError> {
     let Path(id) = path.map_err(|_| ApiError::device_not_found())?;
-    let ended = app.store.end_devices(user.id, EndDevices::One(id)).await?;
+    let ended = app.store.end_devices(user.id.clone(), EndDevices::One(id.clone())).await?;
     if ended.is_empty() {
         return Err(ApiError::device_not_found());
     }
     ended.into_iter().for_each(|sign_in| signed_out(&app, sign_in));
+    app.store.note(Deed::new("device_signed_out", Outcome::Done, json!({ "device": id })).by(user.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -56,7 +58,9 @@ pub async fn revoke_others(
     Extension(user): Extension<CurrentUser>,
     Extension(here): Extension<BrowserSession>,
 ) -> Result<StatusCode, ApiError> {
-    let ended = app.store.end_devices(user.id, EndDevices::AllBut(here)).await?;
+    let ended = app.store.end_devices(user.id.clone(), EndDevices::AllBut(here)).await?;
+    let detail = json!({ "devices": ended.len() });
     ended.into_iter().for_each(|sign_in| signed_out(&app, sign_in));
+    app.store.note(Deed::new("other_devices_signed_out", Outcome::Done, detail).by(user.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -289,7 +289,7 @@ pub fn routes() -> Vec<Route> {
 pub fn router(app: &SharedApp) -> Router<SharedApp> {
     routes().into_iter().fold(Router::new(), |router, route| {
         let mut handler = route.handler;
-        let what = patience::limited(route.policy, &route.method);
+        let what = patience::limited(route.demand.policy, &route.method);
         if let Some(what) = what {
             handler = handler
                 .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), patience::count))
@@ -299,7 +299,7 @@ pub fn router(app: &SharedApp) -> Router<SharedApp> {
         if !route.path.ends_with("/files") {
             handler = handler.layer(middleware::from_fn(patience::hurry));
         }
-        if route.policy == Policy::Public {
+        if route.demand.policy == Policy::Public {
             handler = handler
                 .layer(middleware::from_fn(patience::brief))
                 .layer(DefaultBodyLimit::max(patience::MAX_STRANGERS_BODY));

@@ -7,6 +7,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use super::ApiError;
 use super::views::Error;
@@ -17,7 +18,7 @@ use crate::auth::{
     is_user_name, new_secret,
 };
 use crate::previews;
-use crate::store::{CurrentUser, NewSignIn, Redeemed};
+use crate::store::{CurrentUser, Deed, NewSignIn, Outcome, Redeemed};
 
 /// Signs in with a name and a password. In a browser where that user is signed in already, it proves again who they
 /// are.
@@ -34,7 +35,11 @@ pub async fn password(
         body.map_err(|rejection| ApiError::malformed(&rejection))?;
     let (user, hash) = app.store.password_of(name.trim().to_owned()).await?.unzip();
     let good = app.passwords.verify(password, hash).await?;
-    let user = user.filter(|_| good).ok_or_else(ApiError::sign_in_failed)?;
+    let Some(user) = user.filter(|_| good) else {
+        // Not the name: a password lands in its field now and then.
+        app.store.note(Deed::new("signed_in", Outcome::Refused, json!({ "by": "password" }))).await?;
+        return Err(ApiError::sign_in_failed());
+    };
     sign_in(&app, &headers, user).await
 }
 
@@ -64,6 +69,8 @@ pub async fn redeem(
     match app.store.redeem_invite(&code, name, hash, new).await? {
         Redeemed::Made(user) => {
             tracing::info!(user = %user.id, "account made with an invite");
+            let detail = json!({ "name": user.name, "device": device(&headers) });
+            app.store.note(Deed::new("invite_redeemed", Outcome::Done, detail).by(user.id.clone())).await?;
             Ok(signed_in(&app, &headers, user, &token).await)
         }
         Redeemed::NameTaken => {
@@ -78,6 +85,7 @@ async fn sign_in(app: &SharedApp, headers: &HeaderMap, user: CurrentUser) -> Res
     let known = if has_authorization(headers) { None } else { identify(app, headers).await? };
     if let Some(known) = known.filter(|known| known.user.id == user.id) {
         app.store.prove(known.sign_in).await?;
+        app.store.note(signed_in_by_password("proved", headers).by(user.id.clone())).await?;
         return Ok(Json(SignedIn { user: user.into(), next: "/".to_owned() }).into_response());
     }
     let (token, new) = new_sign_in(headers);
@@ -85,7 +93,12 @@ async fn sign_in(app: &SharedApp, headers: &HeaderMap, user: CurrentUser) -> Res
         return Err(ApiError::sign_in_failed());
     }
     tracing::info!(user = %user.id, "signed in");
+    app.store.note(signed_in_by_password("signed_in", headers).by(user.id.clone())).await?;
     Ok(signed_in(app, headers, user, &token).await)
+}
+
+fn signed_in_by_password(action: &'static str, headers: &HeaderMap) -> Deed {
+    Deed::new(action, Outcome::Done, json!({ "by": "password", "device": device(headers) }))
 }
 
 fn new_sign_in(headers: &HeaderMap) -> (String, NewSignIn) {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::ids::InviteId;
 use clap::Subcommand;
+use serde_json::json;
 
 use super::workspace::named;
-use super::{invalid, open_failed, public_url};
+use super::{invalid, note, open_failed, public_url};
 use crate::auth::new_secret;
 use crate::installation::open;
 use crate::settings::Settings;
@@ -50,6 +51,8 @@ pub(super) async fn run(settings: &Settings, verb: &InviteVerb) -> Result<(), Fa
             let (code, lifetime) = (new_secret(), Duration::from_secs(u64::from(*days) * 24 * 3600));
             let made = store.create_invite(&code, *uses, access, lifetime).await;
             made.map_err(Fatal::with(Exit::State))?;
+            let detail = json!({ "uses": uses, "days": days, "workspace": workspace });
+            note(&store, "invite_made", detail).await?;
             // Behind the `#`, which browsers send nowhere.
             let mut url = public_url(settings)?;
             url.set_path("/invite");
@@ -67,6 +70,7 @@ pub(super) async fn run(settings: &Settings, verb: &InviteVerb) -> Result<(), Fa
             if !store.revoke_invite(id.clone()).await.map_err(Fatal::with(Exit::State))? {
                 return Err(invalid(format!("there is no invite {id}")));
             }
+            note(&store, "invite_revoked", json!({ "invite": id })).await?;
         }
     }
     Ok(())

@@ -22,11 +22,13 @@ use berth_daemon::config::{ConfigError, Sources};
 use berth_daemon::exit::{Exit, Fatal, report};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use serde_json::Value;
 use url::Url;
 
 use crate::installation::OpenError;
 use crate::server::Addresses;
 use crate::settings::{ENV_PREFIX, Settings};
+use crate::store::{Deed, Outcome, Store};
 
 /// Where the configuration is looked for when `--config` does not say.
 const DEFAULT_CONFIG: &str = "/etc/berth/gateway.toml";
@@ -182,6 +184,11 @@ fn public_url(settings: &Settings) -> Result<Url, Fatal> {
 /// The exit code of an installation that can't be opened.
 fn open_failed(error: OpenError) -> Fatal {
     Fatal::with(Exit::State)(error)
+}
+
+/// Puts what the operator did on the record.
+async fn note(store: &Store, action: &'static str, detail: Value) -> Result<(), Fatal> {
+    store.note(Deed::new(action, Outcome::Done, detail)).await.map_err(Fatal::with(Exit::State))
 }
 
 fn invalid(message: impl Into<String>) -> Fatal {

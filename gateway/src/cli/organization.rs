@@ -2,9 +2,10 @@
 
 use berth_daemon::exit::{Exit, Fatal};
 use clap::Subcommand;
+use serde_json::json;
 
 use super::workspace::named;
-use super::{invalid, open_failed};
+use super::{invalid, note, open_failed};
 use crate::auth::is_user_name;
 use crate::installation::open;
 use crate::settings::Settings;
@@ -52,6 +53,7 @@ pub(super) async fn run(settings: &Settings, verb: &OrganizationVerb) -> Result<
                 return Err(invalid(super::user::NAME_RULE));
             }
             let made = store.create_organization(name.clone()).await.map_err(Fatal::with(Exit::Failure))?;
+            note(&store, "organization_made", json!({ "organization": made, "name": name })).await?;
             println!("{made}");
         }
         OrganizationVerb::List => {
@@ -65,17 +67,24 @@ pub(super) async fn run(settings: &Settings, verb: &OrganizationVerb) -> Result<
         OrganizationVerb::Set { organization, user, role } => {
             let set = store.set_organization_member(organization.clone(), user.clone(), Some(*role)).await;
             set.map_err(Fatal::with(Exit::Failure))?;
+            let detail = json!({ "organization": organization, "member": user, "role": role.to_string() });
+            note(&store, "organization_member_set", detail).await?;
         }
         OrganizationVerb::Remove { organization, user } => {
             let removed = store.set_organization_member(organization.clone(), user.clone(), None).await;
             if !removed.map_err(Fatal::with(Exit::Failure))? {
                 return Err(invalid(format!("\"{user}\" is not in \"{organization}\"")));
             }
+            let detail = json!({ "organization": organization, "member": user });
+            note(&store, "organization_member_removed", detail).await?;
         }
         OrganizationVerb::Give { workspace, organization } => {
+            let name = workspace;
             let workspace = named(&store, workspace).await?.id;
             let given = store.hand_workspace(workspace, organization.clone()).await;
             given.map_err(Fatal::with(Exit::Failure))?;
+            let detail = json!({ "workspace": name, "organization": organization });
+            note(&store, "workspace_handed", detail).await?;
         }
     }
     Ok(())

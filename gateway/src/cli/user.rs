@@ -2,9 +2,10 @@
 
 use berth_daemon::exit::{Exit, Fatal};
 use clap::Subcommand;
+use serde_json::json;
 
 use super::sign_in_link::print_link;
-use super::{invalid, open_failed};
+use super::{invalid, note, open_failed};
 use crate::auth::is_user_name;
 use crate::installation::open;
 use crate::settings::Settings;
@@ -66,6 +67,7 @@ pub(super) async fn run(settings: &Settings, verb: &UserVerb) -> Result<(), Fata
                 return Err(invalid(NAME_RULE));
             }
             let made = store.add_user(name.clone()).await.map_err(Fatal::with(Exit::Failure))?;
+            note(store, "user_added", json!({ "user": made.id, "name": name })).await?;
             print_link(settings, store, made.id).await?;
         }
         UserVerb::SignInLink { name } => {
@@ -77,11 +79,14 @@ pub(super) async fn run(settings: &Settings, verb: &UserVerb) -> Result<(), Fata
             if !store.block_user(name.clone(), blocked).await.map_err(Fatal::with(Exit::State))? {
                 return Err(unknown(name));
             }
+            let action = if blocked { "user_blocked" } else { "user_unblocked" };
+            note(store, action, json!({ "name": name })).await?;
         }
         UserVerb::Reset { name } => {
             if !store.reset_user(name.clone()).await.map_err(Fatal::with(Exit::State))? {
                 return Err(unknown(name));
             }
+            note(store, "user_reset", json!({ "name": name })).await?;
         }
     }
     Ok(())

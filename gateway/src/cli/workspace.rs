@@ -81,7 +81,7 @@ pub(super) async fn run(settings: &Settings, verb: &WorkspaceVerb) -> Result<(),
             println!("{}", enrollment_token(settings, &opened, name, lifetime).await?.encode());
         }
         WorkspaceVerb::Revoke { name } => {
-            let workspace = named(&opened, name).await?;
+            let workspace = named(&opened.store, name).await?;
             let revoked =
                 opened.store.revoke_instances(workspace.id).await.map_err(Fatal::with(Exit::State))?;
             match revoked.as_slice() {
