@@ -201,7 +201,7 @@ pub fn router(app: &SharedApp) -> Router<SharedApp> {
         }
         if route.policy == Policy::Public {
             handler = handler
-                .layer(middleware::from_fn(patience::brief))
+                .layer::<_, Infallible>(middleware::from_fn(patience::brief))
                 .layer(DefaultBodyLimit::max(patience::MAX_STRANGERS_BODY));
         }
         let guarded = handler

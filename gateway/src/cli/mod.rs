@@ -70,7 +70,7 @@ enum Verb {
     #[command(subcommand)]
     Token(token::TokenVerb),
     /// Print, export or verify the audit record: time, action, user, workspace, request, source, outcome, detail
-    Audit(audit::Audit),
+    Audit(Box<audit::Audit>),
     /// Rotate the key that seals stored secrets
     #[command(subcommand)]
     Keys(keys::KeysVerb),
