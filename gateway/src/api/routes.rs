@@ -301,7 +301,7 @@ pub fn router(app: &SharedApp) -> Router<SharedApp> {
         }
         if route.demand.policy == Policy::Public {
             handler = handler
-                .layer(middleware::from_fn(patience::brief))
+                .layer::<_, Infallible>(middleware::from_fn(patience::brief))
                 .layer(DefaultBodyLimit::max(patience::MAX_STRANGERS_BODY));
         }
         let guarded = handler

@@ -94,7 +94,7 @@ enum Verb {
     #[command(subcommand)]
     Backup(backup::BackupVerb),
     /// Print, export or verify the audit record: time, action, user, workspace, request, source, outcome, detail
-    Audit(audit::Audit),
+    Audit(Box<audit::Audit>),
     /// Rotate the key that seals stored secrets
     #[command(subcommand)]
     Keys(keys::KeysVerb),
