@@ -37,6 +37,8 @@ pub(super) struct Run<'a> {
     began: Instant,
     deadline: Duration,
     phase: Option<(String, Instant)>,
+    /// What it was doing when the last call failed.
+    stopped_at: Option<String>,
     left_out: usize,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Run<'a> {
             began: Instant::now(),
             deadline,
             phase: None,
+            stopped_at: None,
             left_out: 0,
         };
         run.enter("getting ready");
@@ -122,8 +125,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What the run was doing, for sentences.
+    /// What the run was doing when it stopped, for sentences: a hook that runs all the same is not what it stopped at.
     pub(super) fn doing(&self) -> String {
+        self.stopped_at.clone().unwrap_or_else(|| self.now())
+    }
+
+    fn now(&self) -> String {
         let progress = self.engine.board.borrow().running.as_ref().and_then(|running| running.progress);
         let phase = self.phase.as_ref().map_or("", |(name, _)| name);
         match progress {
@@ -163,6 +170,12 @@ impl<'a> Run<'a> {
     /// # Errors
     /// [`Problem`] of the last attempt.
     pub(super) async fn call(&mut self, call: impl Fn() -> Call<'a>) -> Result<Completeness, Problem> {
+        let outcome = self.attempts(call).await;
+        self.stopped_at = outcome.is_err().then(|| self.now());
+        outcome
+    }
+
+    async fn attempts(&mut self, call: impl Fn() -> Call<'a>) -> Result<Completeness, Problem> {
         let began = Instant::now();
         let settings = &self.engine.settings;
         let limits = Limits {
