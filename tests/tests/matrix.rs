@@ -266,5 +266,5 @@ async fn every_route_answers_everybody_as_its_policy_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(routes.len() > 80 && asked == routes.len() * callers.len(), "{} routes only", routes.len());
+    assert!(routes.len() > 60 && asked == routes.len() * callers.len(), "{} routes only", routes.len());
 }
