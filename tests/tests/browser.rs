@@ -172,6 +172,7 @@ async fn without_a_session_the_page_says_how_to_sign_in() {
     let stack = Stack::start_gateway().await;
     let browser = Browser::open(1200, 800).await;
     browser.goto(stack.origin()).await;
+    browser.css("[data-testid='signed-out'] summary").await.click().await.unwrap();
     let text = browser.element("signed-out").await.text().await.unwrap();
     assert!(text.contains("gateway sign-in-link"), "{text}");
     browser.picture("signed-out").await;

@@ -86,7 +86,7 @@ async fn signing_out_in_another_tab_ends_the_terminal_in_this_one() {
     browser.element("signed-out").await;
     browser.page.switch_to_window(terminal).await.unwrap();
     let text = browser.element("signed-out").await.text().await.unwrap();
-    assert!(text.contains("You are not signed in"), "{text}");
+    assert!(text.contains("Sign in"), "{text}");
     ends_for_good(&stack, &browser, &session, 4001).await;
     browser.picture("terminal-signed-out").await;
     // Nor does anything else of the page, such as its stream of events.

@@ -132,13 +132,13 @@ impl<'a> Things<'a> {
         answer.body["id"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned()
     }
 
-    /// Makes anew what a route takes away from those whom it lets in.
+    /// Makes anew what a route may have taken away.
     async fn renew(&mut self, route: &Route) {
         if route.method != Method::DELETE {
             return;
         }
         match route.kind() {
-            "session" if route.path.ends_with("{session}") => {
+            "session" => {
                 self.made += 1;
                 self.session = self.owner.create_session(&format!("matrix-{}", self.made)).await;
             }
@@ -251,9 +251,7 @@ async fn every_route_answers_everybody_as_its_policy_says() {
                 Answer::LetIn if route.kind() == "channel" && caller.who != "owner" => Answer::NotThere,
                 expected => expected,
             };
-            if expected == Answer::LetIn {
-                things.renew(route).await;
-            }
+            things.renew(route).await;
             let path = things.fill(&route.path);
             let (status, kind) = answer(route, &path, &caller.client).await;
             let found = judged(route, status, &kind);
@@ -268,5 +266,5 @@ async fn every_route_answers_everybody_as_its_policy_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(routes.len() > 80 && asked == routes.len() * callers.len(), "{} routes only", routes.len());
+    assert!(routes.len() > 60 && asked == routes.len() * callers.len(), "{} routes only", routes.len());
 }

@@ -90,10 +90,9 @@ async fn a_role_a_device_and_a_user_that_are_taken_back_end_what_is_open() {
     let (owner, session) = stack.client_and_session("work").await;
     let ana = stack.member("ana", "editor").await;
     let workspace = owner.workspace().await;
-    let role = |role: &'static str| {
-        let body = json!({ "name": "ana", "role": role });
-        owner.call(Method::PUT, &format!("/workspaces/{workspace}/members"), Some(body))
-    };
+    let members = format!("/workspaces/{workspace}/members");
+    let role =
+        |role: &'static str| owner.call(Method::PUT, &members, Some(json!({ "name": "ana", "role": role })));
 
     // What an editor did ends when she is a viewer; what a viewer may goes on.
     let mut first = Open::by(&ana, &session).await;

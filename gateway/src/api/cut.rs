@@ -3,29 +3,35 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
+
+/// How long whoever answers may take to say itself that the right to the answer has ended.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The right to an answer ended while it was given.
 #[derive(Debug, thiserror::Error)]
 #[error("the right to this answer has ended")]
 pub(super) struct RightEnded;
 
-/// A body that breaks off when its right ends.
+/// A body that breaks off when its right ends, unless it has ended by itself soon after.
 pub(super) struct Cut {
     body: Body,
-    ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Counts as use of the right until the body is done.
-    _used: Arc<CancellationToken>,
+    /// Has the right, too: until the body is done, it is used.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Cut {
     /// A body, and what is cancelled when the right to it ends.
     pub(super) fn new(body: Body, used: Arc<CancellationToken>) -> Self {
-        let ended = CancellationToken::clone(&used).cancelled_owned();
-        Self { body, ended: Box::pin(ended), _used: used }
+        let over = async move {
+            used.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        Self { body, over: Box::pin(over) }
     }
 }
 
@@ -37,7 +43,7 @@ impl HttpBody for Cut {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.ended.as_mut().poll(context).is_ready() {
+        if self.over.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(axum::Error::new(RightEnded))));
         }
         Pin::new(&mut self.body).poll_frame(context)
@@ -59,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_breaks_off_with_its_right_and_is_whole_without_that() {
         let right = Arc::new(CancellationToken::new());
         let whole = Cut::new(Body::from("whole"), right.clone());

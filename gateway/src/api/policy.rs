@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -27,7 +26,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
-use super::cut::Cut;
+use super::cut::{Cut, LAST_WORDS};
 use crate::app::SharedApp;
 use crate::auth::{CookieOf, Identity, has_authorization, identify};
 use crate::store::{
@@ -85,9 +84,6 @@ pub struct Demand {
     /// Whether a person must have proved lately who they are.
     pub lately: bool,
 }
-
-/// How long a handler may take to say itself that the right to its answer has ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Answers up to this size are given whole, bytes.
 const AT_ONCE: u64 = 64 * 1024;

@@ -9,7 +9,6 @@ const session = (id: string, change_seq: number, more: Partial<Session> = {}): S
   id,
   workspace_id: 'ws-1',
   name: id,
-  role: 'owner',
   template: 'default',
   state: 'running',
   message: null,
