@@ -93,9 +93,10 @@ mod tests {
     #[tokio::test]
     async fn one_that_has_ended_is_waited_for_until_it_is_collected() {
         let dir = tempfile::tempdir().unwrap();
-        let mut group = start("exit 0");
+        let mut group = start("sleep 1000 & wait");
         let path = note(dir.path(), "x", group.id()).unwrap();
         let process: Process = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        process.signal(Signal::SIGKILL).unwrap();
         while process.is_alive() {
             tokio::time::sleep(PAUSE).await;
         }
@@ -104,7 +105,7 @@ mod tests {
         let old = papers(dir.path());
         let waiting = see_out(&old);
         let (ended, ()) = tokio::join!(group.ended(), waiting);
-        assert_eq!(ended.unwrap(), Ended::Code(0));
+        assert_eq!(ended.unwrap(), Ended::Signal(9));
         assert!(!process.is_listed());
     }
 
