@@ -19,6 +19,7 @@ const SESSION = {
 const WORKSPACE = {
   id: 'ws-1',
   name: 'alpha',
+  role: 'viewer',
   change_seq: 4,
   box: { state: 'online', route: 'dial_back', agent_version: null, telemetry: null },
 };
