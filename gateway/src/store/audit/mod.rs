@@ -183,7 +183,7 @@ impl Store {
                      AND ($4 IS NULL OR workspace_id = $4) AND ($5 IS NULL OR user_id = $5)
                      AND ($6 IS NULL OR action = $6) AND ($7 IS NULL OR outcome = $7)
                      AND ($8 IS NULL OR user_id = $8
-                          OR workspace_id IN (SELECT id FROM workspaces WHERE owner_user_id = $8))
+                          OR workspace_id IN (SELECT workspace_id FROM workspace_users WHERE user_id = $8 AND rank = 3))
                  ORDER BY seq DESC LIMIT $9"
             );
             let values = params![

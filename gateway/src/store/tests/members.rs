@@ -58,7 +58,7 @@ async fn the_best_way_to_a_workspace_counts() {
     f.store.hand_workspace(f.workspace.clone(), None).await.unwrap();
     assert_eq!(f.role_of(&f.user).await, Some(MemberRole::Owner));
     let actions: Vec<String> =
-        f.store.audit(None, None, 10).await.unwrap().into_iter().map(|entry| entry.action).collect();
+        f.store.audit(AuditFilter::default(), 10).await.unwrap().into_iter().map(|entry| entry.action).collect();
     assert_eq!(actions, ["member_removed", "member_set", "member_set"]);
 }
 
