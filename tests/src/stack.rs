@@ -201,6 +201,7 @@ fn write_gateway_config(directory: &Path, front: u16, link: u16) {
     let text = format!(
         "state_dir = \"{}\"\n[front]\nlisten = \"127.0.0.1:{front}\"\n[link]\nlisten = \"127.0.0.1:{link}\"\n\
          [limits]\nsign_ins_per_minute = 6000\nterminals_per_minute = 60000\nenrollments_per_minute = 6000\n\
+         connections_per_address = 20000\n\
          [metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"info,gateway=debug\"\n",
         state.display()
     );

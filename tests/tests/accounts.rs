@@ -158,4 +158,12 @@ async fn what_is_dangerous_wants_a_proof_of_the_last_minutes() {
     assert_eq!(prove(GOOD).await.status, 200);
     assert_eq!(make().await.status, 201);
     assert_eq!(client.get("/devices").await["devices"].as_array().unwrap().len(), 1, "no sign-in beside");
+    let record = client.get("/audit").await;
+    let told = |entry: &Value| {
+        format!("{} {}", entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap())
+    };
+    let told: Vec<String> = record["entries"].as_array().unwrap().iter().map(told).collect();
+    assert_eq!(told[..3], ["token_created done", "proved done", "password_changed done"]);
+    let all = stack.operate(&["audit", "export", "--outcome", "refused"]);
+    assert!(all.contains("\"by\":\"password\""), "{all}");
 }

@@ -92,6 +92,14 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_attempts_and_address() {
             assert_eq!(sign_in(&stack, Some(client)).await.0, expected, "{client}");
         }
     }
+    // From wherever it is guessed, a name's password is guessed only so often.
+    for (client, expected) in [("203.0.113.11", 403), ("203.0.113.12", 403), ("203.0.113.13", 429)] {
+        let url = format!("{}/api/v1/sign-in/password", stack.origin());
+        let guess = berth_tests::client::plain().post(url).header(ORIGIN, stack.origin());
+        let guess =
+            guess.header("x-forwarded-for", client).json(&json!({ "name": "owner", "password": "guess" }));
+        assert_eq!(guess.send().await.unwrap().status(), expected, "{client}");
+    }
     // What a client makes up before the proxy's word gives it no new attempts.
     assert_eq!(sign_in(&stack, Some("198.51.100.2, 203.0.113.9")).await.0, 429);
     let record = berth_tests::process::stdout(&stack.gateway_verb(&["audit", "--outcome", "refused"]));

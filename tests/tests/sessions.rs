@@ -119,12 +119,13 @@ impl Events {
     /// Reads something; false at the end.
     async fn read(&mut self) -> bool {
         let chunk = tokio::time::timeout(wait::PATIENCE, self.answer.chunk()).await;
-        match chunk.unwrap_or_else(|_| panic!("nothing more than {}", self.text)).unwrap() {
-            Some(chunk) => {
+        match chunk.unwrap_or_else(|_| panic!("nothing more than {}", self.text)) {
+            Ok(Some(chunk)) => {
                 self.text.push_str(std::str::from_utf8(&chunk).unwrap());
                 true
             }
-            None => false,
+            // A stream breaks off when the right to it ends.
+            Ok(None) | Err(_) => false,
         }
     }
 }

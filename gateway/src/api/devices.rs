@@ -45,7 +45,9 @@ pub async fn revoke(
         return Err(ApiError::device_not_found());
     }
     ended.into_iter().for_each(|sign_in| signed_out(&app, sign_in));
-    app.store.note(Deed::new("device_signed_out", Outcome::Done, json!({ "device": id })).by(user.id)).await?;
+    app.store
+        .note(Deed::new("device_signed_out", Outcome::Done, json!({ "device": id })).by(user.id))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -12,8 +12,8 @@ use http::Method;
 use super::policy::{Demand, Policy, enforce};
 use super::{
     account, audit, backup_repository, backups, channels, credentials, devices, document, environment,
-    events, exec, input, links, members, notifications, patience, previews, screen, sessions, shares, sign_in,
-    terminal, tokens, upload, workspaces,
+    events, exec, input, links, members, notifications, patience, previews, screen, sessions, shares,
+    sign_in, terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
 use crate::store::MemberRole::{Editor, Owner, Viewer};

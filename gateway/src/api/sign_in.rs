@@ -17,6 +17,7 @@ use crate::auth::{
     BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, PasswordError, device, has_authorization, identify,
     is_user_name, new_secret,
 };
+use crate::limits::{Limited, Who};
 use crate::previews;
 use crate::store::{CurrentUser, Deed, NewSignIn, Outcome, Redeemed};
 
@@ -33,7 +34,12 @@ pub async fn password(
 ) -> Result<Response, ApiError> {
     let Json(PasswordSignIn { name, password }) =
         body.map_err(|rejection| ApiError::malformed(&rejection))?;
-    let (user, hash) = app.store.password_of(name.trim().to_owned()).await?.unzip();
+    let name = name.trim().to_owned();
+    // What is no name is nobody's, and is not kept.
+    if is_user_name(&name) {
+        app.limits.count(Limited::SignIn, Who::Name(name.clone()))?;
+    }
+    let (user, hash) = app.store.password_of(name).await?.unzip();
     let good = app.passwords.verify(password, hash).await?;
     let Some(user) = user.filter(|_| good) else {
         // Not the name: a password lands in its field now and then.

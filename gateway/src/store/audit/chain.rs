@@ -149,7 +149,7 @@ mod tests {
         RawEntry {
             seq,
             at_ms: 1_700_000_000_000,
-            workspace: (seq % 2 == 0).then(|| "ws-a".to_owned()),
+            workspace: seq.is_multiple_of(2).then(|| "ws-a".to_owned()),
             user: Some("usr-a".to_owned()),
             request_id: None,
             source: "203.0.113.7".to_owned(),

@@ -57,8 +57,14 @@ async fn the_best_way_to_a_workspace_counts() {
     assert_eq!(f.role_of(&ana).await, None);
     f.store.hand_workspace(f.workspace.clone(), None).await.unwrap();
     assert_eq!(f.role_of(&f.user).await, Some(MemberRole::Owner));
-    let actions: Vec<String> =
-        f.store.audit(AuditFilter::default(), 10).await.unwrap().into_iter().map(|entry| entry.action).collect();
+    let actions: Vec<String> = f
+        .store
+        .audit(AuditFilter::default(), 10)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.action)
+        .collect();
     assert_eq!(actions, ["member_removed", "member_set", "member_set"]);
 }
 
