@@ -198,7 +198,8 @@ impl Raw {
             }
         };
         if timeout(PATIENCE, found).await.is_err() {
-            panic!("never wrote {text:?}, but {:?}", String::from_utf8_lossy(&self.output));
+            let end = &self.output[self.output.len().saturating_sub(2000)..];
+            panic!("never wrote {text:?}, but at last {:?}", String::from_utf8_lossy(end));
         }
     }
 

@@ -73,9 +73,8 @@ fn a_path_that_swallows_everything_is_noticed_whether_output_waits_or_not() {
         let mut idle = across(&network, &client, &client.running_session("idle").await).await;
         idle.read_until_quiet(Duration::from_millis(500)).await;
         let mut flooded = across(&network, &client, &session).await;
-        // tmux leaves out most of a flood, so no line of it can be waited for.
-        assert!(flooded.type_text("echo flood-$((40+2)); yes flood\r").await);
-        flooded.read_until("flood-42").await;
+        // tmux leaves out most of a flood, also what came just before it, so no line can be waited for.
+        assert!(flooded.type_text("yes flood\r").await);
         let begun = flooded.output.len();
         while flooded.output.len() < begun + FLOOD {
             assert!(flooded.read().await, "closed during the flood");
