@@ -6,7 +6,7 @@ use berth_protocol::ids::GatewayId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{InUse, Origin, Passwords};
+use crate::auth::{InUse, Origin, Passkeys, Passwords};
 use crate::boxes::Boxes;
 use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
@@ -41,6 +41,8 @@ pub struct App {
     pub boxes: Boxes,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Checks passkeys.
+    pub passkeys: Passkeys,
     /// Rights by which requests are being answered.
     pub rights: InUse<Right>,
     /// Open terminals.

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::app::{App, SharedApp};
-use crate::auth::{self, InUse, Origin, PasswordError, Passwords};
+use crate::auth::{self, InUse, Origin, Passkeys, PasswordError, Passwords};
 use crate::boxes::{Boxes, Dialer, limit_segments};
 use crate::ca::CaError;
 use crate::changes::Changes;
@@ -170,6 +170,7 @@ impl Server {
             origin,
             changes,
             passwords: Passwords::new()?,
+            passkeys: Passkeys::new(&public_url),
             rights: InUse::default(),
             terminals: Terminals::default(),
             previews,

@@ -37,7 +37,37 @@ impl fantoccini::wd::WebDriverCompatibleCommand for Command {
     }
 }
 
+/// WebDriver's own command for an authenticator that is not there: it has passkeys, and its user says yes to all.
+#[derive(Debug)]
+struct AddAuthenticator;
+
+impl fantoccini::wd::WebDriverCompatibleCommand for AddAuthenticator {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as FromStr>::Err> {
+        base.join(&format!("session/{}/webauthn/authenticator", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserConsenting": true,
+            "isUserVerified": true,
+        });
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
 impl Browser {
+    /// Gives the browser an authenticator that has passkeys, and a user who says yes to all.
+    ///
+    /// # Panics
+    /// When the driver can't.
+    pub async fn add_authenticator(&self) {
+        self.page.issue_cmd(AddAuthenticator).await.expect("a virtual authenticator");
+    }
+
     /// Runs a command of the DevTools protocol.
     ///
     /// # Panics

@@ -16,6 +16,22 @@ impl Stack {
         client
     }
 
+    /// Starts the gateway again as one that browsers reach by a name, which passkeys need. The console's origin.
+    ///
+    /// # Panics
+    /// When its settings can't be changed, or it does not start.
+    pub async fn name_localhost(&mut self) -> String {
+        let origin = self.origin().replace("127.0.0.1", "localhost");
+        let file = self.path("gateway.toml");
+        let settings = std::fs::read_to_string(&file).expect("settings");
+        let named = settings.replace("[front]\n", &format!("[front]\npublic_url = \"{origin}\"\n"));
+        std::fs::write(&file, named).expect("the settings are written");
+        self.gateway.stop();
+        self.gateway.start();
+        self.wait_for_gateway().await;
+        origin
+    }
+
     /// Runs a verb of the gateway's command line that must succeed.
     pub fn operate(&self, arguments: &[&str]) -> String {
         stdout(&self.gateway_verb(arguments))

@@ -1,4 +1,4 @@
-//! Accounts in a real browser: an invite, a password, devices, tokens, members.
+//! Accounts in a real browser: an invite, passkeys, passwords, devices, tokens, members.
 
 use berth_tests::{Browser, Stack, wait};
 
@@ -19,6 +19,80 @@ async fn fits(browser: &Browser) {
 }
 
 #[tokio::test]
+async fn an_invite_becomes_an_account_with_a_passkey_that_signs_in() {
+    let mut stack = Stack::start_gateway().await;
+    let origin = stack.name_localhost().await;
+    let browser = Browser::open(1200, 800).await;
+    let invite = stack.operate(&["invite", "generate", "--workspace", "main", "--role", "viewer"]);
+    assert!(invite.starts_with(&origin), "{invite}");
+    browser.goto(&origin).await;
+    browser.add_authenticator().await;
+    browser.goto(&invite).await;
+    type_into(&browser, "invite-name", "ana").await;
+    browser.picture("invite").await;
+    assert!(!browser.page.current_url().await.unwrap().as_str().contains('#'), "the code is in the address");
+    browser.press("invite-submit").await;
+    browser.element("view-only").await;
+    browser.picture("workspaces-viewer").await;
+    assert!(stack.operate(&["user", "list"]).contains("ana\tactive\tno password\t1 passkeys"));
+
+    browser.press("sign-out").await;
+    browser.element("sign-in-passkey").await;
+    browser.picture("sign-in").await;
+    browser.press("sign-in-passkey").await;
+    shown(&browser, "account-link", "ana").await;
+
+    // Long ago, a sign-in is not enough for another passkey, and a proof is.
+    let store = rusqlite::Connection::open(stack.path("gateway/gateway.db")).unwrap();
+    store.busy_timeout(wait::PATIENCE).unwrap();
+    store.execute("UPDATE browser_sessions SET proved_at_ms = 1", []).unwrap();
+    browser.press("account-link").await;
+    shown(&browser, "passkey", "First passkey").await;
+    type_into(&browser, "password-new", "tricky-otter-lamp-31").await;
+    browser.press("password-set").await;
+    browser.element("prove-dialog").await;
+    browser.picture("prove").await;
+    browser.css("[data-testid='prove-dialog'] [data-testid='sign-in-passkey']").await.click().await.unwrap();
+    shown(&browser, "credentials", "The password was changed").await;
+
+    // A passkey that was removed signs nobody in, and its password does.
+    // Its button can be pressed once what is there has been looked at again.
+    browser.css("[data-testid='passkey-remove']:enabled").await.click().await.unwrap();
+    wait::until("the passkey to go", async || {
+        let left = browser.script("return document.querySelectorAll('[data-testid=passkey]').length").await;
+        (left == 0).then_some(())
+    })
+    .await;
+    browser.goto(&origin).await;
+    browser.press("sign-out").await;
+    browser.press("sign-in-passkey").await;
+    shown(&browser, "signed-out", "that did not work").await;
+    type_into(&browser, "sign-in-name", "ana").await;
+    type_into(&browser, "sign-in-password", "tricky-otter-lamp-31\n").await;
+    shown(&browser, "account-link", "ana").await;
+
+    // What was done with it is on the audit record, newest first.
+    let record = stack.operate(&["audit"]);
+    let mut lines = record.lines();
+    for (action, outcome, by) in [
+        ("signed_in", "done", "\"by\":\"password\""),
+        ("signed_in", "refused", "\"by\":\"passkey\""),
+        ("passkey_removed", "done", "\"passkey\":\"pky-"),
+        ("proved", "done", "\"by\":\"passkey\""),
+        ("signed_in", "done", "\"by\":\"passkey\""),
+        ("passkey_added", "done", "\"name\":\"First passkey\""),
+    ] {
+        let found = |line: &str| {
+            line.contains(&format!("\t{action}\t"))
+                && line.contains(&format!("\t{outcome}\t"))
+                && line.contains(by)
+        };
+        assert!(lines.any(found), "{action} {outcome} {by}: {record}");
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn an_invite_becomes_an_account_and_what_is_dangerous_wants_its_password_again() {
     let stack = Stack::start_gateway().await;
     let browser = Browser::open(1200, 800).await;
@@ -29,18 +103,16 @@ async fn an_invite_becomes_an_account_and_what_is_dangerous_wants_its_password_a
     type_into(&browser, "invite-password", "password123").await;
     browser.press("invite-submit").await;
     shown(&browser, "invite", "too easy to guess").await;
-    browser.picture("invite").await;
+    browser.picture("invite-password").await;
     browser.element("invite-password").await.clear().await.unwrap();
     type_into(&browser, "invite-password", "tricky-otter-lamp-31").await;
     browser.press("invite-submit").await;
     browser.element("view-only").await;
-    browser.picture("workspaces-viewer").await;
 
     browser.press("sign-out").await;
     type_into(&browser, "sign-in-name", "ana").await;
     type_into(&browser, "sign-in-password", "wrong\n").await;
     shown(&browser, "signed-out", "that did not work").await;
-    browser.picture("sign-in").await;
     type_into(&browser, "sign-in-password", "tricky-otter-lamp-31\n").await;
     shown(&browser, "account-link", "ana").await;
 
@@ -51,7 +123,6 @@ async fn an_invite_becomes_an_account_and_what_is_dangerous_wants_its_password_a
     type_into(&browser, "token-name", "ci").await;
     browser.press("token-create").await;
     browser.element("prove-dialog").await;
-    browser.picture("prove").await;
     type_into(&browser, "sign-in-password", "tricky-otter-lamp-31\n").await;
     shown(&browser, "token", "never used").await;
     browser.close().await;

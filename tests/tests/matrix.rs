@@ -1,7 +1,7 @@
 //! Every route × everybody who may call it or may not, as the router's own table says: a route that is added is looked
 //! at here, or this fails.
 
-use berth_protocol::ids::{DeviceId, NotificationId, PreviewLinkId, ShareId, TokenId, UserId};
+use berth_protocol::ids::{DeviceId, NotificationId, PasskeyId, PreviewLinkId, ShareId, TokenId, UserId};
 use berth_tests::{Client, Stack};
 use http::Method;
 use serde_json::{Value, json};
@@ -159,6 +159,7 @@ impl<'a> Things<'a> {
             .replace("{link}", PreviewLinkId::random().as_str())
             .replace("{token}", TokenId::random().as_str())
             .replace("{device}", DeviceId::random().as_str())
+            .replace("{passkey}", PasskeyId::random().as_str())
             .replace("{user}", UserId::random().as_str())
             .replace("{path}", "path");
         assert!(!path.contains('{'), "{path} has a parameter that is not known here: make one in `Things`");

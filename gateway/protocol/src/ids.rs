@@ -127,6 +127,8 @@ id!(/// A browser in which a user is signed in.
     DeviceId, "dev", "a device id");
 id!(/// What lets somebody make an account.
     InviteId, "inv", "an invite id");
+id!(/// A user's passkey.
+    PasskeyId, "pky", "a passkey id");
 id!(/// Something that a user should know.
     NotificationId, "ntf", "a notification id");
 id!(/// A way by which notifications reach a user outside of the console.

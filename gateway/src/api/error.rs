@@ -73,7 +73,7 @@ impl ApiError {
     /// Somebody could not prove who they are. There is one answer, so that it tells nothing.
     #[must_use]
     pub fn sign_in_failed() -> Self {
-        let message = "that did not work: check the name and the password";
+        let message = "that did not work: check the name and the password, or use another passkey";
         Self::new(StatusCode::FORBIDDEN, "sign_in_failed", message)
     }
 
@@ -251,6 +251,9 @@ impl From<StoreError> for ApiError {
             }
             StoreError::TooManyTokens(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_tokens", error.to_string())
+            }
+            StoreError::TooManyPasskeys(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_passkeys", error.to_string())
             }
             StoreError::TooManyChannels(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_channels", error.to_string())

@@ -12,7 +12,7 @@
 //! | `links` | links to previews |
 //! | `cut` | answers that end with the right to them |
 //! | `members` | who may use a workspace |
-//! | `sign_in`, `credentials` | passwords and invites |
+//! | `sign_in`, `credentials` | passwords, passkeys and invites |
 //! | `tokens`, `devices` | API tokens; browsers that are signed in |
 //! | `notifications`, `channels` | inboxes; ways by which users are told elsewhere |
 //! | `environment` | what terminals find on the box |

@@ -78,12 +78,34 @@ pub fn routes() -> Vec<Route> {
         ),
         route(
             Method::POST,
+            "/sign-in/passkey/begin",
+            Policy::Public,
+            post(sign_in::begin_passkey).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
+        ),
+        route(
+            Method::POST,
+            "/sign-in/passkey",
+            Policy::Public,
+            post(sign_in::passkey).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
+        ),
+        route(
+            Method::POST,
             "/invites/redeem",
             Policy::Public,
             post(sign_in::redeem).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
         ),
         route(Method::GET, "/credentials", Policy::Person, get(credentials::list)),
         route(Method::PUT, "/credentials/password", Policy::Person, put(credentials::set_password)).lately(),
+        route(Method::POST, "/credentials/passkeys/begin", Policy::Person, post(credentials::begin_passkey))
+            .lately(),
+        route(Method::POST, "/credentials/passkeys", Policy::Person, post(credentials::add_passkey)).lately(),
+        route(
+            Method::DELETE,
+            "/credentials/passkeys/{passkey}",
+            Policy::Person,
+            delete(credentials::remove_passkey),
+        )
+        .lately(),
         route(Method::GET, "/devices", Policy::Person, get(devices::list)),
         route(Method::DELETE, "/devices", Policy::Person, delete(devices::revoke_others)),
         route(Method::DELETE, "/devices/{device}", Policy::Person, delete(devices::revoke)),

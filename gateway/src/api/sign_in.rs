@@ -1,5 +1,7 @@
-//! Signing in with a password, and making an account with an invite. What fails is answered in one way,
+//! Signing in with a password or a passkey, and making an account with an invite. What fails is answered in one way,
 //! whatever the reason.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -7,19 +9,22 @@ use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ApiError;
 use super::views::Error;
-use super::views::credential::{PasswordSignIn, Redemption, SignedIn};
+use super::views::credential::{PasskeyAnswer, PasskeyChallenge, PasswordSignIn, Redemption, SignedIn};
 use crate::app::SharedApp;
 use crate::auth::{
-    BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, PasswordError, device, has_authorization, identify,
-    is_user_name, new_secret,
+    BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, PasskeyError, PasswordError, device, has_authorization,
+    identify, is_user_name, new_secret,
 };
 use crate::limits::{Limited, Who};
 use crate::previews;
-use crate::store::{CurrentUser, Deed, NewSignIn, Outcome, Redeemed};
+use crate::store::{Ceremony, CurrentUser, Deed, NewSignIn, Outcome, Redeemed};
+
+/// How long a browser may take to sign with a passkey.
+pub(super) const CHALLENGE: Duration = Duration::from_secs(5 * 60);
 
 /// Signs in with a name and a password. In a browser where that user is signed in already, it proves again who they
 /// are.
@@ -43,10 +48,51 @@ pub async fn password(
     let good = app.passwords.verify(password, hash).await?;
     let Some(user) = user.filter(|_| good) else {
         // Not the name: a password lands in its field now and then.
-        app.store.note(Deed::new("signed_in", Outcome::Refused, json!({ "by": "password" }))).await?;
-        return Err(ApiError::sign_in_failed());
+        return refused(&app, By::Password).await;
     };
-    sign_in(&app, &headers, user).await
+    sign_in(&app, &headers, user, By::Password).await
+}
+
+/// What a browser is to sign with a passkey in order to sign in.
+#[utoipa::path(post, path = "/api/v1/sign-in/passkey/begin", responses(
+    (status = 200, body = PasskeyChallenge), (status = 403, body = Error), (status = 501, body = Error)
+))]
+pub async fn begin_passkey(State(app): State<SharedApp>) -> Result<Json<PasskeyChallenge>, ApiError> {
+    let (options, state) = app.passkeys.begin_signing_in()?;
+    let id = new_secret();
+    app.store.put_challenge(&id, Ceremony::SignIn, state, CHALLENGE).await?;
+    Ok(Json(PasskeyChallenge { id, options }))
+}
+
+/// Signs in with a passkey, or proves again who is signed in.
+#[utoipa::path(post, path = "/api/v1/sign-in/passkey", request_body = PasskeyAnswer, responses(
+    (status = 200, body = SignedIn), (status = 400, body = Error), (status = 403, body = Error),
+    (status = 501, body = Error)
+))]
+pub async fn passkey(
+    State(app): State<SharedApp>,
+    headers: HeaderMap,
+    body: Result<Json<PasskeyAnswer>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(PasskeyAnswer { id, credential }) = body.map_err(|rejection| ApiError::malformed(&rejection))?;
+    match whose_passkey(&app, &id, credential).await {
+        Ok(user) => sign_in(&app, &headers, user, By::Passkey).await,
+        Err(error) if error.kind() == ApiError::sign_in_failed().kind() => refused(&app, By::Passkey).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// Whose passkey has answered a challenge, once.
+async fn whose_passkey(app: &SharedApp, id: &str, credential: Value) -> Result<CurrentUser, ApiError> {
+    let answer = serde_json::from_value(credential).map_err(|_| ApiError::sign_in_failed())?;
+    let state = app.store.take_challenge(id, Ceremony::SignIn).await?.ok_or_else(ApiError::sign_in_failed)?;
+    let found = app.store.passkey_by_credential(app.passkeys.credential_of(&answer)?).await?;
+    let (user, known) = found.ok_or_else(ApiError::sign_in_failed)?;
+    let credential = app.passkeys.finish_signing_in(&answer, &state, &user.id, &known)?;
+    if !app.store.passkey_used(known, credential).await? {
+        return Err(ApiError::sign_in_failed());
+    }
+    Ok(user)
 }
 
 /// Makes an account with an invite, and signs it in.
@@ -70,7 +116,10 @@ pub async fn redeem(
         let message = "a name has 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter";
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", message));
     }
-    let hash = app.passwords.hash(password, name.clone()).await?;
+    let hash = match password {
+        Some(password) => Some(app.passwords.hash(password, name.clone()).await?),
+        None => None,
+    };
     let (token, new) = new_sign_in(&headers);
     match app.store.redeem_invite(&code, name, hash, new).await? {
         Redeemed::Made(user) => {
@@ -87,11 +136,16 @@ pub async fn redeem(
 }
 
 /// Signs a user in who has proved who they are.
-async fn sign_in(app: &SharedApp, headers: &HeaderMap, user: CurrentUser) -> Result<Response, ApiError> {
+async fn sign_in(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    user: CurrentUser,
+    by: By,
+) -> Result<Response, ApiError> {
     let known = if has_authorization(headers) { None } else { identify(app, headers).await? };
     if let Some(known) = known.filter(|known| known.user.id == user.id) {
         app.store.prove(known.sign_in).await?;
-        app.store.note(signed_in_by_password("proved", headers).by(user.id.clone())).await?;
+        app.store.note(by.deed("proved", headers).by(user.id.clone())).await?;
         return Ok(Json(SignedIn { user: user.into(), next: "/".to_owned() }).into_response());
     }
     let (token, new) = new_sign_in(headers);
@@ -99,12 +153,34 @@ async fn sign_in(app: &SharedApp, headers: &HeaderMap, user: CurrentUser) -> Res
         return Err(ApiError::sign_in_failed());
     }
     tracing::info!(user = %user.id, "signed in");
-    app.store.note(signed_in_by_password("signed_in", headers).by(user.id.clone())).await?;
+    app.store.note(by.deed("signed_in", headers).by(user.id.clone())).await?;
     Ok(signed_in(app, headers, user, &token).await)
 }
 
-fn signed_in_by_password(action: &'static str, headers: &HeaderMap) -> Deed {
-    Deed::new(action, Outcome::Done, json!({ "by": "password", "device": device(headers) }))
+/// Nobody was signed in. The audit record knows by what it was tried.
+async fn refused(app: &SharedApp, by: By) -> Result<Response, ApiError> {
+    app.store.note(Deed::new("signed_in", Outcome::Refused, json!({ "by": by.word() }))).await?;
+    Err(ApiError::sign_in_failed())
+}
+
+/// With what somebody proves who they are.
+#[derive(Clone, Copy)]
+enum By {
+    Password,
+    Passkey,
+}
+
+impl By {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Passkey => "passkey",
+        }
+    }
+
+    fn deed(self, action: &'static str, headers: &HeaderMap) -> Deed {
+        Deed::new(action, Outcome::Done, json!({ "by": self.word(), "device": device(headers) }))
+    }
 }
 
 fn new_sign_in(headers: &HeaderMap) -> (String, NewSignIn) {
@@ -133,6 +209,24 @@ impl From<PasswordError> for ApiError {
             }
             PasswordError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
             PasswordError::Failed => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<PasskeyError> for ApiError {
+    fn from(error: PasskeyError) -> Self {
+        match &error {
+            PasskeyError::Unavailable => {
+                Self::new(StatusCode::NOT_IMPLEMENTED, "passkeys_unavailable", error.to_string())
+            }
+            PasskeyError::Refused(why) => {
+                tracing::info!(error = %why, "passkey refused");
+                Self::sign_in_failed()
+            }
+            PasskeyError::Damaged(why) => {
+                tracing::error!(error = %why, "a stored passkey is damaged");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
             }
         }

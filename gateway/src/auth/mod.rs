@@ -6,7 +6,7 @@
 //! | `cookie` | the cookies of signed-in browsers, of guests, and on the hosts of previews |
 //! | `identity` | the user behind a cookie or a token |
 //! | `in_use`, `warden` | which rights are used now, and how what goes on by one ends with it |
-//! | `password`, `names` | how people prove who they are, and what they are called |
+//! | `password`, `passkeys`, `names` | how people prove who they are, and what they are called |
 //! | `device` | what a browser runs on, in our words |
 //! | `secret` | secrets that are handed out once |
 
@@ -16,6 +16,7 @@ mod identity;
 mod in_use;
 mod names;
 mod origin;
+mod passkeys;
 mod password;
 mod secret;
 mod warden;
@@ -27,6 +28,7 @@ pub use identity::{Identity, has_authorization, identify, new_token};
 pub use in_use::InUse;
 pub use names::is_user_name;
 pub use origin::Origin;
+pub use passkeys::{PasskeyError, Passkeys};
 pub use password::{PasswordError, Passwords};
 pub use secret::new_secret;
 pub use warden::watch_over;

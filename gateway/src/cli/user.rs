@@ -16,14 +16,14 @@ pub(super) const NAME_RULE: &str =
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserVerb {
-    /// List users: name, state, password, devices, id
+    /// List users: name, state, password, passkeys, devices, id
     List,
     /// Make an account, and print a link that signs it in, once, within 15 minutes
     Add {
         /// 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter
         name: String,
     },
-    /// Print a link that signs a user in, once, within 15 minutes: for whoever has lost the password
+    /// Print a link that signs a user in, once, within 15 minutes: for whoever has lost password and passkeys
     SignInLink {
         /// The user's name
         name: String,
@@ -38,7 +38,7 @@ pub(super) enum UserVerb {
         /// The user's name
         name: String,
     },
-    /// Sign a user out everywhere, and forget their password and tokens
+    /// Sign a user out everywhere, and forget their password, passkeys and tokens
     Reset {
         /// The user's name
         name: String,
@@ -53,10 +53,11 @@ pub(super) async fn run(settings: &Settings, verb: &UserVerb) -> Result<(), Fata
         UserVerb::List => {
             for account in store.accounts().await.map_err(Fatal::with(Exit::State))? {
                 println!(
-                    "{}\t{}\t{}\t{} devices\t{}",
+                    "{}\t{}\t{}\t{} passkeys\t{} devices\t{}",
                     account.user.name,
                     if account.blocked { "blocked" } else { "active" },
                     if account.password { "password" } else { "no password" },
+                    account.passkeys,
                     account.devices,
                     account.user.id
                 );

@@ -113,7 +113,7 @@ impl Store {
         .await
     }
 
-    /// Uses an invite: makes a user, with the hash of a password, and signs them in.
+    /// Uses an invite: makes a user, with the hash of a password if there is one, and signs them in.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -121,7 +121,7 @@ impl Store {
         &self,
         code: &str,
         name: String,
-        password: String,
+        password: Option<String>,
         new: NewSignIn,
     ) -> Result<Redeemed, StoreError> {
         let code_hash = hash(code);
@@ -138,7 +138,9 @@ impl Store {
                 return Ok(Redeemed::NameTaken);
             }
             let user = users::add(tx, name)?;
-            put_password(tx, &user.id, &password)?;
+            if let Some(password) = password {
+                put_password(tx, &user.id, &password)?;
+            }
             if let Some((workspace, role)) = invite.access {
                 members::add_member(tx, &workspace, &user.id, role)?;
             }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `installation` | installation, certificate_authorities, gateways |
 //! | `users`, `devices`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
-//! | `accounts` | passwords, invites |
+//! | `accounts`, `passkeys` | passwords, passkeys, passkey_challenges, invites |
 //! | `members` | workspace_members, organizations, organization_members |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
@@ -44,6 +44,7 @@ mod links;
 mod members;
 mod migrations;
 mod notifications;
+mod passkeys;
 mod ports;
 mod previews;
 mod records;
@@ -86,6 +87,7 @@ pub(crate) use notifications::word;
 pub use notifications::{
     Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted,
 };
+pub use passkeys::{Ceremony, StoredPasskey};
 pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
 pub use records::{
@@ -154,6 +156,9 @@ pub enum StoreError {
     /// The user has as many tokens as a user may have.
     #[error("there are {0} tokens, and that is as many as there may be: revoke one first")]
     TooManyTokens(u64),
+    /// The user has as many passkeys as a user may have.
+    #[error("there are {0} passkeys, and that is as many as there may be: remove one first")]
+    TooManyPasskeys(u64),
     /// The user has as many channels as a user may have.
     #[error("there are {0} channels, and that is as many as a user may have: delete one first")]
     TooManyChannels(u64),

@@ -45,6 +45,8 @@ pub struct Account {
     pub blocked: bool,
     /// Whether they have a password.
     pub password: bool,
+    /// How many passkeys they have.
+    pub passkeys: u64,
     /// In how many browsers they are signed in.
     pub devices: u64,
 }
@@ -167,6 +169,7 @@ impl Store {
         self.transaction(|tx| {
             let sql = "SELECT id, name, blocked_at_ms IS NOT NULL AS blocked,
                     EXISTS (SELECT 1 FROM passwords WHERE passwords.user_id = users.id) AS password,
+                    (SELECT COUNT(*) FROM passkeys WHERE passkeys.user_id = users.id) AS passkeys,
                     (SELECT COUNT(*) FROM browser_sessions WHERE browser_sessions.user_id = users.id
                          AND browser_sessions.expires_at_ms > $1
                          AND NOT EXISTS (SELECT 1 FROM api_tokens
@@ -177,6 +180,7 @@ impl Store {
                     user: user(row)?,
                     blocked: row.get("blocked")?,
                     password: row.get("password")?,
+                    passkeys: unsigned(row, "passkeys")?,
                     devices: unsigned(row, "devices")?,
                 })
             })
@@ -205,7 +209,7 @@ impl Store {
         .await
     }
 
-    /// Takes from a user everything by which they prove who they are: password, sign-ins, tokens. `false`:
+    /// Takes from a user everything by which they prove who they are: password, passkeys, sign-ins, tokens. `false`:
     /// there is no such user.
     ///
     /// # Errors
@@ -213,7 +217,9 @@ impl Store {
     pub async fn reset_user(&self, name: String) -> Result<bool, StoreError> {
         self.transaction(move |tx| {
             let Some(user) = named(tx, &name)? else { return Ok(false) };
-            tx.execute("DELETE FROM passwords WHERE user_id = $1", [user.id.as_str()])?;
+            for table in ["passwords", "passkeys", "passkey_challenges"] {
+                tx.execute(&format!("DELETE FROM {table} WHERE user_id = $1"), [user.id.as_str()])?;
+            }
             sign_out_everywhere(tx, &user.id)?;
             Ok(true)
         })
@@ -235,6 +241,7 @@ impl Store {
                 "preview_links",
                 "preview_codes",
                 "preview_grants",
+                "passkey_challenges",
                 "invites",
             ] {
                 tx.execute(&format!("DELETE FROM {table} WHERE expires_at_ms <= $1"), [now_ms()])?;

@@ -77,3 +77,29 @@ CREATE TABLE passwords (
     hash TEXT NOT NULL,
     changed_at_ms BIGINT NOT NULL
 );
+
+CREATE TABLE passkeys (
+    id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- What the authenticator calls it.
+    credential_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    -- JSON: the public key and its counter.
+    credential TEXT NOT NULL,
+    created_at_ms BIGINT NOT NULL,
+    used_at_ms BIGINT
+);
+
+CREATE INDEX passkeys_by_user ON passkeys (user_id);
+
+-- What a browser was asked to sign with a passkey, once.
+CREATE TABLE passkey_challenges (
+    id_hash TEXT PRIMARY KEY,
+    -- register or sign_in.
+    purpose TEXT NOT NULL,
+    -- Whose passkey it will be. Who signs in is known from the answer.
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    -- JSON.
+    state TEXT NOT NULL,
+    expires_at_ms BIGINT NOT NULL
+);

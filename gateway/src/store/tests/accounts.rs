@@ -1,4 +1,4 @@
-//! Invites, passwords and devices.
+//! Invites, passwords, passkeys and devices.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn an_invite_makes_as_many_accounts_as_it_says() {
     let invite = f.store.create_invite("code", 2, access, HOUR).await.unwrap();
     f.store.create_invite("late", 1, None, Duration::ZERO).await.unwrap();
     let redeem = |code: &'static str, name: &'static str| {
-        f.store.redeem_invite(code, name.into(), "hash".into(), browser(name))
+        f.store.redeem_invite(code, name.into(), Some("hash".into()), browser(name))
     };
     for code in ["guessed", "late"] {
         assert_eq!(redeem(code, "ana").await.unwrap(), Redeemed::Invalid, "{code}");
@@ -56,4 +56,44 @@ async fn devices_are_listed_and_ended_and_tokens_are_none() {
     let right = |sign_in| Right { sign_in, within: None };
     let used = [right(here), right(token.sign_in)].into();
     assert!(f.store.ended_rights(used).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_challenge_is_taken_once_in_time_and_for_what_it_was_made() {
+    let f = fixture().await;
+    let put = |id: &'static str, what: Ceremony, lifetime| {
+        f.store.put_challenge(id, what, "state".into(), lifetime)
+    };
+    let take = |id: &'static str, what: Ceremony| f.store.take_challenge(id, what);
+    let register = || Ceremony::Register(f.user.clone());
+    put("a", register(), HOUR).await.unwrap();
+    put("b", Ceremony::SignIn, HOUR).await.unwrap();
+    put("c", register(), HOUR).await.unwrap();
+    assert_eq!(take("a", register()).await.unwrap().as_deref(), Some("state"));
+    assert_eq!(take("a", register()).await.unwrap(), None, "used");
+    assert_eq!(take("b", register()).await.unwrap(), None, "for something else");
+    assert_eq!(take("b", Ceremony::SignIn).await.unwrap(), None, "and gone by that");
+    let other = f.store.add_user("ana".into()).await.unwrap().id;
+    assert_eq!(take("c", Ceremony::Register(other)).await.unwrap(), None, "for another user");
+    put("d", Ceremony::SignIn, Duration::ZERO).await.unwrap();
+    assert_eq!(take("d", Ceremony::SignIn).await.unwrap(), None, "late");
+}
+
+#[tokio::test]
+async fn a_passkey_is_one_users_and_no_use_is_counted_twice() {
+    let f = fixture().await;
+    let add = |id: &'static str| f.store.add_passkey(f.user.clone(), "key".into(), id.into(), "1".into());
+    let key = add("credential").await.unwrap();
+    assert!(matches!(add("credential").await, Err(StoreError::NameTaken(_))));
+    let find = async || f.store.passkey_by_credential("credential".into()).await.unwrap();
+    let (user, found) = find().await.unwrap();
+    assert_eq!((user.id, &found), (f.user.clone(), &key));
+    assert!(f.store.passkey_used(found.clone(), "2".into()).await.unwrap());
+    assert!(!f.store.passkey_used(found, "2".into()).await.unwrap(), "another use was faster");
+    f.store.block_user("owner".into(), true).await.unwrap();
+    assert!(find().await.is_none());
+    f.store.block_user("owner".into(), false).await.unwrap();
+    assert!(!f.store.remove_passkey(UserId::random(), key.id.clone()).await.unwrap());
+    assert!(f.store.remove_passkey(f.user.clone(), key.id).await.unwrap());
+    assert!(find().await.is_none());
 }

@@ -17,8 +17,17 @@ export interface Device {
   expires_at_ms: number;
 }
 
+export interface Passkey {
+  id: string;
+  name: string;
+  created_at_ms: number;
+  used_at_ms: number | null;
+}
+
 export interface Credentials {
   password: boolean;
+  passkeys: Passkey[];
+  passkeys_available: boolean;
 }
 
 /** What lets a program act for the user. */
@@ -45,6 +54,12 @@ export interface Member {
   added: string | null;
 }
 
+/** What a browser is to sign with a passkey. */
+export interface Challenge {
+  id: string;
+  options: unknown;
+}
+
 function user(value: unknown): User {
   const from = fields(value, 'user');
   return { id: text(from, 'id'), name: text(from, 'name') };
@@ -66,9 +81,23 @@ export function decodeDevices(value: unknown): Device[] {
   return list(fields(value, 'devices'), 'devices', device);
 }
 
+export function decodePasskey(value: unknown): Passkey {
+  const from = fields(value, 'passkey');
+  return {
+    id: text(from, 'id'),
+    name: text(from, 'name'),
+    created_at_ms: count(from, 'created_at_ms'),
+    used_at_ms: countOrNull(from, 'used_at_ms'),
+  };
+}
+
 export function decodeCredentials(value: unknown): Credentials {
   const from = fields(value, 'credentials');
-  return { password: from['password'] === true };
+  return {
+    password: from['password'] === true,
+    passkeys: list(from, 'passkeys', decodePasskey),
+    passkeys_available: from['passkeys_available'] === true,
+  };
 }
 
 function token(value: unknown): Token {
@@ -99,6 +128,11 @@ export function decodeMember(value: unknown): Member {
 
 export function decodeMembers(value: unknown): Member[] {
   return list(fields(value, 'members'), 'members', decodeMember);
+}
+
+export function decodeChallenge(value: unknown): Challenge {
+  const from = fields(value, 'challenge');
+  return { id: text(from, 'id'), options: fields(from['options'], 'options')['publicKey'] };
 }
 
 /** Where whoever has signed in wanted to go. */

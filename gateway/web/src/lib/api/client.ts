@@ -17,16 +17,20 @@ import {
   decodeSnapshots,
 } from './backup';
 import {
+  type Challenge,
   type CreatedToken,
   type Credentials,
   type Device,
   type Member,
+  type Passkey,
   type Token,
+  decodeChallenge,
   decodeCreatedToken,
   decodeCredentials,
   decodeDevices,
   decodeMember,
   decodeMembers,
+  decodePasskey,
   decodeSignedIn,
   decodeTokens,
 } from './account';
@@ -58,65 +62,12 @@ import {
   decodePreviewLinks,
   decodeRequests,
 } from './preview';
-import { errorFromResponse, toApiError } from './errors';
 import { type InboxPage, decodeInboxPage } from './inbox';
+import { decoded, request } from './request';
 import type { CreatedShare, Me, OpenedShare, Preview, Session, Share, Ticket, TicketWish } from './types';
-
-const TIMEOUT_MS = 15_000;
 
 /** For what has to be looked up in a repository, which may be far away and large. */
 const LOOK_TIMEOUT_MS = 160_000;
-
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-
-async function request(
-  method: Method,
-  path: string,
-  body?: unknown,
-  signal?: AbortSignal,
-  timeoutMs = TIMEOUT_MS,
-): Promise<unknown> {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const headers = new Headers({ accept: 'application/json' });
-  const init: RequestInit = {
-    method,
-    headers,
-    credentials: 'same-origin',
-    cache: 'no-store',
-    redirect: 'error',
-    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-  };
-  if (method !== 'GET') {
-    // Always JSON, even when there is nothing to say: a form of another site could not send this.
-    headers.set('content-type', 'application/json');
-    init.body = JSON.stringify(body ?? {});
-  }
-
-  try {
-    const response = await fetch(path, init);
-    const text = await response.text();
-    if (!response.ok) throw errorFromResponse(response.status, parseOrNull(text));
-    return text === '' ? null : (JSON.parse(text) as unknown);
-  } catch (error) {
-    throw toApiError(error);
-  }
-}
-
-function parseOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return null;
-  }
-}
-
-function decoded<T>(decode: (value: unknown) => T, value: unknown): T {
-  try {
-    return decode(value);
-  } catch (error) {
-    throw toApiError(error);
-  }
-}
 
 const sessionPath = (id: string) => `/api/v1/sessions/${encodeURIComponent(id)}`;
 
@@ -133,8 +84,16 @@ export async function signInWithPassword(name: string, password: string): Promis
   return decoded(decodeSignedIn, await request('POST', '/api/v1/sign-in/password', { name, password }));
 }
 
+export async function beginPasskeySignIn(): Promise<Challenge> {
+  return decoded(decodeChallenge, await request('POST', '/api/v1/sign-in/passkey/begin'));
+}
+
+export async function signInWithPasskey(id: string, credential: unknown): Promise<string> {
+  return decoded(decodeSignedIn, await request('POST', '/api/v1/sign-in/passkey', { id, credential }));
+}
+
 /** Makes an account and signs it in. */
-export async function redeemInvite(code: string, name: string, password: string): Promise<void> {
+export async function redeemInvite(code: string, name: string, password: string | null): Promise<void> {
   await request('POST', '/api/v1/invites/redeem', { code, name, password });
 }
 
@@ -145,6 +104,19 @@ export async function getCredentials(): Promise<Credentials> {
 /** Signs out every other browser. */
 export async function setPassword(password: string): Promise<void> {
   await request('PUT', '/api/v1/credentials/password', { password });
+}
+
+export async function beginPasskey(): Promise<Challenge> {
+  return decoded(decodeChallenge, await request('POST', '/api/v1/credentials/passkeys/begin'));
+}
+
+export async function addPasskey(id: string, name: string, credential: unknown): Promise<Passkey> {
+  const body = { id, name, credential };
+  return decoded(decodePasskey, await request('POST', '/api/v1/credentials/passkeys', body));
+}
+
+export async function removePasskey(id: string): Promise<void> {
+  await request('DELETE', `/api/v1/credentials/passkeys/${encodeURIComponent(id)}`);
 }
 
 export async function getDevices(): Promise<Device[]> {
