@@ -175,10 +175,19 @@ impl BackupStack {
     /// When it can't be started.
     #[must_use]
     pub fn try_restic(&self, arguments: &[&str], password: &str) -> Output {
+        self.try_restic_in("main", arguments, password)
+    }
+
+    /// The same with any repository of the bucket.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn try_restic_in(&self, prefix: &str, arguments: &[&str], password: &str) -> Output {
         let file = self.stack.path("restic.password");
         std::fs::write(&file, password).expect("a password");
         let words = [
-            &format!("RESTIC_REPOSITORY=s3:http://127.0.0.1:{}/{BUCKET}/main", self.s3.port()),
+            &format!("RESTIC_REPOSITORY=s3:http://127.0.0.1:{}/{BUCKET}/{prefix}", self.s3.port()),
             &format!("RESTIC_PASSWORD_FILE={}", file.display()),
             &format!("RESTIC_CACHE_DIR={}", self.stack.path("other-cache").display()),
             &format!("AWS_ACCESS_KEY_ID={KEY_ID}"),

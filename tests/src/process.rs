@@ -292,8 +292,21 @@ pub fn is_alive(pid: Pid) -> bool {
 /// When it is gone.
 #[must_use]
 pub fn resident(pid: Pid) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The memory of a process that no file stands behind, which is its heap and its stacks, bytes.
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+pub fn anonymous(pid: Pid) -> u64 {
+    memory(pid, "RssAnon:")
+}
+
+fn memory(pid: Pid, kind: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+    let line = status.lines().find_map(|line| line.strip_prefix(kind)).expect("it has memory");
     let kib = line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number");
     kib * 1024
 }

@@ -1,7 +1,7 @@
 //! `box-agent run`: the agent.
 
 use berth_daemon::exit::{Exit, Fatal};
-use berth_daemon::{logging, signals};
+use berth_daemon::{limits, logging, signals};
 use clap::Args;
 
 use super::Options;
@@ -17,6 +17,7 @@ impl Run {
     pub(super) fn run(self, options: &Options) -> Result<Exit, Fatal> {
         let settings = options.settings()?;
         logging::init(&settings.log).map_err(Fatal::with(Exit::Config))?;
+        limits::raise_open_files();
         let agent = std::env::current_exe().map_err(Fatal::with(Exit::Failure))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)

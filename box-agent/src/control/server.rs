@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
+use berth_daemon::limits;
 use berth_protocol::backup::{BackupState, Reason};
 use berth_protocol::ids::AttachmentId;
 use nix::unistd::Uid;
@@ -19,6 +20,7 @@ use tracing::Instrument;
 use super::{Answer, BackupRequest, MAX_LINE_BYTES, Request, StatusReport};
 use crate::backup::engine::{Backups, NotTaken, Order};
 use crate::backup::problem::Problem;
+use crate::door::hall::FILES;
 use crate::host::process::Process;
 use crate::notify::intake::Intake;
 use crate::sessions::report::SessionReport;
@@ -29,8 +31,8 @@ use crate::terminal::tmux::Tmux;
 /// How long a client may take to ask.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Connections at the same time: one for each terminal, and some to spare.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections at the same time, where so many files may be open: one for each terminal, and some to spare.
+const MAX_CONNECTIONS: usize = 17 * 1024;
 
 /// What the answers are made from.
 pub struct Control {
@@ -69,7 +71,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 
 /// Answers until `stop`.
 pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits::connections(FILES, MAX_CONNECTIONS)));
     loop {
         let accepted = tokio::select! {
             // Cancel-safe, both: a connection that was not taken stays in the queue.

@@ -3,13 +3,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use berth_daemon::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio_util::sync::CancellationToken;
 
 use super::service::Door;
 
-/// Connections of gateways at the same time. A workspace has tens of terminals; the rest is room for previews.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections of gateways at the same time, where so many files may be open.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+
+/// Open files of a terminal: the connection, the one to ttyd, and the one of the program that ttyd shows.
+pub(crate) const FILES: u64 = 3;
 
 /// Behind the door.
 pub struct Hall {
@@ -26,7 +30,7 @@ pub struct Admission {
     pub door: Arc<Door>,
     /// Cancelled when the door closes.
     pub closing: CancellationToken,
-    /// The connection's place among [`MAX_CONNECTIONS`]; free again when the last stream has ended.
+    /// The connection's place; free again when the last stream has ended.
     _place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -35,7 +39,7 @@ impl Hall {
     #[must_use]
     pub fn new(door: Door, stop: CancellationToken) -> Arc<Self> {
         let closing = Mutex::new(stop.child_token());
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(limits::connections(FILES, MAX_CONNECTIONS)));
         Arc::new(Self { door: Arc::new(door), places, stop, closing })
     }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsStream;
+
+use super::server::DoorStream;
 
 /// A silent connection is asked for a sign of life after this long ...
 const KEEPALIVE: Duration = Duration::from_secs(25);
@@ -51,6 +54,27 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 5);
     socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_PROBES))?;
     socket.set_tcp_notsent_lowat(NOTSENT)
+}
+
+/// Lets a connection that a program uses, and no terminal, carry `piece` bytes at once.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub(super) fn loosen(stream: &mut DoorStream, piece: usize) -> io::Result<()> {
+    let tcp = match stream {
+        TlsStream::Client(tls) => {
+            let (tcp, session) = tls.get_mut();
+            session.set_buffer_limit(Some(piece));
+            &*tcp
+        }
+        TlsStream::Server(tls) => {
+            let (tcp, session) = tls.get_mut();
+            session.set_buffer_limit(Some(piece));
+            &*tcp
+        }
+    };
+    // None of its own: the system's holds.
+    SockRef::from(tcp).set_tcp_notsent_lowat(0)
 }
 
 /// Makes the link's connection give up soon, too: nobody stalls it for good reason.

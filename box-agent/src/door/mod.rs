@@ -14,6 +14,7 @@
 //! | [`splice`] | the bytes after a `CONNECT` |
 
 pub mod calls;
+mod copy;
 pub mod dial_back;
 pub mod hall;
 pub mod listener;

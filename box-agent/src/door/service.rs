@@ -33,7 +33,7 @@ use super::calls::backup::{Answered, BackupCalls};
 use super::calls::suspend::Suspensions;
 use super::hall::Admission;
 use super::request::{Asked, BackupAsked, Refusal, file_name, read, request_id};
-use super::splice::splice;
+use super::splice::{Manner, splice};
 use crate::terminal::attachments::{Attachments, Grant, Minted};
 use crate::terminal::tmux::Tmux;
 use crate::terminal::usher;
@@ -163,7 +163,7 @@ async fn terminal(admission: Admission, grant: Grant, upgrade: OnUpgrade) -> Res
     if let Ok(value) = HeaderValue::from_str(minted.id.as_str()) {
         answer.headers_mut().insert(HEADER_ATTACHMENT, value);
     }
-    stream(admission, upgrade, ttyd, Some(minted));
+    stream(admission, upgrade, ttyd, Manner::Fresh, Some(minted));
     Ok(answer)
 }
 
@@ -201,7 +201,7 @@ async fn loopback(admission: Admission, port: u16, upgrade: OnUpgrade) -> Result
     if let Err(error) = target.set_nodelay(true) {
         tracing::debug!(%error, "failed to switch off Nagle's algorithm");
     }
-    stream(admission, upgrade, target, None);
+    stream(admission, upgrade, target, Manner::Bulk, None);
     Ok(Response::new(whole(Bytes::new())))
 }
 
@@ -210,14 +210,14 @@ async fn dial<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> 
 }
 
 /// Moves bytes once the answer is out. `minted` is void when the stream ends, and its program has to go.
-fn stream<T>(admission: Admission, upgrade: OnUpgrade, target: T, minted: Option<Minted>)
+fn stream<T>(admission: Admission, upgrade: OnUpgrade, target: T, manner: Manner, minted: Option<Minted>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let work = async move {
         let moved = async {
             let upgraded = upgrade.await.map_err(io::Error::other)?;
-            splice(upgraded, target).await
+            splice(upgraded, target, manner).await
         };
         tokio::select! {
             outcome = moved => match outcome {

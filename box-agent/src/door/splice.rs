@@ -9,38 +9,52 @@ use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use super::copy::copy;
+use super::listener::loosen;
 use super::server::DoorStream;
-
-/// Bytes on their way in each direction. Small, because a terminal is mostly silent and there may be many.
-const BUFFER_BYTES: usize = 8 * 1024;
 
 /// What the door's connections are to hyper.
 pub type DoorIo = TokioIo<DoorStream>;
+
+/// How a stream's bytes are to travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// A terminal's: little is on its way at a time, for what is on its way can only get old.
+    Fresh,
+    /// A program's: as many at a time as there are.
+    Bulk,
+}
+
+impl Manner {
+    /// Bytes that are moved at once.
+    fn piece(self) -> usize {
+        match self {
+            Self::Fresh => 8 * 1024,
+            Self::Bulk => 64 * 1024,
+        }
+    }
+}
 
 /// Moves bytes between a gateway's stream and `target`. Returns how many went in and out.
 ///
 /// # Errors
 /// When a side breaks.
-pub async fn splice<T>(upgraded: Upgraded, mut target: T) -> io::Result<(u64, u64)>
+pub async fn splice<T>(upgraded: Upgraded, mut target: T, manner: Manner) -> io::Result<(u64, u64)>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     match upgraded.downcast::<DoorIo>() {
         Ok(Parts { io, read_buf, .. }) => {
+            let mut gateway = io.into_inner();
+            if manner == Manner::Bulk {
+                loosen(&mut gateway, manner.piece())?;
+            }
             // What came behind the request's head is the stream's beginning.
             target.write_all(&read_buf).await?;
-            let (inward, outward) = copy(io.into_inner(), target).await?;
+            let (inward, outward) = copy(gateway, target, manner.piece()).await?;
             Ok((inward + read_buf.len() as u64, outward))
         }
         // Another kind of connection carries the same bytes, a little slower.
-        Err(upgraded) => copy(TokioIo::new(upgraded), target).await,
+        Err(upgraded) => copy(TokioIo::new(upgraded), target, manner.piece()).await,
     }
-}
-
-async fn copy<A, B>(mut gateway: A, mut target: B) -> io::Result<(u64, u64)>
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    tokio::io::copy_bidirectional_with_sizes(&mut gateway, &mut target, BUFFER_BYTES, BUFFER_BYTES).await
 }

@@ -14,8 +14,8 @@
 //! A room is this gateway's and lives in memory: it is about connections, and they end with it.
 
 mod lease;
+mod state;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -23,18 +23,12 @@ use std::time::Duration;
 
 use berth_protocol::door::Role;
 use berth_protocol::ids::ClientId;
-use berth_protocol::terminal::{Activity, FromRelay, MAX_PRESENT, Present};
+use berth_protocol::terminal::{Activity, FromRelay};
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::size::Size;
-use lease::Lease;
-
-/// How long somebody counts as typing after a key.
-const TYPING: Duration = Duration::from_secs(5);
-
-/// Silence of a page after which nobody seems to look at it.
-const STALE: Duration = Duration::from_secs(120);
+use state::{Occupant, State};
 
 /// Whoever sits down.
 #[derive(Debug, Clone)]
@@ -87,32 +81,6 @@ pub struct News {
     pub presence: FromRelay,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    next: u64,
-    seats: BTreeMap<u64, Occupant>,
-    lease: Lease,
-    /// What the client that decides wanted last.
-    size: Option<Size>,
-    /// What the session was renamed to while somebody was there.
-    title: Option<String>,
-}
-
-#[derive(Debug)]
-struct Occupant {
-    sitter: Sitter,
-    wants: Option<Size>,
-    /// The size that its box was told.
-    given: Option<Size>,
-    /// Whether it has yet to be told the session's new name.
-    renamed: bool,
-    typed: Option<Instant>,
-    heard: Instant,
-    hidden: bool,
-    told: Activity,
-    bell: Arc<Bell>,
-}
-
 /// Wakes one terminal.
 #[derive(Debug, Default)]
 struct Bell {
@@ -133,9 +101,11 @@ impl Room {
     pub fn sit(&self, sitter: Sitter, now: Instant) -> Seat {
         let bell = Arc::new(Bell::default());
         let mut state = self.state();
+        let before = state.lease.holder().cloned();
         if sitter.may_lead() {
             state.lease.joined(&sitter.client);
         }
+        let led_anew = state.lease.holder() != before.as_ref();
         state.next += 1;
         let key = state.next;
         let occupant = Occupant {
@@ -150,8 +120,13 @@ impl Room {
             bell: bell.clone(),
         };
         state.seats.insert(key, occupant);
-        state.ring_all();
+        if led_anew {
+            state.ring_all();
+        } else {
+            state.stir();
+        }
         drop(state);
+        bell.ring();
         Seat { room: self.clone(), key, bell }
     }
 
@@ -184,7 +159,7 @@ impl Room {
         let heir =
             state.seats.values().find(|one| one.sitter.may_lead()).map(|one| one.sitter.client.clone());
         state.lease.expire(now, heir.as_ref());
-        let mut news = state.lease.holder() != before.as_ref();
+        let mut news = std::mem::take(&mut state.stirred) || state.lease.holder() != before.as_ref();
         for occupant in state.seats.values_mut() {
             news |= occupant.update(now);
         }
@@ -197,86 +172,6 @@ impl Room {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn ring_all(&self) {
-        self.seats.values().for_each(|occupant| occupant.bell.ring());
-    }
-
-    /// Takes over the size that the client which decides wants. It may have several connections at a time, of
-    /// which the newest is the one that lives. Whether it is another than before.
-    fn follow_holder(&mut self) -> bool {
-        let Some(holder) = self.lease.holder() else { return false };
-        let newest =
-            self.seats.values().rev().find(|one| one.sitter.client == *holder && one.wants.is_some());
-        let Some(size) = newest.and_then(|one| one.wants) else { return false };
-        self.size.replace(size) != Some(size)
-    }
-
-    /// The size that a seat's box is to be told.
-    fn size_for(&self, key: u64) -> Option<Size> {
-        let one = self.seats.get(&key)?;
-        let wants = one.wants?;
-        Some(if one.sitter.page { self.size.unwrap_or(wants) } else { wants })
-    }
-
-    fn leads(&self, occupant: &Occupant) -> bool {
-        self.lease.holder() == Some(&occupant.sitter.client)
-    }
-
-    /// Whether a seat's size counts at its box, if that is another than the box was told, and takes it for told. The
-    /// box of a page always follows what it is told.
-    fn recount(&mut self, key: u64) -> Option<bool> {
-        let one = self.seats.get(&key)?;
-        let counts = self.leads(one);
-        let one = self.seats.get_mut(&key)?;
-        let fixed = one.sitter.page || !one.sitter.may_lead() || one.given.is_none();
-        let told = if fixed { counts } else { std::mem::replace(&mut one.sitter.sized, counts) };
-        (told != counts).then_some(counts)
-    }
-
-    fn presence_for(&self, key: u64) -> FromRelay {
-        let me = self.seats.get(&key).map(|one| &one.sitter.client);
-        let mut clients: Vec<Present> = Vec::new();
-        for one in self.seats.values() {
-            // A connection that is about to die beside its successor is nobody else.
-            if clients.iter().any(|present| present.client == one.sitter.client) {
-                continue;
-            }
-            if clients.len() == MAX_PRESENT {
-                break;
-            }
-            clients.push(Present {
-                client: one.sitter.client.clone(),
-                name: one.sitter.name.clone(),
-                device: one.sitter.device.clone(),
-                role: one.sitter.role,
-                activity: one.told,
-                me: Some(&one.sitter.client) == me,
-                leads: self.leads(one),
-            });
-        }
-        FromRelay::Presence { clients }
-    }
-}
-
-impl Occupant {
-    fn activity(&self, now: Instant) -> Activity {
-        if self.typed.is_some_and(|typed| now < typed + TYPING) {
-            Activity::Typing
-        } else if self.hidden || (self.sitter.page && now >= self.heard + STALE) {
-            Activity::Away
-        } else {
-            Activity::Watching
-        }
-    }
-
-    /// Finds out what it does; whether that is news.
-    fn update(&mut self, now: Instant) -> bool {
-        let activity = self.activity(now);
-        std::mem::replace(&mut self.told, activity) != activity
     }
 }
 
@@ -392,7 +287,7 @@ impl Seat {
         let Some(me) = state.seats.get_mut(&self.key) else { return };
         change(me);
         if me.update(now) {
-            state.ring_all();
+            state.stir();
         }
     }
 }
@@ -405,8 +300,11 @@ impl Drop for Seat {
         if !state.seats.values().any(|other| other.sitter.client == client) {
             state.lease.left(&client, Instant::now());
         }
-        state.follow_holder();
-        state.ring_all();
+        if state.follow_holder() {
+            state.ring_all();
+        } else {
+            state.stir();
+        }
     }
 }
 

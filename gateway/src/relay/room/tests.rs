@@ -1,6 +1,9 @@
 use futures_util::FutureExt;
 
+use berth_protocol::terminal::{MAX_PRESENT, Present};
+
 use super::lease::GRACE;
+use super::state::{STALE, TYPING};
 use super::*;
 
 fn sitter(client: &ClientId) -> Sitter {
@@ -227,4 +230,28 @@ async fn a_crowd_is_told_in_part() {
     let seats: Vec<_> =
         (0..=MAX_PRESENT).map(|_| seated(&room, sitter(&ClientId::random()), size(80, 24)).0).collect();
     assert_eq!(present(&seats[0]).len(), MAX_PRESENT);
+}
+
+#[test]
+fn a_crowd_is_told_together_who_comes_and_goes() {
+    let room = Room::default();
+    let mut seats: Vec<Seat> =
+        (0..20).map(|_| seated(&room, sitter(&ClientId::random()), size(80, 24)).0).collect();
+    room.sweep(Instant::now());
+    seats.iter().for_each(|seat| assert!(heard(seat), "it is told who came"));
+
+    let one_more = room.sit(sitter(&ClientId::random()), Instant::now());
+    assert!(heard(&one_more), "who comes is told at once who is there");
+    assert_eq!(present(&one_more).len(), 21);
+    drop(seats.pop());
+    seats[5].typed(Instant::now());
+    assert!(!seats.iter().any(heard), "a crowd is not told each of it");
+    room.sweep(Instant::now());
+    assert!(seats.iter().all(heard));
+    assert_eq!(present(&seats[3]).len(), 20);
+    assert!(!seats.iter().any(heard), "there is nothing new");
+
+    // Whose screen decides is told at once.
+    seats[7].lead(true);
+    assert!(seats.iter().all(heard));
 }

@@ -3,14 +3,16 @@
 //! Behind the door is a stand-in for ttyd, since a machine has too few pseudo-terminals for thousands of real
 //! ones; the same stand-in is behind the peers.
 
+use berth_tests::process::{anonymous, resident};
 use berth_tests::stack::write_agent_config;
-use berth_tests::{Stack, programs};
+use berth_tests::{Client, Stack, programs};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::line::{Line, Server};
-use crate::peers::{Chain, Kind, Target, resident};
+use crate::peers::{Chain, Kind, Target, with_children};
 use crate::report::Report;
 use crate::rounds::Series;
 
@@ -20,11 +22,16 @@ const WARM: usize = 32;
 /// Terminals through which a megabyte passes.
 const TALKING: usize = 200;
 
+/// Sessions that terminals are of, in turns: few people look at one.
+const SESSIONS: usize = 50;
+
 /// The output of one message.
 const PIECE: usize = 64 * 1024;
 
+/// What one terminal adds to a process, KB.
 struct Growth {
-    per_terminal: f64,
+    resident: f64,
+    heap: f64,
     after_output: f64,
 }
 
@@ -32,34 +39,32 @@ pub async fn measure(report: &mut Report, quick: bool) {
     let counts: &[usize] = if quick { &[1000] } else { &[1000, 5000] };
     for count in counts {
         eprintln!("Idle terminals: {count}");
-        let mut stack = Stack::start_gateway().await;
-        write_agent_config(&stack.path(""), &programs::built("echo-ttyd"));
-        stack.enroll("main");
-        stack.start_agent().await;
-        let (client, session) = stack.client_and_session("idle").await;
+        let (stack, client, sessions) = echoing().await;
         let server = Server::Berth(client);
         let (gateway, agent) = (stack.gateway.pid(), stack.agent.pid());
-        let ours = growth(&server, &session, *count, &[gateway, agent]).await;
+        let ours = growth(&server, &sessions, *count, &[gateway, agent]).await;
 
         let socket = ttyd_socket(&stack);
         let nginx = Chain::start(Kind::Nginx, &Target::Socket(socket.clone()), &stack.path("nginx")).await;
         let pids = [nginx.front.pid(), nginx.near.pid()];
-        let theirs = growth(&Server::Ttyd(nginx.port), &session, *count, &pids).await;
+        let theirs = growth(&Server::Ttyd(nginx.port), &sessions, *count, &pids).await;
         drop(nginx);
         let haproxy = Chain::start(Kind::Haproxy, &Target::Socket(socket), &stack.path("haproxy")).await;
         let pids = [haproxy.front.pid(), haproxy.near.pid()];
-        let others = growth(&Server::Ttyd(haproxy.port), &session, *count, &pids).await;
+        let others = growth(&Server::Ttyd(haproxy.port), &sessions, *count, &pids).await;
         drop(haproxy);
 
         // The targets are for the first count; more terminals are told beside it.
         let beside = if *count == counts[0] { String::new() } else { format!(", of {count}") };
         for (index, place) in ["gateway", "agent"].iter().enumerate() {
-            let one = |growth: &Growth| Series(vec![growth.per_terminal]);
-            let (berth, nginx, haproxy) = (one(&ours[index]), one(&theirs[index]), one(&others[index]));
+            let one = |value: f64| Series(vec![value]);
+            let (berth, nginx) = (one(ours[index].resident), one(theirs[index].resident));
             report.add(&format!("KB per idle terminal, {place}{beside}"), berth.clone());
-            let after = Series(vec![ours[index].after_output]);
+            report.add(&format!("KB of heap per idle terminal, {place}{beside}"), one(ours[index].heap));
+            let after = one(ours[index].after_output);
             report.add(&format!("KB per idle terminal after 1 MB, {place}{beside}"), after);
             report.add(&format!("KB per idle terminal, nginx for the {place}{beside}"), nginx.clone());
+            let haproxy = one(others[index].resident);
             report.add(&format!("KB per idle terminal, haproxy for the {place}{beside}"), haproxy);
             report.add(&format!("KB per idle terminal, {place} / nginx{beside}"), berth.ratios(&nginx));
         }
@@ -68,6 +73,20 @@ pub async fn measure(report: &mut Report, quick: bool) {
             report.add("KB per idle HTTP connection, gateway", Series(vec![connections]));
         }
     }
+}
+
+/// A box whose terminals give back what they get.
+pub async fn echoing() -> (Stack, Client, Vec<String>) {
+    let mut stack = Stack::start_gateway().await;
+    write_agent_config(&stack.path(""), &programs::built("echo-ttyd"));
+    stack.enroll("main");
+    stack.start_agent().await;
+    let (client, session) = stack.client_and_session("idle").await;
+    let mut sessions = vec![session];
+    while sessions.len() < SESSIONS {
+        sessions.push(client.running_session(&format!("idle-{}", sessions.len())).await);
+    }
+    (stack, client, sessions)
 }
 
 /// Where the agent's ttyd listens.
@@ -81,35 +100,51 @@ fn ttyd_socket(stack: &Stack) -> std::path::PathBuf {
 }
 
 /// What `count` terminals add to each of these processes, KB each.
-async fn growth(server: &Server, session: &str, count: usize, pids: &[Pid]) -> Vec<Growth> {
-    let mut lines = Vec::with_capacity(count + WARM);
-    for _ in 0..WARM {
-        lines.push(Line::open(server, session).await);
-        if let Some(line) = lines.last_mut() {
-            echo(line, PIECE).await;
-        }
+async fn growth(server: &Server, sessions: &[String], count: usize, pids: &[Pid]) -> Vec<Growth> {
+    let all = |of: fn(Pid) -> u64| pids.iter().map(|pid| with_children(*pid, of)).collect::<Vec<f64>>();
+    let mut idle = JoinSet::new();
+    for number in 0..WARM {
+        let mut line = Line::open(server, &sessions[number % sessions.len()]).await;
+        echo(&mut line, PIECE).await;
+        idle.spawn(line.idle());
     }
-    let before: Vec<f64> = pids.iter().map(|pid| resident(*pid)).collect();
-    for _ in 0..count {
-        let mut line = Line::open(server, session).await;
+    let (before, heap_before) = (all(resident), all(anonymous));
+    open_idle(server, sessions, count - TALKING, &mut idle).await;
+    let mut talking = Vec::with_capacity(TALKING);
+    for number in 0..TALKING {
+        let mut line = Line::open(server, &sessions[number % sessions.len()]).await;
         echo(&mut line, 16).await;
-        lines.push(line);
+        talking.push(line);
     }
-    let open: Vec<f64> = pids.iter().map(|pid| resident(*pid)).collect();
-    for line in lines.iter_mut().skip(WARM).take(TALKING) {
+    let (open, heap) = (all(resident), all(anonymous));
+    for line in &mut talking {
         for _ in 0..1024 * 1024 / PIECE {
             echo(line, PIECE).await;
         }
     }
-    let after: Vec<f64> = pids.iter().map(|pid| resident(*pid)).collect();
+    let after = all(resident);
+    assert!(idle.try_join_next().is_none(), "every terminal is still open");
     let each = |now: f64, before: f64, among: usize| (now - before) / 1024.0 / among as f64;
     let growth = (0..pids.len()).map(|index| {
         let per_terminal = each(open[index], before[index], count);
         // Only those through which something passed can have grown.
         let grown = each(after[index], open[index], TALKING);
-        Growth { per_terminal, after_output: per_terminal + grown }
+        Growth {
+            resident: per_terminal,
+            heap: each(heap[index], heap_before[index], count),
+            after_output: per_terminal + grown,
+        }
     });
     growth.collect()
+}
+
+/// Opens so many terminals that are seen to work, and of which nothing more is asked.
+pub async fn open_idle(server: &Server, sessions: &[String], count: usize, idle: &mut JoinSet<()>) {
+    for number in 0..count {
+        let mut line = Line::open(server, &sessions[number % sessions.len()]).await;
+        echo(&mut line, 16).await;
+        idle.spawn(line.idle());
+    }
 }
 
 /// Sends input and reads its echo.
@@ -142,5 +177,5 @@ async fn http_growth(stack: &Stack, count: usize) -> f64 {
     let streams = open(count).await;
     let after = resident(stack.gateway.pid());
     drop((warm, streams));
-    (after - before) / 1024.0 / count as f64
+    (after.saturating_sub(before)) as f64 / 1024.0 / count as f64
 }

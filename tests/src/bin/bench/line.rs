@@ -109,6 +109,11 @@ impl Line {
         self.settle(QUIET).await;
     }
 
+    /// Answers pings, as a page does that nobody looks at, until the other side ends it.
+    pub async fn idle(mut self) {
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+
     /// Closes the terminal and waits for the answer.
     pub async fn close(mut self) {
         // Whoever has closed already need not be told.

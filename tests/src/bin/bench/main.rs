@@ -7,14 +7,16 @@
 //! | [`report`] | the table, and the same as JSON |
 //! | [`peers`] | nginx and haproxy with the same hops, ttyd alone |
 //! | [`line`] | one terminal's WebSocket, of whoever serves it |
-//! | [`starts`], [`keys`], [`previews`], [`signals`], [`idle`], [`boxes`] | the measurements |
+//! | [`starts`], [`keys`], [`previews`], [`signals`], [`backups`], [`idle`], [`crowd`], [`boxes`] | the measurements |
 //!
 //! Peers and Berth are measured in turns, the order reversed each round; a figure is the median of its rounds, a
 //! ratio the median of the ratios of one round. Everything is on one machine and on loopback.
 
 #![expect(clippy::disallowed_methods, reason = "the bench starts programs")]
 
+mod backups;
 mod boxes;
+mod crowd;
 mod idle;
 mod keys;
 mod line;
@@ -68,7 +70,13 @@ async fn main() -> ExitCode {
     if wanted(plan::Group::Idle) {
         idle::measure(&mut report, options.quick).await;
     }
-    // Making so many takes longer than a quick run may.
+    // These take longer than a quick run may.
+    if wanted(plan::Group::Backups) && !options.quick {
+        backups::measure(&mut report).await;
+    }
+    if wanted(plan::Group::Crowd) && !options.quick {
+        crowd::measure(&mut report).await;
+    }
     if wanted(plan::Group::Boxes) && !options.quick {
         boxes::measure(&mut report).await;
     }

@@ -160,13 +160,12 @@ fn haproxy(name: &'static str, directory: &Path, bind: &str, server: &str) -> Pr
     Process::new("haproxy", program, &["-db", "-f", &config.display().to_string()], &home)
 }
 
-/// The memory of a program and of what it has started, bytes.
-pub fn resident(pid: Pid) -> f64 {
-    let own = berth_tests::process::resident(pid);
+/// The memory of a program and of what it has started, bytes, as `of` counts it for one process.
+pub fn with_children(pid: Pid, of: impl Fn(Pid) -> u64) -> f64 {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let children = listed.split_whitespace().filter_map(|pid| pid.parse().ok().map(Pid::from_raw));
-    let children: u64 = children.map(berth_tests::process::resident).sum();
-    (own + children) as f64
+    let children: u64 = children.map(&of).sum();
+    (of(pid) + children) as f64
 }
 
 /// A ttyd that shows a session of this tmux, named in the URL; on a Unix socket, or on a port of this machine.

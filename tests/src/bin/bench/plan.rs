@@ -13,10 +13,14 @@ pub enum Group {
     Previews,
     /// From a bell in a pane to a browser's inbox.
     Signals,
-    /// A gateway with a thousand boxes. Not in a quick run.
-    Boxes,
     /// Memory of terminals and connections on which nothing happens.
     Idle,
+    /// A backup by the agent and by restic alone. Not in a quick run.
+    Backups,
+    /// A gateway with nine thousand terminals. Not in a quick run.
+    Crowd,
+    /// A gateway with a thousand boxes. Not in a quick run.
+    Boxes,
 }
 
 /// A bound that a figure must keep.
@@ -70,6 +74,8 @@ pub const TARGETS: &[Target] = &[
     target("KB per idle HTTP connection, gateway", Some(AtMost(16.0)), Some(AtMost(4.0))),
     target("agent MB, linked, no session", Some(AtMost(8.0)), Some(AtMost(4.0))),
     target("gateway MB, 1,000 boxes", Some(AtMost(60.0)), Some(AtMost(30.0))),
+    target("gateway MB, 9,000 terminals", Some(AtMost(180.0)), Some(AtMost(130.0))),
+    target("gateway CPU %, 9,000 terminals", Some(AtMost(5.0)), Some(AtMost(2.0))),
     target("bell to inbox p50 ms", Some(AtMost(50.0)), Some(AtMost(10.0))),
     target("bell to inbox p99 ms", Some(AtMost(250.0)), None),
     target("gateway start ms / nginx", Some(AtMost(1.0)), None),
