@@ -3,12 +3,14 @@
 //! Behind the door is a stand-in for ttyd, since a machine has too few pseudo-terminals for thousands of real
 //! ones; the same stand-in is behind the peers.
 
-use berth_tests::process::{anonymous, resident};
+use std::path::PathBuf;
+
+use berth_tests::process::{Process, anonymous, resident};
 use berth_tests::stack::write_agent_config;
-use berth_tests::{Client, Stack, programs};
+use berth_tests::{Client, Stack, programs, wait};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 use crate::line::{Line, Server};
@@ -44,7 +46,7 @@ pub async fn measure(report: &mut Report, quick: bool) {
         let (gateway, agent) = (stack.gateway.pid(), stack.agent.pid());
         let ours = growth(&server, &sessions, *count, &[gateway, agent]).await;
 
-        let socket = ttyd_socket(&stack);
+        let (_stand_in, socket) = stand_in(&stack).await;
         let nginx = Chain::start(Kind::Nginx, &Target::Socket(socket.clone()), &stack.path("nginx")).await;
         let pids = [nginx.front.pid(), nginx.near.pid()];
         let theirs = growth(&Server::Ttyd(nginx.port), &sessions, *count, &pids).await;
@@ -89,14 +91,16 @@ pub async fn echoing() -> (Stack, Client, Vec<String>) {
     (stack, client, sessions)
 }
 
-/// Where the agent's ttyd listens.
-fn ttyd_socket(stack: &Stack) -> std::path::PathBuf {
-    let directory = stack.path("run/terminal");
-    let listed = std::fs::read_dir(&directory).expect("the agent's runtime directory").flatten();
-    let found = listed
-        .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ttyd")));
-    found.expect("the socket of the agent's ttyd")
+/// The stand-in for ttyd, for the peers: the agent ends its own together with the terminals that it showed.
+async fn stand_in(stack: &Stack) -> (Process, PathBuf) {
+    let directory = stack.path("stand-in");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let socket = directory.join("ttyd.sock");
+    let arguments = ["--interface", socket.to_str().expect("a plain path")];
+    let mut process = Process::new("echo-ttyd", programs::built("echo-ttyd"), &arguments, &directory);
+    process.start();
+    wait::until("the stand-in to listen", async || UnixStream::connect(&socket).await.ok()).await;
+    (process, socket)
 }
 
 /// What `count` terminals add to each of these processes, KB each.
