@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 
 use berth_protocol::ids::RequestId;
+use futures_util::future::Either;
 
 tokio::task_local! {
     static CALLER: Caller;
@@ -55,18 +56,16 @@ impl Caller {
 
     /// Lets a task that is about to be spawned work for whom this one does.
     pub fn keep<T>(task: impl Future<Output = T>) -> impl Future<Output = T> {
-        let caller = Self::current();
-        async move {
-            match caller {
-                Some(caller) => caller.run(task).await,
-                None => task.await,
-            }
+        // No future around the task's own: that would have room for it twice.
+        match Self::current() {
+            Some(caller) => Either::Left(caller.run(task)),
+            None => Either::Right(task),
         }
     }
 
     /// Does something for this caller.
-    pub async fn run<T>(self, task: impl Future<Output = T>) -> T {
-        CALLER.scope(self, task).await
+    pub fn run<T>(self, task: impl Future<Output = T>) -> impl Future<Output = T> {
+        CALLER.scope(self, task)
     }
 }
 

@@ -92,7 +92,10 @@ pub async fn attach(
         .remove::<OnUpgrade>()
         .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "not_a_websocket", "not an upgrade"))?;
     let attachment = match &upgrade.ticket {
-        Some(ticket) => Some(Attachment::open(&app, ticket, &session, upgrade.mode, &request_id).await?),
+        Some(ticket) => {
+            let opened = Attachment::open(&app, ticket, &session, upgrade.mode, &request_id);
+            Some(Box::new(Box::pin(opened).await?))
+        }
         None => None,
     };
     let browser = BrowserUpgrade { on_upgrade, session, request_id };

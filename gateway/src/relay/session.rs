@@ -51,28 +51,31 @@ const STEPS: usize = 32;
 ///
 /// `door` is asked for another stream after a stall; `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
 /// has two seconds. A `control` whose sender is dropped never ends anything.
-pub async fn run<B, T>(
+pub fn run<'a, B, T>(
     browser: Side<B>,
     ttyd: Side<T>,
     options: Options,
     control: oneshot::Receiver<Closing>,
-    door: &impl Reopen<T>,
+    door: &'a impl Reopen<T>,
     box_end: impl Future<Output = Closing>,
-) -> Outcome
+) -> impl Future<Output = Outcome>
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin + Send,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'a,
 {
     let mode = options.mode;
-    let mut relay = Relay::new(browser, ttyd, options, control, door);
-    let reason = poll_fn(|cx| relay.poll(cx)).await;
-    let (bytes_in, bytes_out) = (relay.bytes_in, relay.output.forwarded());
-    relay.leave_old();
-    let Relay { browser, ttyd, input, output, leaving, .. } = relay;
-    // Boxed, so that a live terminal is not as large as a dying one.
-    let part = Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end));
-    tokio::join!(part, OptionFuture::from(leaving));
-    Outcome { bytes_in, bytes_out, reason }
+    // Boxed, and before the future: it would have room for all of this twice.
+    let mut relay = Box::new(Relay::new(browser, ttyd, options, control, door));
+    async move {
+        let reason = poll_fn(|cx| relay.poll(cx)).await;
+        let (bytes_in, bytes_out) = (relay.bytes_in, relay.output.forwarded());
+        relay.leave_old();
+        let Relay { browser, ttyd, input, output, leaving, .. } = *relay;
+        // Boxed, so that a live terminal is not as large as a dying one.
+        let part = Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end));
+        tokio::join!(part, OptionFuture::from(leaving));
+        Outcome { bytes_in, bytes_out, reason }
+    }
 }
 
 struct Relay<'a, B, T> {

@@ -46,7 +46,7 @@ pub struct BrowserUpgrade {
 
 /// A terminal of a box, waiting for its browser.
 pub struct Attachment {
-    ttyd: Side<BoxStream>,
+    ttyd: Box<Side<BoxStream>>,
     /// How it was opened.
     opening: Opening,
     /// The session's name.
@@ -96,7 +96,7 @@ impl Attachment {
         let client = opening.request.client.clone();
         let (session, holder, role) = (session.clone(), taken.holder, taken.role);
         let attached = Attached { session, instance, holder, role, client };
-        Ok(Self { ttyd, opening, title: found.name, sitter, attached })
+        Ok(Self { ttyd: Box::new(ttyd), opening, title: found.name, sitter, attached })
     }
 
     fn role(&self) -> Role {
@@ -119,7 +119,10 @@ async fn closed_since(
 
 /// Waits for the browser's side of the upgrade and relays until the terminal ends. Without an attachment,
 /// the client is a `tty` one and says its ticket first.
-pub async fn serve(app: SharedApp, browser: BrowserUpgrade, attachment: Option<Attachment>) {
+///
+/// What a future awaits it has room for, and for what is handed to it a second time. So everything that is large or
+/// soon over is boxed here: thousands of terminals are open and idle.
+pub async fn serve(app: SharedApp, browser: BrowserUpgrade, attachment: Option<Box<Attachment>>) {
     let BrowserUpgrade { on_upgrade, session, request_id } = browser;
     let upgraded = match on_upgrade.await {
         Ok(upgraded) => upgraded,
@@ -130,9 +133,9 @@ pub async fn serve(app: SharedApp, browser: BrowserUpgrade, attachment: Option<A
     };
     // The streams themselves, not hyper's wrapping of them: an idle terminal then costs little.
     match parts::<TcpStream>(upgraded) {
-        Ok(side) => serve_side(&app, side, &session, &request_id, attachment).await,
+        Ok(side) => Box::pin(serve_side(&app, Box::new(side), &session, &request_id, attachment)).await,
         Err(upgraded) => match parts::<TlsStream<TcpStream>>(upgraded) {
-            Ok(side) => serve_side(&app, side, &session, &request_id, attachment).await,
+            Ok(side) => Box::pin(serve_side(&app, Box::new(side), &session, &request_id, attachment)).await,
             Err(_) => tracing::error!("a connection of unknown kind was upgraded"),
         },
     }
@@ -148,10 +151,10 @@ where
 
 async fn serve_side<S>(
     app: &App,
-    mut browser: Side<S>,
+    mut browser: Box<Side<S>>,
     session: &SessionId,
     request_id: &RequestId,
-    attachment: Option<Attachment>,
+    attachment: Option<Box<Attachment>>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -160,21 +163,23 @@ async fn serve_side<S>(
             let options = Options::new(Mode::Berth, attachment.role());
             (attachment, options)
         }
-        None => match open_by_first_message(app, &mut browser, session, request_id).await {
-            Ok(opened) => opened,
-            Err(closing) => return refuse(browser, Mode::Tty, &closing).await,
+        None => match Box::pin(open_by_first_message(app, &mut browser, session, request_id)).await {
+            Ok((attachment, options)) => (Box::new(attachment), options),
+            Err(closing) => return Box::pin(refuse(*browser, Mode::Tty, &closing)).await,
         },
     };
-    let Attachment { ttyd, opening, title, sitter, attached } = attachment;
+    let Attachment { ttyd, opening, title, sitter, attached } = *attachment;
     let (holder, instance, role) = (attached.holder.clone(), attached.instance.clone(), attached.role);
     let (mut registration, seat, control) = app.terminals.register(attached, sitter);
     options.seat = seat;
     options.title = title;
     // Ended while the box was opened: the registry did not know this terminal yet.
-    match closed_since(app, &holder, session, role).await {
-        Ok(None) => {}
-        Ok(Some(closing)) => return refuse(browser, options.mode, &closing).await,
-        Err(_) => return refuse(browser, options.mode, &Closing::draining()).await,
+    let closing = match Box::pin(closed_since(app, &holder, session, role)).await {
+        Ok(closing) => closing,
+        Err(_) => Some(Closing::draining()),
+    };
+    if let Some(closing) = closing {
+        return Box::pin(refuse(*browser, options.mode, &closing)).await;
     }
     app.metrics.terminals.inc();
     app.metrics.terminals_opened.inc();
@@ -184,7 +189,8 @@ async fn serve_side<S>(
     tracing::info!(%session, mode = options.mode.subprotocol(), "terminal opened");
     options.meters = app.metrics.relay.clone();
     let door = opening.again(app, instance);
-    let outcome = run(browser, ttyd, options, control, &door, why_box_ended(app, session)).await;
+    let ended = async { Box::pin(why_box_ended(app, session)).await };
+    let outcome = run(*browser, *ttyd, options, control, &door, ended).await;
     registration.ended(outcome.reason.word());
     app.metrics.terminals.dec();
     app.metrics.terminals_closed.get_or_create(&Why { reason: outcome.reason.word() }).inc();
@@ -192,7 +198,7 @@ async fn serve_side<S>(
         app.metrics.messages_refused.get_or_create(&Why { reason: violation.word() }).inc();
     }
     if matches!(outcome.reason, Reason::BoxLost(_)) {
-        nudge(app, session).await;
+        Box::pin(nudge(app, session)).await;
     }
     tracing::info!(
         %session,
