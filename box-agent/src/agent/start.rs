@@ -111,9 +111,6 @@ pub(super) async fn start(
     };
     let mut stay = ground.enter().await?;
     hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
-    hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
-        .await
-        .map_err(Fatal::with(Exit::Unavailable))?;
 
     let door = Door {
         observed: hub.observed.subscribe(),
@@ -141,6 +138,10 @@ pub(super) async fn start(
     hub.step("door", async { open_door(this, door, ports.door, wanted, hub, parts, stop) })
         .await
         .map_err(Fatal::with(Exit::State))?;
+    // Behind the door: all else that it leads to need not wait for ttyd, and a terminal is refused until it is there.
+    hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
+        .await
+        .map_err(Fatal::with(Exit::Unavailable))?;
 
     let lookout = Lookout {
         uid: this.account.uid,
