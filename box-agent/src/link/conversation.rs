@@ -18,6 +18,7 @@ use super::desired::{Change, NeedSnapshot, Outcome, apply};
 use super::window::Window;
 use super::{Link, LinkState};
 use crate::host::machine::boot_id;
+use crate::identity::plan::Asked;
 use crate::store::outbox::Item;
 use crate::store::{Store, StoreError};
 
@@ -53,6 +54,9 @@ pub enum ConversationError {
     /// The box has another address, which the gateway is told by a new link.
     #[error("the box's address in the tailnet has changed")]
     Moved,
+    /// The box has another certificate, which a new link shows.
+    #[error("the certificate was renewed")]
+    Renewed,
     /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,6 +80,7 @@ where
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         addresses,
         desired: link.desired.borrow().as_ref().map(|desired| desired.version.clone()),
+        trust: Some(link.papers.borrow().identity.facts.trust_generation),
     };
     wire.send(&FromAgent::Hello(hello)).await?;
     let silent = |_| ConversationError::Silent(HELLO_DEADLINE);
@@ -159,6 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut n = 0;
         let mut last_heard = Instant::now();
+        // What this connection was made with; a change since is seen below.
+        let shown = link.papers.borrow().identity.credentials.chain.clone();
         link.observed.mark_changed();
         link.listeners.mark_changed();
         link.environment.mark_changed();
@@ -210,6 +217,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,
+                Ok(()) = link.papers.changed() => {
+                    let (same, generation) = {
+                        let identity = &link.papers.borrow_and_update().identity;
+                        (identity.credentials.chain == shown, identity.facts.trust_generation)
+                    };
+                    if !same {
+                        return Err(ConversationError::Renewed);
+                    }
+                    self.wire.send(&FromAgent::Trusts { generation }).await?;
+                }
                 // The gateway learns addresses from a hello, and a hello begins a conversation.
                 Ok(()) = link.tailnet.changed() => return Err(ConversationError::Moved),
                 Ok(()) = link.store.changed() => {
@@ -257,6 +274,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             FromGateway::Refused { kind, message } => Err(ConversationError::Refused { kind, message }),
             FromGateway::DialBack(asked) => {
                 link.dial_back.ask(&asked);
+                Ok(())
+            }
+            FromGateway::Trust(trust) => {
+                link.asked.send_replace(Asked::Trust(trust));
                 Ok(())
             }
             FromGateway::Welcome(_) | FromGateway::HeartbeatEcho { .. } | FromGateway::Unknown => Ok(()),
