@@ -13,6 +13,7 @@ mod members;
 mod notifications;
 mod previews;
 mod tokens;
+mod trust;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
