@@ -90,10 +90,10 @@ pub async fn run(mut link: Link, stop: CancellationToken) {
 
 /// One connection, from dialling to its end. Returns what to say of it, and whether it was refused.
 async fn attempt(link: &mut Link, stop: &CancellationToken) -> (LinkState, bool) {
-    let dialling = link.papers.borrow_and_update().link();
+    let papers = link.papers.borrow_and_update().clone();
     let dialled = tokio::select! {
         // Cancel-safe: a connection that is not finished is dropped.
-        dialled = dial(&link.address, dialling) => dialled,
+        dialled = dial(&link.address, papers.link()) => dialled,
         () = stop.cancelled() => return (LinkState::Connecting, false),
     };
     let (socket, local) = match dialled {
@@ -102,7 +102,7 @@ async fn attempt(link: &mut Link, stop: &CancellationToken) -> (LinkState, bool)
     };
     let tailnet = *link.tailnet.borrow_and_update();
     let addresses = addresses(&link.addresses, local, tailnet);
-    match talk(socket, link, addresses, stop).await {
+    match talk(socket, link, &papers, addresses, stop).await {
         Ok(()) => (LinkState::Connecting, false),
         Err(ConversationError::Refused { kind, message }) if kind == REFUSED_RETIRED => {
             (LinkState::Retired(message), true)

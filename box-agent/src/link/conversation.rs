@@ -18,6 +18,7 @@ use super::desired::{Change, NeedSnapshot, Outcome, apply};
 use super::window::Window;
 use super::{Link, LinkState};
 use crate::host::machine::boot_id;
+use crate::identity::papers::Papers;
 use crate::identity::plan::Asked;
 use crate::store::outbox::Item;
 use crate::store::{Store, StoreError};
@@ -63,10 +64,11 @@ pub enum ConversationError {
 }
 
 /// Talks until the connection ends, or `stop`. Returns after a refusal, a loss or a stop; a link that was ever
-/// welcome has said so in its state.
+/// welcome has said so in its state. `papers` are those that the connection was made with.
 pub(super) async fn talk<S>(
     socket: WebSocketStream<S>,
     link: &mut Link,
+    papers: &Papers,
     addresses: DoorAddresses,
     stop: &CancellationToken,
 ) -> Result<(), ConversationError>
@@ -80,7 +82,7 @@ where
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         addresses,
         desired: link.desired.borrow().as_ref().map(|desired| desired.version.clone()),
-        trust: Some(link.papers.borrow().identity.facts.trust_generation),
+        trust: Some(papers.identity.facts.trust_generation),
     };
     wire.send(&FromAgent::Hello(hello)).await?;
     let silent = |_| ConversationError::Silent(HELLO_DEADLINE);
@@ -92,7 +94,9 @@ where
     link.metrics.link_welcomed();
     link.state.send_replace(LinkState::Connected);
     link.retired.send_if_modified(std::mem::take);
-    Conversation { wire, window: Window::default(), wants_snapshot: false }.run(link, period, stop).await
+    Conversation { wire, window: Window::default(), wants_snapshot: false }
+        .run(link, papers, period, stop)
+        .await
 }
 
 impl From<tungstenite::Error> for ConversationError {
@@ -157,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     async fn run(
         mut self,
         link: &mut Link,
+        papers: &Papers,
         period: Duration,
         stop: &CancellationToken,
     ) -> Result<(), ConversationError> {
@@ -164,8 +169,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut n = 0;
         let mut last_heard = Instant::now();
-        // What this connection was made with; a change since is seen below.
-        let shown = link.papers.borrow().identity.credentials.chain.clone();
         link.observed.mark_changed();
         link.listeners.mark_changed();
         link.environment.mark_changed();
@@ -220,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 Ok(()) = link.papers.changed() => {
                     let (same, generation) = {
                         let identity = &link.papers.borrow_and_update().identity;
-                        (identity.credentials.chain == shown, identity.facts.trust_generation)
+                        (identity.credentials.chain == papers.identity.credentials.chain, identity.facts.trust_generation)
                     };
                     if !same {
                         return Err(ConversationError::Renewed);
