@@ -124,6 +124,7 @@ impl Staged {
     /// [`IdentityError`].
     pub(super) fn publish(self) -> Result<Identity, IdentityError> {
         publish(&self.staging, &self.dir).map_err(|source| unwritable(&self.dir, source))?;
+        fault::after("identity-published");
         Ok(self.identity.clone())
     }
 }

@@ -185,7 +185,6 @@ impl Keeper {
         };
         question.ask().await.map_err(KeepError::Unproven)?;
         publish(staged).await?;
-        fault::after("identity-published");
         tracing::info!(until = standing.not_after, ca = standing.ca_sha256, "the certificate was renewed");
         self.papers.send_replace(papers);
         Ok(())
