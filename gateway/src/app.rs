@@ -8,7 +8,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{InUse, Origin, Passkeys, Passwords};
 use crate::boxes::Boxes;
-use crate::ca::CertificateAuthority;
 use crate::changes::Changes;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -17,6 +16,7 @@ use crate::previews::Previews;
 use crate::sealing::Sealer;
 use crate::store::{Installation, Right, Store};
 use crate::terminals::Terminals;
+use crate::trust::Trust;
 
 /// The parts of a running gateway, shared by handle.
 pub type SharedApp = Arc<App>;
@@ -31,8 +31,8 @@ pub struct App {
     pub store: Store,
     /// Seals what is remembered and secret.
     pub sealer: Sealer,
-    /// Signs boxes.
-    pub ca: CertificateAuthority,
+    /// Whom boxes and this gateway believe; signs boxes.
+    pub trust: Arc<Trust>,
     /// The origin that browsers use.
     pub origin: Origin,
     /// Tells what changed.

@@ -1,6 +1,8 @@
-//! The installation's certificate authority: makes itself at first start, then signs gateways and boxes.
+//! A certificate authority of the installation: signs gateways and boxes.
 //!
 //! Names are written here, whatever a signing request says; only its public key is taken.
+
+use std::time::Duration;
 
 use berth_protocol::ids::InstallationId;
 use berth_protocol::name::BerthName;
@@ -26,6 +28,30 @@ pub enum CaError {
     Signing(#[from] rcgen::Error),
 }
 
+/// From when until when a certificate counts, seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// Its first second.
+    pub from: u64,
+    /// Its last second.
+    pub until: u64,
+}
+
+/// How much earlier than now a certificate begins to count: clocks of gateways differ.
+const EARLIER_SECS: u64 = 300;
+
+impl Period {
+    /// From 2025 to 2045: of what is not renewed. Trust in it ends by revocation, not by a date.
+    pub const LASTING: Self = Self { from: 1_735_689_600, until: 2_366_841_600 };
+
+    /// From `now` on for `life_secs`.
+    #[must_use]
+    pub fn beginning(now: u64, life_secs: u64) -> Self {
+        let earlier = EARLIER_SECS.min(life_secs / 10);
+        Self { from: now.saturating_sub(earlier), until: now.saturating_add(life_secs) }
+    }
+}
+
 /// A CA that can sign.
 pub struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
@@ -42,13 +68,15 @@ pub struct NewAuthority {
 }
 
 impl CertificateAuthority {
-    /// Makes a new CA for an installation.
+    /// Makes a new CA for an installation, which begins to count at `now`, seconds since 1970.
     ///
     /// # Errors
     /// [`CaError::Signing`].
-    pub fn generate(installation: &InstallationId) -> Result<NewAuthority, CaError> {
+    pub fn generate(installation: &InstallationId, now: u64) -> Result<NewAuthority, CaError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = base_params();
+        // Its dates are nobody's business: it is trusted until it is removed.
+        let lasting = Period::LASTING.until - Period::LASTING.from;
+        let mut params = base_params(Period::beginning(now, lasting));
         params.distinguished_name.push(DnType::CommonName, format!("Berth {installation}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -82,13 +110,13 @@ impl CertificateAuthority {
     }
 
     /// Makes a key and a certificate for this gateway. The chain ends with the CA, because boxes that enrol
-    /// know it by fingerprint only.
+    /// know it by fingerprint only. Boxes don't look at its dates, and it is forgotten when the gateway stops.
     ///
     /// # Errors
     /// [`CaError::Signing`].
     pub fn gateway_credentials(&self, name: &BerthName) -> Result<Credentials, CaError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let certificate = leaf_params(name)?.signed_by(&key, &self.issuer)?;
+        let certificate = leaf_params(name, Period::LASTING)?.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::try_from(key.serialize_der())
             .map_err(|problem| CaError::Damaged(problem.to_string().into()))?;
         Ok(Credentials { chain: vec![certificate.der().clone(), self.certificate.clone()], key })
@@ -98,25 +126,25 @@ impl CertificateAuthority {
     ///
     /// # Errors
     /// [`CaError`].
-    pub fn sign_request(&self, csr_pem: &str, name: &BerthName) -> Result<String, CaError> {
+    pub fn sign_request(&self, csr_pem: &str, name: &BerthName, period: Period) -> Result<String, CaError> {
         let mut request =
             CertificateSigningRequestParams::from_pem(csr_pem).map_err(CaError::InvalidRequest)?;
-        request.params = leaf_params(name)?;
+        request.params = leaf_params(name, period)?;
         Ok(request.signed_by(&self.issuer)?.pem())
     }
 }
 
-/// Validity is wide on purpose: trust ends by revocation, not by a date that a suspended box may sleep past.
-fn base_params() -> CertificateParams {
+fn base_params(period: Period) -> CertificateParams {
+    let at = |secs| date_time_ymd(1970, 1, 1) + Duration::from_secs(secs);
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.not_before = date_time_ymd(2025, 1, 1);
-    params.not_after = date_time_ymd(2045, 1, 1);
+    params.not_before = at(period.from);
+    params.not_after = at(period.until);
     params
 }
 
-fn leaf_params(name: &BerthName) -> Result<CertificateParams, CaError> {
-    let mut params = base_params();
+fn leaf_params(name: &BerthName, period: Period) -> Result<CertificateParams, CaError> {
+    let mut params = base_params(period);
     params.subject_alt_names = vec![SanType::URI(name.to_string().try_into()?)];
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
@@ -128,14 +156,15 @@ fn leaf_params(name: &BerthName) -> Result<CertificateParams, CaError> {
 #[cfg(test)]
 mod tests {
     use berth_protocol::ids::InstanceId;
-    use berth_protocol::trust::name_of;
+    use berth_protocol::standing::Standing;
+    use berth_protocol::trust::{fingerprint, name_of};
 
     use super::*;
 
     #[test]
     fn the_name_is_ours_whatever_the_request_says() {
         let installation = InstallationId::random();
-        let new = CertificateAuthority::generate(&installation).unwrap();
+        let new = CertificateAuthority::generate(&installation, 1_800_000_000).unwrap();
         let ca = CertificateAuthority::load(&new.certificate_pem, &new.key_pem).unwrap();
         let ours = BerthName::Box { installation: installation.clone(), instance: InstanceId::random() };
         let wished = BerthName::Box { installation, instance: InstanceId::random() };
@@ -144,16 +173,21 @@ mod tests {
         let mut request = CertificateParams::default();
         request.subject_alt_names = vec![SanType::URI(wished.to_string().try_into().unwrap())];
         let csr = request.serialize_request(&key).unwrap().pem().unwrap();
-        let pem = ca.sign_request(&csr, &ours).unwrap();
+        let period = Period::beginning(1_800_000_000, 7_776_000);
+        let pem = ca.sign_request(&csr, &ours, period).unwrap();
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         assert_eq!(name_of(&certificate).unwrap(), ours);
+        let standing = Standing::of(&certificate, std::slice::from_ref(ca.certificate())).unwrap();
+        assert_eq!((standing.not_before, standing.not_after), (1_799_999_700, 1_807_776_000));
+        assert_eq!(standing.ca_sha256, fingerprint(ca.certificate()));
     }
 
     #[test]
     fn nonsense_is_no_request() {
-        let new = CertificateAuthority::generate(&InstallationId::random()).unwrap();
+        let new = CertificateAuthority::generate(&InstallationId::random(), 1_800_000_000).unwrap();
         let ca = CertificateAuthority::load(&new.certificate_pem, &new.key_pem).unwrap();
         let name = BerthName::Box { installation: InstallationId::random(), instance: InstanceId::random() };
-        assert!(matches!(ca.sign_request("hello", &name), Err(CaError::InvalidRequest(_))));
+        let signed = ca.sign_request("hello", &name, Period::LASTING);
+        assert!(matches!(signed, Err(CaError::InvalidRequest(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! Opens what every verb of the command line works on: state directory, sealing key, store and CA.
+//! Opens what every verb of the command line works on: state directory, sealing key, store and CAs.
 
 use berth_daemon::state::{StateError, StateLock};
 use berth_protocol::trust::fingerprint;
@@ -6,7 +6,8 @@ use berth_protocol::trust::fingerprint;
 use crate::ca::{CaError, CertificateAuthority};
 use crate::sealing::{Sealer, SealingError};
 use crate::settings::Settings;
-use crate::store::{Authority, Installation, Store, StoreError};
+use crate::store::{Authority, Installation, SealedAuthority, Store, StoreError, TrustedSet, now_ms};
+use crate::trust::key_purpose;
 
 /// File name of the store in the state directory.
 const STORE_FILE: &str = "gateway.db";
@@ -44,8 +45,33 @@ pub struct Opened {
     pub installation: Installation,
     /// Its sealing key, ready for use.
     pub sealer: Sealer,
-    /// Its CA, ready to sign.
-    pub ca: CertificateAuthority,
+    /// Its CAs, of which at least one is there.
+    pub trusted: TrustedSet,
+}
+
+impl Opened {
+    /// The CA that signs.
+    #[must_use]
+    pub fn signing(&self) -> Option<&Authority> {
+        self.trusted.authorities.iter().find(|authority| authority.signing)
+    }
+
+    /// A new CA, to be stored.
+    ///
+    /// # Errors
+    /// [`CaError`].
+    pub fn new_authority(&self) -> Result<SealedAuthority, CaError> {
+        make(&self.installation, &self.sealer)
+    }
+}
+
+fn make(installation: &Installation, sealer: &Sealer) -> Result<SealedAuthority, CaError> {
+    let now = u64::try_from(now_ms() / 1000).unwrap_or_default();
+    let new = CertificateAuthority::generate(&installation.id, now)?;
+    let ca = CertificateAuthority::load(&new.certificate_pem, &new.key_pem)?;
+    let fingerprint = fingerprint(ca.certificate());
+    let key_sealed = sealer.seal(&key_purpose(&fingerprint), new.key_pem.as_bytes());
+    Ok(SealedAuthority { fingerprint, certificate_pem: new.certificate_pem, key_sealed })
 }
 
 /// Opens the installation of the settings, and makes what is missing: directory, key, store, CA.
@@ -62,25 +88,15 @@ pub async fn open(settings: &Settings) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Store { path: state.clone(), source };
     let store = Store::open(&path).map_err(failed)?;
     let installation = store.installation().await.map_err(failed)?;
-    let authority = match store.authority().await.map_err(failed)? {
-        Some(authority) => authority,
-        None => {
-            let new = CertificateAuthority::generate(&installation.id)?;
-            let ca = CertificateAuthority::load(&new.certificate_pem, &new.key_pem)?;
-            let fingerprint = fingerprint(ca.certificate());
-            let key_sealed = sealer.seal(&purpose(&fingerprint), new.key_pem.as_bytes());
-            let first = Authority { fingerprint, certificate_pem: new.certificate_pem, key_sealed };
-            store.put_first_authority(first.clone()).await.map_err(failed)?;
-            // Another process may have been faster; then its CA counts.
-            store.authority().await.map_err(failed)?.unwrap_or(first)
-        }
-    };
-    let key = sealer.unseal(&purpose(&authority.fingerprint), &authority.key_sealed)?;
-    let key = String::from_utf8(key).map_err(|error| CaError::Damaged(error.into()))?;
-    let ca = CertificateAuthority::load(&authority.certificate_pem, &key)?;
-    Ok(Opened { store, installation, sealer, ca })
-}
-
-fn purpose(fingerprint: &str) -> String {
-    format!("ca-key/{fingerprint}")
+    let mut trusted = store.trusted().await.map_err(failed)?;
+    if trusted.authorities.is_empty() {
+        // Another process may have been faster; then its CA counts.
+        store.put_first_authority(make(&installation, &sealer)?).await.map_err(failed)?;
+        trusted = store.trusted().await.map_err(failed)?;
+    }
+    // A sealing key that is not this store's is found now, not when somebody enrols.
+    for Authority { fingerprint, key_sealed, .. } in &trusted.authorities {
+        sealer.unseal(&key_purpose(fingerprint), key_sealed)?;
+    }
+    Ok(Opened { store, installation, sealer, trusted })
 }

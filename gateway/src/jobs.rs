@@ -23,6 +23,10 @@ pub async fn watch_store(app: SharedApp) {
         match app.store.foreign_writes().await {
             Ok(found) => {
                 if known.replace(found).is_some_and(|before| before != found) {
+                    // First whom to believe: links look at it when they hear of the change.
+                    if let Err(error) = app.trust.follow(&app.store, &app.sealer).await {
+                        tracing::error!(error = %berth_daemon::exit::chain(&error), "CAs not looked at");
+                    }
                     if let Err(error) = follow_boxes(&app).await {
                         tracing::warn!(error = %berth_daemon::exit::chain(&error), "boxes not looked at");
                     }
@@ -38,10 +42,13 @@ pub async fn watch_store(app: SharedApp) {
     }
 }
 
-/// Cuts boxes that own no workspace any more. Their links find out by themselves.
+/// Cuts boxes that own no workspace any more, and those whose CA was removed. Their links find out by themselves.
 async fn follow_boxes(app: &SharedApp) -> Result<(), StoreError> {
-    for instance in app.boxes.keep(&app.store.owning_instances().await?) {
-        tracing::info!(%instance, "box revoked");
+    let trusted = app.trust.now();
+    let mut owning = app.store.owning_instances().await?;
+    owning.retain(|instance| instance.certificate_ca.as_ref().is_none_or(|ca| trusted.trusts(ca)));
+    for instance in app.boxes.keep(&owning) {
+        tracing::info!(%instance, "box cut off");
         app.terminals.end_instance(&instance);
     }
     Ok(())

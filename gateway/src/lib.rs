@@ -28,7 +28,8 @@
 //! | [`limits`] | how often something may be tried, per address and per account |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
-//! | [`ca`], [`sealing`], [`installation`] | certificates, sealed secrets, and opening both |
+//! | [`ca`], [`trust`] | certificates, and which CAs are believed while they are rotated |
+//! | [`sealing`], [`installation`] | sealed secrets, and opening everything |
 //! | [`server`], [`app`], [`jobs`], [`metrics`] | the running gateway as a whole |
 //! | [`settings`], [`cli`] | configuration and command line |
 
@@ -57,3 +58,4 @@ pub mod server;
 pub mod settings;
 pub mod store;
 pub mod terminals;
+pub mod trust;

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use berth_protocol::ids::UserId;
+use berth_protocol::ids::{InstanceId, UserId};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -27,7 +27,7 @@ pub enum Limited {
     SignIn,
     /// Tickets, and WebSockets of terminals.
     Terminal,
-    /// Enrolling a box.
+    /// Enrolling a box, and renewing its certificate.
     Enrollment,
 }
 
@@ -51,6 +51,8 @@ pub enum Who {
     User(UserId),
     /// Whoever wants to be the user of this name, who need not exist.
     Name(String),
+    /// A box, as its certificate proves.
+    Box(InstanceId),
 }
 
 impl From<IpAddr> for Who {

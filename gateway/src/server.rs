@@ -13,7 +13,6 @@ use berth_daemon::metrics as metrics_listener;
 use berth_daemon::state::{StateError, StateLock, write_private};
 use berth_protocol::ids::GatewayId;
 use berth_protocol::name::BerthName;
-use berth_protocol::tls::Credentials;
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
 use tokio::net::TcpListener;
@@ -25,13 +24,12 @@ use url::Url;
 use crate::app::{App, SharedApp};
 use crate::auth::{self, InUse, Origin, Passkeys, PasswordError, Passwords};
 use crate::boxes::{Boxes, Dialer, limit_segments};
-use crate::ca::CaError;
 use crate::changes::Changes;
 use crate::front::{self, Front, FrontTls, TlsError};
 use crate::installation::{OpenError, Opened, open};
 use crate::jobs;
 use crate::limits::{self, Limits};
-use crate::links::{self, LinkServer};
+use crate::links;
 use crate::metrics::Metrics;
 use crate::notifications::{self, Guard, Notifications, Sender, Vapid, VapidError};
 use crate::previews::{self, Previews};
@@ -39,6 +37,7 @@ use crate::sealing::Sealer;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::terminals::{self, Terminals};
+use crate::trust::{Rules, Trust, TrustError};
 
 /// How long terminals and requests have to end after the request to stop.
 const GRACE: Duration = Duration::from_secs(8);
@@ -74,15 +73,12 @@ pub enum ServeError {
     /// The front's certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// This gateway's own certificate can't be made.
-    #[error("failed to make this gateway's certificate")]
-    Certificate(#[from] CaError),
+    /// The CAs can't be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The key for push services can't be used.
     #[error("failed to open the key for push services")]
     PushKey(#[from] VapidError),
-    /// TLS of the link listener can't be set up.
-    #[error("failed to set up the link listener")]
-    Link(#[from] rustls::Error),
 }
 
 /// The addresses that a running gateway really listens on, as `<state_dir>/addresses.json` tells them.
@@ -129,7 +125,7 @@ impl Server {
     pub async fn start(settings: &Settings) -> Result<Self, ServeError> {
         let state = &settings.state_dir;
         let lock = StateLock::acquire(state, "serve.lock")?;
-        let Opened { store, installation, sealer, ca } = open(settings).await?;
+        let Opened { store, installation, sealer, trusted } = open(settings).await?;
         let store = store.serving();
         let tls = FrontTls::load(&settings.front)?;
         let tls_config = tls.as_ref().map(FrontTls::config).transpose()?;
@@ -150,13 +146,14 @@ impl Server {
         let advertised = settings.link.advertise.clone().unwrap_or_else(|| link_address.to_string());
         store.gateway_started(gateway.clone(), advertised).await?;
         let name = BerthName::Gateway { installation: installation.id.clone(), gateway: gateway.clone() };
-        let credentials: Credentials = ca.gateway_credentials(&name)?;
+        let rules =
+            Rules { life_secs: settings.link.certificate_secs, grace_secs: settings.link.renewal_grace_secs };
+        let trust = Arc::new(Trust::open(&installation.id, name, rules, &trusted, &sealer)?);
 
         let stopping = CancellationToken::new();
         let changes = Changes::default();
         let metrics = Arc::new(Metrics::default());
-        let roots = vec![ca.certificate().clone()];
-        let dialer = Dialer::new(installation.id.clone(), credentials.clone(), roots);
+        let dialer = Dialer::new(installation.id.clone(), trust.clone());
         let tasks = TaskTracker::new();
         let notifications = channels(settings, &store, &sealer, &public_url).await?;
         let previews = Previews::new(&settings.preview, &origin, metrics.previews.clone(), tasks.clone());
@@ -166,7 +163,7 @@ impl Server {
             gateway,
             store,
             sealer,
-            ca,
+            trust,
             origin,
             changes,
             passwords: Passwords::new()?,
@@ -180,7 +177,6 @@ impl Server {
             stopping,
             tasks,
         });
-        let link_server = LinkServer::new(&app, credentials)?;
         for instance in app.store.owning_instances().await? {
             app.boxes.learn(&instance);
         }
@@ -199,7 +195,7 @@ impl Server {
         if let Some(tls) = tls {
             tokio::spawn(tls.follow(app.stopping.clone()));
         }
-        tokio::spawn(links::serve(app.clone(), link_listener, link_server));
+        tokio::spawn(links::serve(app.clone(), link_listener));
         tokio::spawn(metrics_listener::serve(metrics_listener, app.metrics.registry()));
         tokio::spawn(jobs::forget_again(app.clone()));
         tokio::spawn(jobs::watch_store(app.clone()));

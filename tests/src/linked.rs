@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use berth_protocol::door::{STATUS_PATH, Status};
-use berth_protocol::ids::{InstallationId, InstanceId, StreamId, WorkspaceId};
+use berth_protocol::ids::{InstanceId, StreamId};
 use berth_protocol::link::{FromGateway, LINK_PATH};
 use berth_protocol::name::BerthName;
 use berth_protocol::observed::ObservedState;
-use berth_protocol::tls::{ALPN_DOOR, ALPN_LINK, Credentials, client_config, server_config, server_name};
-use berth_protocol::trust::{Admit, Dates, PeerVerifier};
+use berth_protocol::tls::{ALPN_DOOR, ALPN_LINK, client_config, server_config, server_name};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response};
@@ -20,8 +19,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -31,18 +28,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::identity::{Identity, link_address};
 use crate::{Stack, wait};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
-
-/// The identity that `box-agent enroll` stored.
-struct Identity {
-    installation: InstallationId,
-    instance: InstanceId,
-    workspace: WorkspaceId,
-    roots: Vec<CertificateDer<'static>>,
-    credentials: Credentials,
-}
 
 /// What the door was asked, and what it answers.
 #[derive(Default)]
@@ -198,34 +187,12 @@ impl Linked {
 }
 
 fn identity(stack: &Stack) -> Identity {
-    let read = |name: &str| std::fs::read(stack.path("box/identity").join(name)).expect("an identity");
-    let told: Value = serde_json::from_slice(&read("identity.json")).expect("JSON");
-    let id = |name: &str| told[name].as_str().expect("an id").to_owned();
-    let certificate = |name: &str| -> Vec<CertificateDer<'static>> {
-        CertificateDer::pem_slice_iter(&read(name)).map(|one| one.expect("a certificate")).collect()
-    };
-    Identity {
-        installation: id("installation").parse().expect("an installation"),
-        instance: id("instance").parse().expect("an instance"),
-        workspace: id("workspace").parse().expect("a workspace"),
-        roots: certificate("ca.pem"),
-        credentials: Credentials {
-            chain: certificate("certificate.pem"),
-            key: PrivateKeyDer::from_pem_slice(&read("key.pem")).expect("a key"),
-        },
-    }
-}
-
-fn verifier(identity: &Identity) -> Arc<PeerVerifier> {
-    let admit = Admit::AnyGateway(identity.installation.clone());
-    PeerVerifier::new(identity.roots.clone(), admit, Dates::Ignored)
+    Identity::read(&stack.path("box/identity"))
 }
 
 async fn link(stack: &Stack, identity: &Identity, door: u16) -> Socket {
-    let addresses = std::fs::read(stack.path("gateway/addresses.json")).expect("addresses");
-    let addresses: Value = serde_json::from_slice(&addresses).expect("JSON");
-    let address = addresses["link"].as_str().expect("an address");
-    let config = client_config(Some(identity.credentials.clone()), verifier(identity), ALPN_LINK);
+    let address = link_address(stack);
+    let config = client_config(Some(identity.credentials.clone()), identity.verifier(), ALPN_LINK);
     let tcp = TcpStream::connect(address).await.expect("the link listener");
     let connector = TlsConnector::from(Arc::new(config.expect("TLS")));
     let tls = connector.connect(server_name(), tcp).await.expect("TLS with the gateway");
@@ -243,7 +210,7 @@ async fn link(stack: &Stack, identity: &Identity, door: u16) -> Socket {
 async fn open_door(identity: &Identity, door: Arc<Mutex<Door>>) -> (u16, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let config = server_config(identity.credentials.clone(), verifier(identity), &[ALPN_DOOR]).expect("TLS");
+    let config = server_config(identity.credentials.clone(), identity.verifier(), &[ALPN_DOOR]).expect("TLS");
     let name =
         BerthName::Box { installation: identity.installation.clone(), instance: identity.instance.clone() };
     let status = Status {

@@ -87,6 +87,27 @@ impl Stack {
         self.wait_for_gateway().await;
     }
 
+    /// Starts the gateway again with settings from its environment, such as `LINK__CERTIFICATE_SECS`.
+    ///
+    /// # Panics
+    /// When it does not serve with them.
+    pub async fn reconfigure(&mut self, settings: &[(&str, &str)]) {
+        for (name, value) in settings {
+            self.gateway.set_env(&format!("BERTH_GATEWAY__{name}"), value);
+        }
+        self.gateway.stop();
+        self.gateway.start();
+        self.wait_for_gateway().await;
+    }
+
+    /// Has the box no port that can be reached: its door listens where nobody is told, and its public address refuses.
+    ///
+    /// # Panics
+    /// When the configuration can't be written.
+    pub fn hide_door(&self, hidden: &str, public: &str) {
+        hide_door(&self.path("box-agent.toml"), hidden, public);
+    }
+
     /// Stops the gateway and keeps a copy of its store.
     ///
     /// # Panics
@@ -206,6 +227,19 @@ fn write_gateway_config(directory: &Path, front: u16, link: u16) {
         state.display()
     );
     std::fs::write(directory.join("gateway.toml"), text).expect("the configuration is written");
+}
+
+/// Changes an agent's configuration so that its door listens at an address that nobody is told, and its public address is
+/// one that refuses.
+///
+/// # Panics
+/// When it can't be changed.
+pub fn hide_door(config: &Path, hidden: &str, public: &str) {
+    let text = std::fs::read_to_string(config).expect("a configuration");
+    let door = format!("[door]\nlisten = \"{hidden}:0\"\npublic_ip = \"{public}\"\n");
+    let changed = text.replacen("[door]\nlisten = \"127.0.0.1:0\"\n", &door, 1);
+    assert_ne!(changed, text, "there is no door");
+    std::fs::write(config, changed).expect("the configuration is written");
 }
 
 /// Writes the agent's configuration with a given ttyd.

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal, chain};
 use berth_daemon::state::StateLock;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,7 @@ use crate::host::account::Account;
 use crate::host::programs::find;
 use crate::host::runtime::RuntimeDir;
 use crate::identity;
+use crate::identity::papers::Papers;
 use crate::settings::Settings;
 use hub::Hub;
 use ports::Ports;
@@ -65,6 +67,9 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
             if matches!(error, identity::IdentityError::NotEnrolled) { Exit::Config } else { Exit::State };
         Fatal::with(exit)(error)
     })?;
+    identity::tidy(&settings.state_dir);
+    let papers = Papers::new(identity.clone()).map_err(Fatal::with(Exit::State))?;
+    let papers = watch::Sender::new(papers);
     let home = settings.home();
     let (user, shell) = (settings.terminal.user.as_deref(), settings.terminal.shell.as_deref());
     let account = Account::find(user, home, shell).map_err(Fatal::with(Exit::Config))?;
@@ -79,7 +84,8 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     let mut parts = JoinSet::new();
     // A token of its own: a part that ends before this one is cancelled has ended by itself.
     let parts_stop = CancellationToken::new();
-    let foundation = Arc::new(start::Foundation { settings, identity, runtime, account, programs, patterns });
+    let foundation =
+        Arc::new(start::Foundation { settings, identity, papers, runtime, account, programs, patterns });
     let started = tokio::select! {
         started = start::start(&foundation, ports, &hub, &mut parts, &parts_stop) => started,
         // Cancel-safe: every step can be done again, and the parts are stopped below.

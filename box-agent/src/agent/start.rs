@@ -27,6 +27,9 @@ use crate::door::service::Door;
 use crate::host::account::Account;
 use crate::host::runtime::RuntimeDir;
 use crate::identity::Identity;
+use crate::identity::keeper::Keeper;
+use crate::identity::papers::Papers;
+use crate::identity::plan::Asked;
 use crate::link::Link;
 use crate::listeners::worker::Lookout;
 use crate::notify::answer::Answers;
@@ -56,7 +59,9 @@ struct TtydSilent {
 /// What is known before the first step.
 pub(super) struct Foundation {
     pub(super) settings: Settings,
+    /// As it was at the start: who the box is does not change, only how it proves that.
     pub(super) identity: Identity,
+    pub(super) papers: watch::Sender<Arc<Papers>>,
     pub(super) runtime: RuntimeDir,
     pub(super) account: Account,
     pub(super) programs: Programs,
@@ -90,8 +95,8 @@ pub(super) async fn start(
         suspension: suspension.clone(),
         backups: backups.clone(),
         status: {
-            let (hub, facts) = (hub.clone(), facts.clone());
-            Box::new(move || hub.report(&facts, addresses))
+            let (hub, papers) = (hub.clone(), this.papers.subscribe());
+            Box::new(move || hub.report(&papers.borrow().identity, addresses))
         },
         sessions: {
             let hub = hub.clone();
@@ -100,7 +105,7 @@ pub(super) async fn start(
     };
     parts.spawn(control::server::serve(ports.control, Arc::new(control), stop.clone()));
     let (dial_back, wanted) = door::dial_back::channel();
-    start_link(this, addresses.door.port(), dial_back, hub, parts, stop)?;
+    start_link(this, addresses.door.port(), dial_back, hub, parts, stop);
 
     let ground = Ground {
         this: this.clone(),
@@ -135,9 +140,7 @@ pub(super) async fn start(
         requests: hub.metrics.door_requests.clone(),
         dial_backs: hub.metrics.door_dial_backs.clone(),
     };
-    hub.step("door", async { open_door(this, door, ports.door, wanted, hub, parts, stop) })
-        .await
-        .map_err(Fatal::with(Exit::State))?;
+    hub.step("door", async { open_door(this, door, ports.door, wanted, hub, parts, stop) }).await;
     // Behind the door: all else that it leads to need not wait for ttyd, and a terminal is refused until it is there.
     hub.step("ttyd", start_ttyd(this, env.clone(), hub, parts, stop))
         .await
@@ -204,21 +207,20 @@ fn open_door(
     hub: &Hub,
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
-) -> Result<(), rustls::Error> {
-    let acceptor = door::server::acceptor(&this.identity)?;
+) {
     let hall = Hall::new(door, stop.clone());
     let dial_backs = DialBacks {
         wanted,
         link_address: link_address(this),
-        tls: door::dial_back::tls(&this.identity)?,
+        papers: this.papers.subscribe(),
         hall: hall.clone(),
         retired: hub.retired.subscribe(),
     };
     parts.spawn(door::dial_back::run(dial_backs, stop.clone()));
     let pulse = hub.pulses.join("door");
     let retired = hub.retired.subscribe();
-    parts.spawn(door::server::serve(listener, acceptor, hall, retired, pulse, stop.clone()));
-    Ok(())
+    let papers = this.papers.subscribe();
+    parts.spawn(door::server::serve(listener, papers, hall, retired, pulse, stop.clone()));
 }
 
 /// Where the gateway is: as the settings say, else as the enrolment said.
@@ -234,9 +236,16 @@ fn start_link(
     hub: &Arc<Hub>,
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
-) -> Result<(), Fatal> {
+) {
     let settings = &this.settings;
-    let tls = link::client::tls(&this.identity).map_err(Fatal::with(Exit::State))?;
+    let keeper = Keeper {
+        state_dir: settings.state_dir.clone(),
+        address: link_address(this),
+        papers: this.papers.clone(),
+        asked: watch::Sender::new(Asked::Nothing),
+        link: hub.link.subscribe(),
+        troubles: hub.troubles.clone(),
+    };
     let link = Link {
         address: link_address(this),
         addresses: DoorAddresses {
@@ -253,12 +262,14 @@ fn start_link(
         attention: hub.attention.subscribe(),
         outbox: hub.outbox.subscribe(),
         dial_back,
+        papers: this.papers.subscribe(),
+        asked: keeper.asked.clone(),
         state: hub.link.clone(),
         retired: hub.retired.clone(),
         metrics: hub.metrics.clone(),
     };
-    parts.spawn(link::client::run(link, tls, stop.clone()));
-    Ok(())
+    parts.spawn(keeper.run(stop.clone()));
+    parts.spawn(link::client::run(link, stop.clone()));
 }
 
 /// Makes tmux ready, and waits for a server that somebody else starts.

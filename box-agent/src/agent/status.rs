@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::hub::{Hub, Progress};
 use super::notify;
 use super::ports::Addresses;
-use crate::control::StatusReport;
+use crate::control::{CertificateReport, StatusReport};
 use crate::host::machine::boot_id;
-use crate::identity::Facts;
+use crate::identity::{Facts, Identity};
 use crate::link::LinkState;
 use crate::sessions::report::{SessionReport, report};
 
@@ -62,8 +62,15 @@ impl Hub {
     }
 
     /// The answer on the control socket.
-    pub(super) fn report(&self, facts: &Facts, addresses: Addresses) -> StatusReport {
+    pub(super) fn report(&self, identity: &Identity, addresses: Addresses) -> StatusReport {
+        let facts = &identity.facts;
+        let certificate = identity.standing.as_ref().map(|standing| CertificateReport {
+            ca_sha256: standing.ca_sha256.clone(),
+            until: standing.not_after,
+            trust_generation: facts.trust_generation,
+        });
         StatusReport {
+            certificate,
             ready: self.is_ready(),
             status: self.line(),
             link: self.link.borrow().to_string(),

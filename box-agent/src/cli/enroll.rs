@@ -11,6 +11,7 @@ use clap::Args;
 use super::Options;
 use crate::identity::IdentityError;
 use crate::identity::enroll::{EnrollError, enroll};
+use crate::identity::gateway::AskError;
 
 /// The longest text that is read as a token.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
@@ -68,7 +69,7 @@ fn exit_of(error: &EnrollError) -> Exit {
     match error {
         EnrollError::Identity(IdentityError::AlreadyEnrolled(_)) => Exit::Config,
         EnrollError::Identity(_) => Exit::State,
-        EnrollError::Unreachable { .. } => Exit::Unavailable,
+        EnrollError::Ask(AskError::Unreachable { .. }) => Exit::Unavailable,
         _ => Exit::Failure,
     }
 }

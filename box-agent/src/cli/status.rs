@@ -6,7 +6,7 @@ use berth_daemon::exit::{Exit, Fatal};
 use clap::Args;
 
 use super::{Options, ask_agent, unexpected};
-use crate::control::{Answer, Request, StatusReport};
+use crate::control::{Answer, CertificateReport, Request, StatusReport};
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
@@ -28,6 +28,14 @@ impl Status {
     }
 }
 
+fn certificate(certificate: &CertificateReport) -> String {
+    let CertificateReport { ca_sha256, until, trust_generation } = certificate;
+    let secs = i64::try_from(*until).unwrap_or(i64::MAX);
+    let until = jiff::Timestamp::from_second(secs).map_or_else(|_| until.to_string(), |at| at.to_string());
+    let ca = ca_sha256.get(..16).unwrap_or_default();
+    format!("until {until}, by the CA {ca}…, trust generation {trust_generation}")
+}
+
 fn shown(report: &StatusReport) -> String {
     let mut text = format!(
         "status:        {}\n\
@@ -39,6 +47,7 @@ fn shown(report: &StatusReport) -> String {
          terminals:     {}\n\
          ttyd restarts: {}\n\
          tailnet:       {}\n\
+         certificate:   {}\n\
          version:       {}\n",
         report.status,
         report.link,
@@ -49,6 +58,7 @@ fn shown(report: &StatusReport) -> String {
         report.attachments,
         report.ttyd_restarts,
         report.tailnet.map_or_else(|| "not in one".to_owned(), |address| address.to_string()),
+        report.certificate.as_ref().map_or_else(|| "of no CA that is believed".to_owned(), certificate),
         report.agent_version
     );
     if !report.phases.is_empty() {

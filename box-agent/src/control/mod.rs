@@ -103,6 +103,17 @@ pub enum Answer {
     Refused(String),
 }
 
+/// How the box proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateReport {
+    /// SHA-256 of the CA that signed the certificate.
+    pub ca_sha256: String,
+    /// Its last second, since 1970.
+    pub until: u64,
+    /// The generation of trust that the box holds.
+    pub trust_generation: u64,
+}
+
 /// How the agent is, for people at its machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -116,6 +127,9 @@ pub struct StatusReport {
     pub instance: InstanceId,
     /// The workspace.
     pub workspace: WorkspaceId,
+    /// The certificate, if one of the CAs that are believed vouches for it.
+    #[serde(default)]
+    pub certificate: Option<CertificateReport>,
     /// The door's address, when it is open.
     pub door: Option<String>,
     /// What goes wrong although the agent goes on, by part.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
+use berth_protocol::standing::Standing;
 use tokio::net::TcpStream;
 
 use super::Finding;
@@ -10,6 +11,8 @@ use crate::control::client::ask;
 use crate::control::{Answer, Request, StatusReport};
 use crate::host::runtime::RuntimeDir;
 use crate::identity;
+use crate::identity::keeper::now;
+use crate::identity::plan::{end, is_overdue};
 use crate::settings::Settings;
 
 /// How long the gateway may take to accept a connection.
@@ -21,6 +24,7 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     match identity::load(&settings.state_dir) {
         Ok(identity) => {
             findings.push(Finding::fine("identity", identity.facts.instance.to_string()));
+            findings.push(certificate(identity.standing.as_ref(), now()));
             let address = settings.link.address.clone().unwrap_or(identity.facts.link_address);
             findings.push(reach(&address).await);
         }
@@ -34,6 +38,33 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         Err(error) => findings.push(Finding::failure("agent", chain(&error))),
     }
     findings
+}
+
+/// How the certificate is, by this machine's clock.
+fn certificate(standing: Option<&Standing>, now: u64) -> Finding {
+    let check = "certificate";
+    let again =
+        "make a token with `gateway workspace enroll <name>`, and give it to `box-agent enroll --replace`";
+    let Some(standing) = standing else {
+        let sentence = format!("no CA that this box believes vouches for it: {again}");
+        return Finding::failure(check, sentence);
+    };
+    let end = end(standing, now);
+    if now > standing.not_after {
+        let sentence = format!(
+            "{end}: a running agent renews it as soon as it reaches the gateway, which allows that for a while after the \
+             end (link.renewal_grace_secs there, a year unless set); after that {again}"
+        );
+        Finding::failure(check, sentence)
+    } else if is_overdue(standing, now) {
+        let sentence = format!(
+            "{end}, and should have been renewed: a running agent renews it when the gateway says so; look at the link and \
+             at `box-agent logs`"
+        );
+        Finding::warning(check, sentence)
+    } else {
+        Finding::fine(check, end)
+    }
 }
 
 async fn reach(address: &str) -> Finding {
@@ -76,6 +107,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_certificate_that_ends_is_found() {
+        let standing = Standing { ca_sha256: "a".into(), not_before: 0, not_after: 600 };
+        let found = |now| certificate(Some(&standing), now);
+        assert_eq!(found(500).verdict, Verdict::Fine);
+        assert_eq!(found(501).verdict, Verdict::Warning);
+        let expired = found(601);
+        assert_eq!(expired.verdict, Verdict::Failure);
+        assert!(expired.sentence.contains("expired 1 second ago"), "{}", expired.sentence);
+        assert!(expired.sentence.contains("gateway workspace enroll"), "{}", expired.sentence);
+        assert_eq!(certificate(None, 0).verdict, Verdict::Failure);
+    }
+
+    #[test]
     fn what_the_agent_complains_of_is_found() {
         let mut report = StatusReport {
             ready: true,
@@ -83,6 +127,7 @@ mod tests {
             link: "connected".into(),
             instance: InstanceId::random(),
             workspace: WorkspaceId::random(),
+            certificate: None,
             door: None,
             troubles: [("disk".to_owned(), "90 % full".to_owned())].into(),
             tailnet: None,

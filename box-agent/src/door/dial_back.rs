@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use berth_daemon::exit::chain;
 use berth_protocol::link::{DialBack, MAX_DIAL_BACKS};
-use berth_protocol::tls::{ALPN_DOOR, client_config, server_name};
-use berth_protocol::trust::{Admit, Dates, PeerVerifier};
-use rustls::ClientConfig;
+use berth_protocol::tls::ALPN_DOOR;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsConnector;
@@ -20,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::hall::Hall;
 use super::listener::tune;
 use super::server::{ConnectionError, DoorStream, TLS_BUFFER, serve_connection};
-use crate::identity::Identity;
+use crate::identity::papers::{Dialling, PapersInUse};
 
 /// How long dialling may take, TLS included.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
@@ -59,8 +57,8 @@ pub struct DialBacks {
     pub wanted: mpsc::Receiver<Wanted>,
     /// `host:port` that the link leads to.
     pub link_address: String,
-    /// The agent's side of TLS.
-    pub tls: Arc<ClientConfig>,
+    /// What the box shows and whom it believes.
+    pub papers: PapersInUse,
     /// Where connections lead to.
     pub hall: Arc<Hall>,
     /// Whether a newer instance owns the workspace.
@@ -72,16 +70,6 @@ pub struct DialBacks {
 pub fn channel() -> (DialBackRequests, mpsc::Receiver<Wanted>) {
     let (requests, wanted) = mpsc::channel(MAX_WANTED);
     (DialBackRequests(requests), wanted)
-}
-
-/// The TLS side of connections that the agent dials.
-///
-/// # Errors
-/// When key and certificate don't belong together.
-pub fn tls(identity: &Identity) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let admit = Admit::AnyGateway(identity.facts.installation.clone());
-    let verifier = PeerVerifier::new(identity.roots.clone(), admit, Dates::Ignored);
-    Ok(Arc::new(client_config(Some(identity.credentials.clone()), verifier, ALPN_DOOR)?))
 }
 
 /// Dials whenever it is asked to, until `stop`.
@@ -107,10 +95,11 @@ pub async fn run(mut this: DialBacks, stop: CancellationToken) {
             Ok(turn) = dialling.clone().acquire_owned() => turn,
             () = stop.cancelled() => return,
         };
-        let (hall, tls, address) = (this.hall.clone(), this.tls.clone(), address.to_owned());
+        let dialling = this.papers.borrow().dial_back();
+        let (hall, address) = (this.hall.clone(), address.to_owned());
         tokio::spawn(async move {
             let served = async {
-                let stream = tokio::time::timeout(DIAL_DEADLINE, dial(&address, tls)).await??;
+                let stream = tokio::time::timeout(DIAL_DEADLINE, dial(&address, dialling)).await??;
                 drop(turn);
                 hall.door().dial_backs.inc();
                 serve_connection(stream, hall.admit(closing.clone())?).await
@@ -126,10 +115,10 @@ pub async fn run(mut this: DialBacks, stop: CancellationToken) {
     }
 }
 
-async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<DoorStream, ConnectionError> {
+async fn dial(address: &str, dialling: Dialling) -> Result<DoorStream, ConnectionError> {
     let tcp = TcpStream::connect(address).await?;
     tune(&tcp)?;
-    let mut tls = TlsConnector::from(tls).connect(server_name(), tcp).await?;
+    let mut tls = TlsConnector::from(dialling.tls).connect(dialling.name, tcp).await?;
     tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
     // A gateway of before dial-back would take the connection for a link.
     if tls.get_ref().1.alpn_protocol() != Some(ALPN_DOOR) {

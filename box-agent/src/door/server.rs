@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
-use berth_protocol::tls::{ALPN_DOOR, server_config};
-use berth_protocol::trust::{Admit, Dates, PeerVerifier};
+use berth_protocol::tls::ALPN_DOOR;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,7 +20,7 @@ use super::hall::{Admission, Hall};
 use super::listener::tune;
 use super::service::answer;
 use crate::fault;
-use crate::identity::Identity;
+use crate::identity::papers::PapersInUse;
 use crate::pulse::Pulse;
 
 /// How long a handshake may take.
@@ -37,21 +36,11 @@ const MAX_HANDSHAKES: usize = 128;
 /// The longest request head: the door's own are a tenth of it.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// The TLS side of the door.
-///
-/// # Errors
-/// When key and certificate don't belong together.
-pub fn acceptor(identity: &Identity) -> Result<TlsAcceptor, rustls::Error> {
-    let admit = Admit::AnyGateway(identity.facts.installation.clone());
-    let verifier = PeerVerifier::new(identity.roots.clone(), admit, Dates::Ignored);
-    Ok(server_config(identity.credentials.clone(), verifier, &[ALPN_DOOR])?.into())
-}
-
 /// Serves until `stop`. While `retired` says so the door is closed, and every connection and stream cut: a newer
 /// instance owns the workspace.
 pub async fn serve(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    papers: PapersInUse,
     hall: Arc<Hall>,
     mut retired: watch::Receiver<bool>,
     mut pulse: Pulse,
@@ -87,7 +76,8 @@ pub async fn serve(
             tracing::debug!(%peer, "refused a connection: {MAX_HANDSHAKES} handshakes are going on");
             continue;
         };
-        let (acceptor, hall, closing) = (acceptor.clone(), hall.clone(), hall.closing());
+        let acceptor = TlsAcceptor::from(papers.borrow().door.clone());
+        let (hall, closing) = (hall.clone(), hall.closing());
         tokio::spawn(async move {
             let served = async {
                 let tls = shake_hands(stream, acceptor).await?;

@@ -1,4 +1,4 @@
-//! Who this box is: its key, its certificate and the CAs that it believes, on the root disk.
+//! Who this box is: its key, its certificate and the CAs that it believes, on the root disk; and how they are renewed.
 //!
 //! ```text
 //! <state_dir>/identity/
@@ -8,23 +8,37 @@
 //!   identity.json     installation, workspace, instance and where the gateway is
 //! ```
 //!
-//! The directory appears whole, by one rename, so that a box is enrolled or is not.
+//! The directory appears whole, by one rename, so that a box is enrolled or is not. A renewal makes another one beside it,
+//! with a key of its own, proves it to the gateway, and exchanges the two: whenever that is cut short, one of them is there.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`enroll`] | a token becomes an identity |
+//! | [`keeper`], [`plan`] | renews the certificate and follows the CAs, as the gateway says |
+//! | [`papers`] | the identity as it is in use |
+//! | [`gateway`] | one request to a gateway |
+//! | `files` | the directory |
 
 pub mod enroll;
 mod files;
+pub mod gateway;
+pub mod keeper;
+pub mod papers;
+pub mod plan;
 
 use std::path::{Path, PathBuf};
 
 use berth_daemon::state::StateError;
 use berth_protocol::ids::{InstallationId, InstanceId, WorkspaceId};
 use berth_protocol::name::BerthName;
+use berth_protocol::standing::Standing;
 use berth_protocol::tls::Credentials;
 use berth_protocol::trust::name_of;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-pub use files::{load, store};
+pub use files::{load, store, tidy};
 
 /// The facts of an enrolment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +53,9 @@ pub struct Facts {
     pub instance_epoch: u64,
     /// `host:port` of the gateway's link listener.
     pub link_address: String,
+    /// The generation of trust that the CAs are; 0 of a gateway that had none.
+    #[serde(default)]
+    pub trust_generation: u64,
 }
 
 /// The texts of an enrolment, as they are kept.
@@ -63,6 +80,8 @@ pub struct Identity {
     pub credentials: Credentials,
     /// Whom it believes.
     pub roots: Vec<CertificateDer<'static>>,
+    /// What the certificate says of itself, if one of those vouches for it.
+    pub standing: Option<Standing>,
 }
 
 /// Why there is no identity to use.
@@ -129,7 +148,8 @@ impl Documents {
         let provider = rustls::crypto::ring::default_provider();
         rustls::sign::CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)
             .map_err(|_| damaged("key and certificate don't belong together".to_owned()))?;
-        Ok(Identity { facts: self.facts.clone(), credentials: Credentials { chain, key }, roots })
+        let standing = chain.first().and_then(|certificate| Standing::of(certificate, &roots).ok());
+        Ok(Identity { facts: self.facts.clone(), credentials: Credentials { chain, key }, roots, standing })
     }
 }
 

@@ -23,6 +23,7 @@ fn documents(installation: &InstallationId, name: &BerthName) -> Documents {
             instance,
             instance_epoch: 3,
             link_address: "127.0.0.1:1".into(),
+            trust_generation: 1,
         },
         key_pem: key.serialize_pem(),
         certificate_pem: certificate.pem(),

@@ -2,14 +2,10 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use berth_daemon::exit::chain;
-use berth_protocol::link::{DoorAddresses, LINK_PATH, MAX_MESSAGE_BYTES, REFUSED_RETIRED};
-use berth_protocol::tls::{ALPN_LINK, client_config, server_name};
-use berth_protocol::trust::{Admit, Dates, PeerVerifier};
-use rustls::ClientConfig;
+use berth_protocol::link::{DoorAddresses, LINK_PATH, MAX_MESSAGE_BYTES, REFUSED_EXPIRED, REFUSED_RETIRED};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -22,7 +18,9 @@ use super::conversation::{ConversationError, talk};
 use super::{Link, LinkState};
 use crate::backoff::Backoff;
 use crate::door::listener::tune_link;
-use crate::identity::Identity;
+use crate::identity::gateway::is_distrust;
+use crate::identity::papers::Dialling;
+use crate::identity::plan::Asked;
 
 /// How long dialling may take, TLS and WebSocket included.
 const DIAL_DEADLINE: Duration = Duration::from_secs(10);
@@ -43,26 +41,23 @@ enum DialError {
     Connect { address: String, source: io::Error },
     #[error("failed to agree on a link with {address}")]
     WebSocket { address: String, source: Box<tokio_tungstenite::tungstenite::Error> },
+    #[error(
+        "the gateway at {address} is of no CA that this box believes: its CA was changed while the box was away, or it is \
+         another's; check the address, or make a token with `gateway workspace enroll <name>` and give it to \
+         `box-agent enroll --replace`"
+    )]
+    Distrusted { address: String },
     #[error("{address} did not answer within {} s", DIAL_DEADLINE.as_secs())]
     Timeout { address: String },
 }
 
-/// The TLS side of the link.
-///
-/// # Errors
-/// When key and certificate don't belong together.
-pub fn tls(identity: &Identity) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let admit = Admit::AnyGateway(identity.facts.installation.clone());
-    let verifier = PeerVerifier::new(identity.roots.clone(), admit, Dates::Ignored);
-    Ok(Arc::new(client_config(Some(identity.credentials.clone()), verifier, ALPN_LINK)?))
-}
-
 /// Keeps the link up until `stop`.
-pub async fn run(mut link: Link, tls: Arc<ClientConfig>, stop: CancellationToken) {
+pub async fn run(mut link: Link, stop: CancellationToken) {
+    let mut papers = link.papers.clone();
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     while !stop.is_cancelled() {
         let began = Instant::now();
-        let (state, refused) = attempt(&mut link, &tls, &stop).await;
+        let (state, refused) = attempt(&mut link, &stop).await;
         link.metrics.link_lost();
         if stop.is_cancelled() {
             return;
@@ -84,18 +79,21 @@ pub async fn run(mut link: Link, tls: Arc<ClientConfig>, stop: CancellationToken
         }
         link.state.send_replace(state);
         tokio::select! {
-            // Cancel-safe, both: a timer and a token.
+            // Cancel-safe, all: a timer, a watch channel and a token.
             () = tokio::time::sleep(pause) => {}
+            // What was refused for its certificate may be taken with another.
+            Ok(()) = papers.changed() => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
 /// One connection, from dialling to its end. Returns what to say of it, and whether it was refused.
-async fn attempt(link: &mut Link, tls: &Arc<ClientConfig>, stop: &CancellationToken) -> (LinkState, bool) {
+async fn attempt(link: &mut Link, stop: &CancellationToken) -> (LinkState, bool) {
+    let papers = link.papers.borrow_and_update().clone();
     let dialled = tokio::select! {
         // Cancel-safe: a connection that is not finished is dropped.
-        dialled = dial(&link.address, tls.clone()) => dialled,
+        dialled = dial(&link.address, papers.link()) => dialled,
         () = stop.cancelled() => return (LinkState::Connecting, false),
     };
     let (socket, local) = match dialled {
@@ -104,12 +102,17 @@ async fn attempt(link: &mut Link, tls: &Arc<ClientConfig>, stop: &CancellationTo
     };
     let tailnet = *link.tailnet.borrow_and_update();
     let addresses = addresses(&link.addresses, local, tailnet);
-    match talk(socket, link, addresses, stop).await {
+    match talk(socket, link, &papers, addresses, stop).await {
         Ok(()) => (LinkState::Connecting, false),
         Err(ConversationError::Refused { kind, message }) if kind == REFUSED_RETIRED => {
             (LinkState::Retired(message), true)
         }
-        Err(ConversationError::Refused { message, .. }) => (LinkState::Refused(message), true),
+        Err(ConversationError::Refused { kind, message }) => {
+            if kind == REFUSED_EXPIRED {
+                link.asked.send_replace(Asked::Expired);
+            }
+            (LinkState::Refused(message), true)
+        }
         Err(error) => (LinkState::Lost(chain(&error)), false),
     }
 }
@@ -117,13 +120,17 @@ async fn attempt(link: &mut Link, tls: &Arc<ClientConfig>, stop: &CancellationTo
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// Connects, and tells which of this machine's addresses the connection has.
-async fn dial(address: &str, tls: Arc<ClientConfig>) -> Result<(Socket, Option<IpAddr>), DialError> {
+async fn dial(address: &str, dialling: Dialling) -> Result<(Socket, Option<IpAddr>), DialError> {
     let connect = |source| DialError::Connect { address: address.to_owned(), source };
     let work = async {
         let tcp = TcpStream::connect(address).await.map_err(connect)?;
         tune_link(&tcp).map_err(connect)?;
         let local = tcp.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
-        let tls = TlsConnector::from(tls).connect(server_name(), tcp).await.map_err(connect)?;
+        let tls = TlsConnector::from(dialling.tls).connect(dialling.name, tcp).await;
+        let tls = tls.map_err(|error| match is_distrust(&error) {
+            true => DialError::Distrusted { address: address.to_owned() },
+            false => connect(error),
+        })?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))

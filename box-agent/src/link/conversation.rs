@@ -18,6 +18,8 @@ use super::desired::{Change, NeedSnapshot, Outcome, apply};
 use super::window::Window;
 use super::{Link, LinkState};
 use crate::host::machine::boot_id;
+use crate::identity::papers::Papers;
+use crate::identity::plan::Asked;
 use crate::store::outbox::Item;
 use crate::store::{Store, StoreError};
 
@@ -53,16 +55,20 @@ pub enum ConversationError {
     /// The box has another address, which the gateway is told by a new link.
     #[error("the box's address in the tailnet has changed")]
     Moved,
+    /// The box has another certificate, which a new link shows.
+    #[error("the certificate was renewed")]
+    Renewed,
     /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Talks until the connection ends, or `stop`. Returns after a refusal, a loss or a stop; a link that was ever
-/// welcome has said so in its state.
+/// welcome has said so in its state. `papers` are those that the connection was made with.
 pub(super) async fn talk<S>(
     socket: WebSocketStream<S>,
     link: &mut Link,
+    papers: &Papers,
     addresses: DoorAddresses,
     stop: &CancellationToken,
 ) -> Result<(), ConversationError>
@@ -76,6 +82,7 @@ where
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         addresses,
         desired: link.desired.borrow().as_ref().map(|desired| desired.version.clone()),
+        trust: Some(papers.identity.facts.trust_generation),
     };
     wire.send(&FromAgent::Hello(hello)).await?;
     let silent = |_| ConversationError::Silent(HELLO_DEADLINE);
@@ -87,7 +94,9 @@ where
     link.metrics.link_welcomed();
     link.state.send_replace(LinkState::Connected);
     link.retired.send_if_modified(std::mem::take);
-    Conversation { wire, window: Window::default(), wants_snapshot: false }.run(link, period, stop).await
+    Conversation { wire, window: Window::default(), wants_snapshot: false }
+        .run(link, papers, period, stop)
+        .await
 }
 
 impl From<tungstenite::Error> for ConversationError {
@@ -152,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     async fn run(
         mut self,
         link: &mut Link,
+        papers: &Papers,
         period: Duration,
         stop: &CancellationToken,
     ) -> Result<(), ConversationError> {
@@ -210,6 +220,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.pump(link).await?,
+                Ok(()) = link.papers.changed() => {
+                    let (same, generation) = {
+                        let identity = &link.papers.borrow_and_update().identity;
+                        (identity.credentials.chain == papers.identity.credentials.chain, identity.facts.trust_generation)
+                    };
+                    if !same {
+                        return Err(ConversationError::Renewed);
+                    }
+                    self.wire.send(&FromAgent::Trusts { generation }).await?;
+                }
                 // The gateway learns addresses from a hello, and a hello begins a conversation.
                 Ok(()) = link.tailnet.changed() => return Err(ConversationError::Moved),
                 Ok(()) = link.store.changed() => {
@@ -257,6 +277,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             FromGateway::Refused { kind, message } => Err(ConversationError::Refused { kind, message }),
             FromGateway::DialBack(asked) => {
                 link.dial_back.ask(&asked);
+                Ok(())
+            }
+            FromGateway::Trust(trust) => {
+                link.asked.send_replace(Asked::Trust(trust));
                 Ok(())
             }
             FromGateway::Welcome(_) | FromGateway::HeartbeatEcho { .. } | FromGateway::Unknown => Ok(()),

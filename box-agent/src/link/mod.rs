@@ -32,6 +32,8 @@ use berth_protocol::ports::ObservedPorts;
 use tokio::sync::watch;
 
 use crate::door::dial_back::DialBackRequests;
+use crate::identity::papers::PapersInUse;
+use crate::identity::plan::Asked;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -86,6 +88,10 @@ pub struct Link {
     pub outbox: watch::Receiver<u64>,
     /// Where requests to dial the gateway go.
     pub dial_back: DialBackRequests,
+    /// What the box shows and whom it believes.
+    pub papers: PapersInUse,
+    /// What the gateway wants of them.
+    pub asked: watch::Sender<Asked>,
     /// How the link is.
     pub state: watch::Sender<LinkState>,
     /// Whether a newer instance owns the workspace.

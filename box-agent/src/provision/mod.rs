@@ -22,6 +22,7 @@ use berth_protocol::provision::{Provision, ProvisionedVolume};
 
 use crate::identity::IdentityError;
 use crate::identity::enroll::EnrollError;
+use crate::identity::gateway::AskError;
 use crate::volume::source::Source;
 
 pub use forget::{erase, forget};
@@ -92,7 +93,7 @@ impl ProvisionError {
         match self {
             Self::Nothing(_) | Self::Damaged { .. } | Self::Token { .. } => Exit::Config,
             Self::Unreadable { .. } | Self::State(_) | Self::Left { .. } => Exit::State,
-            Self::Enroll(EnrollError::Unreachable { .. }) => Exit::Unavailable,
+            Self::Enroll(EnrollError::Ask(AskError::Unreachable { .. })) => Exit::Unavailable,
             Self::Enroll(EnrollError::WrongGateway { .. }) => Exit::Config,
             Self::Enroll(EnrollError::Refused { kind, .. }) if kind.starts_with("enrollment_token_") => {
                 Exit::Config

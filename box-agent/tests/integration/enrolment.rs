@@ -64,6 +64,7 @@ async fn gateway(name_on_certificate: Option<InstanceId>) -> Gateway {
             instance_epoch: 4,
             certificate_pem: ca.sign(&request.csr_pem, &ca.box_name(&certified)),
             ca_pem: ca.pem.clone(),
+            trust_generation: Some(1),
         };
         (200, serde_json::to_vec(&response).unwrap())
     });

@@ -74,6 +74,9 @@ pub struct EnrollRequest {
     pub csr_pem: String,
     /// Version of the agent that asks.
     pub agent_version: String,
+    /// Whether the agent renews its certificate; one that does not gets one that lasts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renews: bool,
 }
 
 /// Answer to the enrolment call.
@@ -91,6 +94,9 @@ pub struct EnrollResponse {
     pub certificate_pem: String,
     /// Every CA to believe, PEM, one after the other.
     pub ca_pem: String,
+    /// The generation of trust that `ca_pem` is; gateways of before don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_generation: Option<u64>,
 }
 
 #[cfg(test)]

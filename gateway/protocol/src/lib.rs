@@ -6,8 +6,8 @@
 //! | module | conversation |
 //! |---|---|
 //! | [`ids`] | identifiers that travel in every conversation |
-//! | [`name`], [`trust`], [`tls`] | who a certificate says it is, and whether to believe it |
-//! | [`enroll`] | a box exchanges a one-time token for a certificate |
+//! | [`name`], [`trust`], [`tls`], [`standing`] | who a certificate says it is, whether to believe it, and for how long |
+//! | [`enroll`], [`renew`] | a box exchanges a one-time token for a certificate, and that for newer ones |
 //! | [`provision`] | what a new machine finds in its user-data |
 //! | [`link`], [`desired`], [`environment`], [`observed`], [`ports`], [`attention`], [`event`] | agent → gateway WebSocket, always on |
 //! | [`door`], [`control`], [`keys`], [`suspend`], [`backup`] | gateway → box, `CONNECT` streams and the control API |
@@ -33,6 +33,8 @@ pub mod name;
 pub mod observed;
 pub mod ports;
 pub mod provision;
+pub mod renew;
+pub mod standing;
 pub mod suspend;
 pub mod terminal;
 pub mod tls;

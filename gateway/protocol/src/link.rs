@@ -34,6 +34,9 @@ pub const REFUSED_RETIRED: &str = "instance_retired";
 /// Refusal: no box of this identity was ever enrolled here, or the gateway's store is older than the box.
 pub const REFUSED_UNKNOWN: &str = "instance_unknown";
 
+/// Refusal: the box's certificate has expired. It may still be renewed, see [`crate::renew`].
+pub const REFUSED_EXPIRED: &str = "certificate_expired";
+
 /// Versions from `min` to `max`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionRange {
@@ -79,6 +82,9 @@ pub struct Hello {
     /// The desired state that it holds, if any.
     #[serde(default)]
     pub desired: Option<DesiredVersion>,
+    /// The generation of trust that it holds; agents of before don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<u64>,
 }
 
 /// The gateway's answer to a hello that it accepts.
@@ -107,6 +113,18 @@ pub struct DialBack {
     pub address: Option<String>,
 }
 
+/// Whom a box is to believe, and whether its certificate is to be renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// Counts changes of the CAs. Any other generation than the one held takes its place: a restored gateway may be behind.
+    pub generation: u64,
+    /// Every CA to believe, PEM, one after the other.
+    pub ca_pem: String,
+    /// Whether the box should renew its certificate now, by the gateway's clock.
+    #[serde(default)]
+    pub renew: bool,
+}
+
 /// Messages from the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -132,6 +150,11 @@ pub enum FromAgent {
     Dropped(Dropped),
     /// The agent can't apply a delta and asks for everything.
     WantSnapshot,
+    /// The agent has stored whom to believe, and does.
+    Trusts {
+        /// The generation that it was told.
+        generation: u64,
+    },
     /// A message of a newer version, to be ignored.
     #[serde(other)]
     Unknown,
@@ -175,6 +198,8 @@ pub enum FromGateway {
     },
     /// The gateway wants connections of the door that it can't make itself.
     DialBack(DialBack),
+    /// Whom to believe.
+    Trust(Trust),
     /// A message of a newer version, to be ignored.
     #[serde(other)]
     Unknown,

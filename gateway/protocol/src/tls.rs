@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring::default_provider;
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
@@ -27,6 +28,29 @@ pub fn server_name() -> ServerName<'static> {
     ServerName::try_from("berth.invalid").expect("a valid constant")
 }
 
+/// Characters of a CA's fingerprint in a [`meeting_name`]: a label of a host name is shorter than the whole.
+const MEETING_DIGITS: usize = 40;
+
+/// What stands behind them.
+const MEETING_DOMAIN: &str = ".ca.berth.invalid";
+
+/// The name that a box puts where TLS wants a host name, when it dials a gateway: it says under which CA they are to meet,
+/// so that a gateway which has several shows a certificate that the box believes. `ca_sha256` is the CA's
+/// [`fingerprint`](crate::trust::fingerprint).
+#[must_use]
+pub fn meeting_name(ca_sha256: &str) -> ServerName<'static> {
+    let digits = ca_sha256.get(..MEETING_DIGITS).unwrap_or_default();
+    // What is no fingerprint makes no name, and says nothing.
+    ServerName::try_from(format!("{digits}{MEETING_DOMAIN}")).unwrap_or_else(|_| server_name())
+}
+
+/// Whether a name that a box put there means this CA.
+#[must_use]
+pub fn is_meeting_name(name: &str, ca_sha256: &str) -> bool {
+    let digits = name.strip_suffix(MEETING_DOMAIN);
+    digits.is_some_and(|digits| digits.len() == MEETING_DIGITS && ca_sha256.starts_with(digits))
+}
+
 /// A certificate chain and its private key: how one end proves its name.
 #[derive(Debug)]
 pub struct Credentials {
@@ -42,6 +66,16 @@ impl Clone for Credentials {
     }
 }
 
+impl Credentials {
+    /// The same, ready to sign.
+    ///
+    /// # Errors
+    /// When key and certificate don't belong together.
+    pub fn certified(&self) -> Result<CertifiedKey, rustls::Error> {
+        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &default_provider())
+    }
+}
+
 /// What the accepting end of a link or door listener uses. The first protocol of `alpn` is preferred.
 ///
 /// # Errors
@@ -51,10 +85,23 @@ pub fn server_config(
     verifier: Arc<dyn ClientCertVerifier>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let certified = credentials.certified()?;
+    server_config_with(Arc::new(SingleCertAndKey::from(certified)), verifier, alpn)
+}
+
+/// The same, when what is shown depends on what the dialler says.
+///
+/// # Errors
+/// Never, with this provider of cryptography.
+pub fn server_config_with(
+    shown: Arc<dyn ResolvesServerCert>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(credentials.chain, credentials.key)?;
+        .with_cert_resolver(shown);
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -81,4 +128,22 @@ pub fn client_config(
     config.alpn_protocols = vec![alpn.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meeting_name_means_one_ca() {
+        let (one, other) = ("0123456789abcdef".repeat(4), "f".repeat(64));
+        let name = meeting_name(&one).to_str().into_owned();
+        assert!(is_meeting_name(&name, &one) && !is_meeting_name(&name, &other), "{name}");
+        for nothing in ["", "00ff", "not a fingerprint at all, however long it may be"] {
+            assert_eq!(meeting_name(nothing), server_name(), "{nothing:?}");
+        }
+        for nobody in ["berth.invalid", ".ca.berth.invalid", "0123.ca.berth.invalid", "0123456789"] {
+            assert!(!is_meeting_name(nobody, &one), "{nobody}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use berth_protocol::error::ErrorBody;
 use berth_protocol::event::{OutOfMemory, Telemetry};
 use berth_protocol::link::{FromAgent, FromGateway};
 use berth_protocol::provision::Provision;
+use berth_protocol::renew::{RenewRequest, RenewResponse};
 use berth_protocol::suspend::{SuspendState, Suspension};
 use berth_protocol::terminal::{FromBrowser, FromRelay};
 use serde::Serialize;
@@ -52,6 +53,22 @@ fn link_messages_are_read() {
     messages_survive(environment, &FromGateway::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_environment.json"), &FromAgent::Unknown);
     messages_survive(include_str!("../data/v1/from_agent_attention.json"), &FromAgent::Unknown);
+    messages_survive(include_str!("../data/v1/from_agent_trust.json"), &FromAgent::Unknown);
+    messages_survive(include_str!("../data/v1/from_gateway_trust.json"), &FromGateway::Unknown);
+}
+
+#[test]
+fn agents_and_gateways_of_before_renewal_say_nothing_of_it() {
+    let old: EnrollRequest = serde_json::from_str(include_str!("../data/v1/enroll_request.json")).unwrap();
+    assert!(!old.renews);
+    let old: EnrollResponse = serde_json::from_str(include_str!("../data/v1/enroll_response.json")).unwrap();
+    assert_eq!(old.trust_generation, None);
+    let messages: Vec<FromAgent> = serde_json::from_str(include_str!("../data/v1/from_agent.json")).unwrap();
+    let hello = messages.iter().find_map(|message| match message {
+        FromAgent::Hello(hello) => Some(hello),
+        _ => None,
+    });
+    assert_eq!(hello.unwrap().trust, None);
 }
 
 #[test]
@@ -93,6 +110,10 @@ fn what_sessions_need_is_read() {
 fn single_bodies_are_read() {
     survives::<EnrollRequest>(include_str!("../data/v1/enroll_request.json"));
     survives::<EnrollResponse>(include_str!("../data/v1/enroll_response.json"));
+    survives::<EnrollRequest>(include_str!("../data/v1/enroll_request_renews.json"));
+    survives::<EnrollResponse>(include_str!("../data/v1/enroll_response_trust.json"));
+    survives::<RenewRequest>(include_str!("../data/v1/renew_request.json"));
+    survives::<RenewResponse>(include_str!("../data/v1/renew_response.json"));
     survives::<Status>(include_str!("../data/v1/door_status.json"));
     survives::<ErrorBody>(include_str!("../data/v1/error.json"));
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use berth_protocol::ids::{GatewayId, InstallationId, InstanceId};
 use berth_protocol::name::BerthName;
+use berth_protocol::standing::Standing;
 use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_config, server_name};
 use berth_protocol::trust::{Admit, Dates, PeerVerifier, fingerprint};
 use rcgen::{
@@ -203,4 +204,19 @@ fn a_pinned_authority_is_the_only_one_believed() {
     let mut posing = other.valid(&world.gateway);
     posing.chain[1] = world.ca.certificate.clone();
     assert!(listener(pin(&world.ca.certificate), posing).is_err());
+}
+
+#[test]
+fn a_certificate_says_who_signed_it_and_how_long_it_counts() {
+    let world = world();
+    let (ca, other) = (world.ca.certificate.clone(), Authority::new().certificate);
+    let certificate = &world.ca.issue(&[world.boxed.to_string()], 2001, &BOTH).chain[0];
+    let standing = Standing::of(certificate, &[other.clone(), ca.clone()]).unwrap();
+    assert_eq!(standing.ca_sha256, fingerprint(&ca));
+    // 2000-01-01 and 2001-01-01.
+    assert_eq!((standing.not_before, standing.not_after), (946_684_800, 978_307_200));
+    assert!(standing.counts_at(946_684_800) && standing.counts_at(978_307_200));
+    assert!(!standing.counts_at(946_684_799) && !standing.counts_at(978_307_201));
+    assert!(Standing::of(certificate, &[other]).is_err(), "nobody vouches for it");
+    assert!(Standing::of(certificate, &[]).is_err());
 }

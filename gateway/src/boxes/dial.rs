@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_protocol::ids::{InstallationId, InstanceId};
-use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_name};
+use berth_protocol::tls::{ALPN_DOOR, client_config, server_name};
 use berth_protocol::trust::{Admit, Dates, PeerVerifier};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls_pki_types::CertificateDer;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -19,6 +18,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::door::DoorBody;
 use super::routes::Route;
+use crate::trust::Trust;
 
 /// How long one address may take to answer, TLS included.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,26 +53,26 @@ pub(super) struct DoorConnection {
 /// Dials boxes in this gateway's name.
 pub struct Dialer {
     installation: InstallationId,
-    credentials: Credentials,
-    roots: Vec<CertificateDer<'static>>,
+    trust: Arc<Trust>,
 }
 
 impl Dialer {
-    /// A dialler that shows `credentials` and believes `roots`.
+    /// A dialler that believes whom `trust` does.
     #[must_use]
-    pub fn new(
-        installation: InstallationId,
-        credentials: Credentials,
-        roots: Vec<CertificateDer<'static>>,
-    ) -> Self {
-        Self { installation, credentials, roots }
+    pub fn new(installation: InstallationId, trust: Arc<Trust>) -> Self {
+        Self { installation, trust }
     }
 
-    /// The TLS settings with which exactly this instance is reached.
-    pub(super) fn config_for(&self, instance: &InstanceId) -> Result<Arc<ClientConfig>, rustls::Error> {
+    /// The TLS settings with which exactly this instance is reached. `ca` is the CA of its certificate, if that is known.
+    pub(super) fn config_for(
+        &self,
+        instance: &InstanceId,
+        ca: Option<&str>,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let trusted = self.trust.now();
         let admit = Admit::Box(self.installation.clone(), instance.clone());
-        let verifier = PeerVerifier::new(self.roots.clone(), admit, Dates::Judged);
-        Ok(Arc::new(client_config(Some(self.credentials.clone()), verifier, ALPN_DOOR)?))
+        let verifier = PeerVerifier::new(trusted.roots().to_vec(), admit, Dates::Judged);
+        Ok(Arc::new(client_config(Some(trusted.credentials(ca).clone()), verifier, ALPN_DOOR)?))
     }
 }
 

@@ -47,6 +47,8 @@ pub struct BoxHandle {
     dialer: Arc<Dialer>,
     metrics: Arc<Metrics>,
     routes: Mutex<Routes>,
+    /// The CA of the box's certificate, under which it is met.
+    ca: Mutex<Option<String>>,
     dial_backs: DialBacks<BoxStream>,
     warm: Mutex<Vec<DoorConnection>>,
     presence: watch::Sender<Presence>,
@@ -71,6 +73,7 @@ impl BoxHandle {
             dialer,
             metrics,
             routes: Mutex::new(Routes::of(instance)),
+            ca: Mutex::new(instance.certificate_ca.clone()),
             dial_backs: DialBacks::new(),
             warm: Mutex::default(),
             presence: watch::Sender::new(Presence::UNKNOWN),
@@ -109,6 +112,7 @@ impl BoxHandle {
 
     /// Takes over new addresses and asks there at once.
     pub(super) fn moved(&self, instance: &Instance) {
+        self.ca.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&instance.certificate_ca);
         if self.with_routes(|routes| routes.moved(instance)) {
             self.drop_warm();
         }
@@ -376,7 +380,9 @@ impl BoxHandle {
 
     /// Makes a connection by the best way there is now.
     async fn connect(&self) -> Result<DoorConnection, DoorError> {
-        let config = self.dialer.config_for(&self.instance).map_err(|_| DoorError::Unreachable(None))?;
+        let ca = self.ca.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let config = self.dialer.config_for(&self.instance, ca.as_deref());
+        let config = config.map_err(|_| DoorError::Unreachable(None))?;
         loop {
             let linked = self.dial_backs.linked();
             let plan = self.with_routes(|routes| routes.plan(linked, Instant::now()));

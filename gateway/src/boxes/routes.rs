@@ -149,6 +149,7 @@ mod tests {
             door_port: Some(7681),
             agent_version: None,
             telemetry: None,
+            certificate_ca: None,
         }
     }
 

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_protocol::ids::{GatewayId, InstallationId, InstanceId, WorkspaceId};
-use berth_protocol::name::BerthName;
+use berth_protocol::ids::{InstanceId, WorkspaceId};
 use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_config, server_name};
 use berth_protocol::trust::{Admit, Dates, PeerVerifier};
 use http_body_util::Full;
@@ -14,13 +13,14 @@ use hyper::Response;
 use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::ca::CertificateAuthority;
+use crate::trust::tests::Fixture;
 
 /// What a door answers when it is asked for its status.
 const STATUS: &str = include_str!("../../protocol/data/v1/door_status.json");
@@ -31,35 +31,32 @@ const TAILSCALE: &str = "127.77.5.2";
 
 /// A gateway's part of an installation.
 struct Here {
-    installation: InstallationId,
-    ca: CertificateAuthority,
+    trusted: Fixture,
     metrics: Arc<Metrics>,
     boxes: Boxes,
 }
 
 impl Here {
     fn new() -> Self {
-        let installation = InstallationId::random();
-        let new = CertificateAuthority::generate(&installation).unwrap();
-        let ca = CertificateAuthority::load(&new.certificate_pem, &new.key_pem).unwrap();
-        let gateway = BerthName::Gateway { installation: installation.clone(), gateway: GatewayId::random() };
-        let credentials = ca.gateway_credentials(&gateway).unwrap();
-        let dialer = Dialer::new(installation.clone(), credentials, vec![ca.certificate().clone()]);
+        let trusted = Fixture::new(1);
+        let dialer = Dialer::new(trusted.installation.clone(), trusted.trust.clone());
         let metrics = Arc::new(Metrics::default());
         let boxes = Boxes::new(dialer, Changes::default(), metrics.clone(), CancellationToken::new());
-        Self { installation, ca, metrics, boxes }
+        Self { trusted, metrics, boxes }
     }
 
-    /// Credentials as enrolment gives them, but for who made the key.
+    fn roots(&self) -> Vec<CertificateDer<'static>> {
+        self.trusted.trust.now().roots().to_vec()
+    }
+
     fn credentials(&self, instance: &InstanceId) -> Credentials {
-        let name = BerthName::Box { installation: self.installation.clone(), instance: instance.clone() };
-        self.ca.gateway_credentials(&name).unwrap()
+        self.trusted.box_credentials(instance, 0)
     }
 
     /// A box's side of TLS.
     fn door_acceptor(&self, instance: &InstanceId) -> TlsAcceptor {
-        let admit = Admit::AnyGateway(self.installation.clone());
-        let verifier = PeerVerifier::new(vec![self.ca.certificate().clone()], admit, Dates::Ignored);
+        let admit = Admit::AnyGateway(self.trusted.installation.clone());
+        let verifier = PeerVerifier::new(self.roots(), admit, Dates::Ignored);
         TlsAcceptor::from(server_config(self.credentials(instance), verifier, &[ALPN_DOOR]).unwrap())
     }
 
@@ -77,16 +74,11 @@ impl Here {
 
     /// A connection that a box dialled, as the link listener hands it over. Its door works.
     async fn dialled_by(&self, instance: &InstanceId) -> BoxStream {
-        let roots = vec![self.ca.certificate().clone()];
-        let gateways = Admit::AnyGateway(self.installation.clone());
-        let verifier = PeerVerifier::new(roots.clone(), gateways, Dates::Ignored);
+        let roots = self.roots();
+        let gateways = Admit::AnyGateway(self.trusted.installation.clone());
+        let verifier = PeerVerifier::new(roots, gateways, Dates::Ignored);
         let client = client_config(Some(self.credentials(instance)), verifier, ALPN_DOOR).unwrap();
-        let gateway =
-            BerthName::Gateway { installation: self.installation.clone(), gateway: GatewayId::random() };
-        let boxes = Admit::AnyBox(self.installation.clone());
-        let verifier = PeerVerifier::new(roots, boxes, Dates::Judged);
-        let credentials = self.ca.gateway_credentials(&gateway).unwrap();
-        let server = server_config(credentials, verifier, &[ALPN_DOOR]).unwrap();
+        let server = self.trusted.trust.now().listener();
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -121,6 +113,7 @@ fn instance(door: Option<SocketAddr>) -> Instance {
         door_port: door.map(|address| address.port()),
         agent_version: None,
         telemetry: None,
+        certificate_ca: None,
     }
 }
 

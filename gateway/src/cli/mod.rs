@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod ca;
 mod config;
 mod init;
 mod invite;
@@ -95,6 +96,9 @@ enum Verb {
     Backup(backup::BackupVerb),
     /// Print, export or verify the audit record: time, action, user, workspace, request, source, outcome, detail
     Audit(Box<audit::Audit>),
+    /// List the CAs that boxes and gateways believe, and rotate them: add, switch, remove
+    #[command(subcommand)]
+    Ca(ca::CaVerb),
     /// Rotate the key that seals stored secrets
     #[command(subcommand)]
     Keys(keys::KeysVerb),
@@ -158,6 +162,7 @@ fn dispatch(cli: &Cli) -> Result<(), Fatal> {
         Verb::Token(verb) => block_on(token::run(&cli.settings()?, verb)),
         Verb::Backup(verb) => block_on(backup::run(&cli.settings()?, verb)),
         Verb::Audit(audit) => block_on(audit::run(&cli.settings()?, audit)),
+        Verb::Ca(verb) => block_on(ca::run(&cli.settings()?, verb)),
         Verb::Keys(verb) => block_on(keys::run(&cli.settings()?, verb)),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "gateway", &mut std::io::stdout());

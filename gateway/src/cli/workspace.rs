@@ -5,7 +5,6 @@ use std::time::Duration;
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::enroll::EnrollmentToken;
 use berth_protocol::provision::ProvisionedVolume;
-use berth_protocol::trust::fingerprint;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -116,7 +115,7 @@ async fn enrollment_token(
     Ok(EnrollmentToken {
         link_address,
         installation: opened.installation.id.clone(),
-        ca_sha256: fingerprint(opened.ca.certificate()),
+        ca_sha256: opened.signing().map(|ca| ca.fingerprint.clone()).unwrap_or_default(),
         secret,
     })
 }

@@ -6,10 +6,9 @@ use berth_protocol::desired::DesiredVersion;
 use berth_protocol::event::{Event, Telemetry};
 use berth_protocol::ids::{InstanceId, StreamId, WorkspaceId};
 use berth_protocol::link::{
-    DialBack, FromAgent, FromGateway, Hello, MAX_DIAL_BACKS, MAX_MESSAGE_BYTES, REFUSED_RETIRED,
-    REFUSED_UNKNOWN, REFUSED_VERSION, VERSIONS, Welcome,
+    DialBack, FromAgent, FromGateway, Hello, MAX_DIAL_BACKS, MAX_MESSAGE_BYTES, REFUSED_EXPIRED,
+    REFUSED_RETIRED, REFUSED_UNKNOWN, REFUSED_VERSION, VERSIONS, Welcome,
 };
-use futures_util::{SinkExt, StreamExt};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
@@ -20,53 +19,28 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Message};
 use tracing::Instrument;
 
-use super::listener::{Answer, refusal};
+use super::listener::{Answer, Peer, refusal};
+use super::socket::{LinkError, SILENCE, Socket, receive, refuse, send};
+use super::trusting::Trusting;
 use crate::app::SharedApp;
 use crate::changes::Change;
 use crate::environments;
-use crate::store::{AttentionOutcome, EventOutcome, HelloOutcome, ObservedOutcome, PortsOutcome, StoreError};
+use crate::store::{AttentionOutcome, EventOutcome, HelloOutcome, ObservedOutcome, PortsOutcome};
 
 /// How often a box says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// A link that was silent for so long is dead.
-const SILENCE: Duration = Duration::from_secs(25);
-
 /// Bytes read at once. The library's own choice would cost 128 KiB for each idle box.
 const READ_BUFFER: usize = 4 * 1024;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// Why a link ended.
-#[derive(Debug, thiserror::Error)]
-enum LinkError {
-    #[error("the box closed the link")]
-    Closed,
-    #[error("the box was silent for too long")]
-    Silent,
-    #[error("the connection failed")]
-    Socket(#[from] tungstenite::Error),
-    #[error("the box sent a message that is not understood")]
-    Malformed(#[from] serde_json::Error),
-    #[error("the box did not say hello first")]
-    NoHello,
-    #[error("refused: {0}")]
-    Refused(&'static str),
-    #[error("a newer link of the same box, or a newer box, has taken over")]
-    Superseded,
-    #[error("the store failed")]
-    Store(#[from] StoreError),
-}
-
 /// Answers the upgrade and begins the link.
-pub(super) fn answer(app: SharedApp, mut request: Request<Incoming>, instance: InstanceId) -> Answer {
+pub(super) fn answer(app: SharedApp, mut request: Request<Incoming>, peer: Peer) -> Answer {
     let headers = request.headers();
     let upgrades =
         headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
@@ -80,7 +54,7 @@ pub(super) fn answer(app: SharedApp, mut request: Request<Incoming>, instance: I
     app.clone().tasks.spawn(
         async move {
             match upgrade.await {
-                Ok(upgraded) => run(app, upgraded, instance).await,
+                Ok(upgraded) => run(app, upgraded, peer).await,
                 Err(error) => tracing::debug!(%error, "link upgrade failed"),
             }
         }
@@ -97,14 +71,15 @@ pub(super) fn answer(app: SharedApp, mut request: Request<Incoming>, instance: I
     response
 }
 
-async fn run(app: SharedApp, upgraded: Upgraded, instance: InstanceId) {
+async fn run(app: SharedApp, upgraded: Upgraded, peer: Peer) {
+    let instance = peer.instance.clone();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
         .max_write_buffer_size(4 * MAX_MESSAGE_BYTES);
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    let mut link = match Link::begin(app.clone(), socket, instance.clone()).await {
+    let mut link = match Link::begin(app.clone(), socket, peer).await {
         Ok(link) => link,
         Err(error) => {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "link not begun");
@@ -142,11 +117,13 @@ struct Link {
     deadline: Instant,
     /// Whether the box has reported over this link.
     reported: bool,
+    /// What the box is told of CAs and of its certificate.
+    trusting: Trusting,
 }
 
 impl Link {
     /// Takes the hello and answers with welcome and snapshot.
-    async fn begin(app: SharedApp, mut socket: Socket, instance: InstanceId) -> Result<Self, LinkError> {
+    async fn begin(app: SharedApp, mut socket: Socket, peer: Peer) -> Result<Self, LinkError> {
         let hello = match receive(&mut socket, Instant::now() + SILENCE).await? {
             FromAgent::Hello(hello) => hello,
             _ => return Err(LinkError::NoHello),
@@ -158,8 +135,15 @@ impl Link {
             );
             return Err(refuse(&mut socket, REFUSED_VERSION, message).await);
         };
-        let Hello { boot_id, agent_version, addresses, desired, .. } = hello;
-        let said = app.store.hello(instance.clone(), app.gateway.clone(), addresses, boot_id, agent_version);
+        if !peer.counts() {
+            let message = "the box's certificate has expired: it is renewed before anything else";
+            return Err(refuse(&mut socket, REFUSED_EXPIRED, message.into()).await);
+        }
+        let instance = peer.instance.clone();
+        let Hello { boot_id, agent_version, addresses, desired, trust, .. } = hello;
+        let trusting = Trusting::new(peer.standing, trust);
+        let (gateway, shown) = (app.gateway.clone(), trusting.shown());
+        let said = app.store.hello(instance.clone(), gateway, addresses, boot_id, agent_version, shown);
         let (workspace, epoch) = match said.await? {
             HelloOutcome::Accepted { workspace, link_epoch } => (workspace, link_epoch),
             HelloOutcome::Retired => {
@@ -193,13 +177,15 @@ impl Link {
         let told = snapshot.version.clone();
         send(&mut socket, &FromGateway::Snapshot(snapshot)).await?;
         let deadline = Instant::now() + SILENCE;
-        Ok(Self { app, socket, instance, workspace, epoch, dial_backs, told, deadline, reported: false })
+        let reported = false;
+        Ok(Self { app, socket, instance, workspace, epoch, dial_backs, told, deadline, reported, trusting })
     }
 
     async fn serve(&mut self) -> Result<(), LinkError> {
         let mut changes = self.app.changes.subscribe();
         // What changed between the snapshot and the subscription.
         self.send_delta().await?;
+        self.send_trust().await?;
         let stopping = self.app.stopping.clone();
         loop {
             tokio::select! {
@@ -215,6 +201,8 @@ impl Link {
                 }
                 // Cancel-safe, both, per the docs of `recv()`.
                 Some(()) = self.dial_backs.recv() => self.ask_dial_back().await?,
+                // Cancel-safe: a timer.
+                () = self.trusting.due() => self.send_trust().await?,
                 change = changes.recv() => match change {
                     Ok(change) if change.concerns(&self.workspace) => self.changed(&change).await?,
                     Ok(_) => {}
@@ -227,6 +215,9 @@ impl Link {
     }
 
     async fn changed(&mut self, change: &Change) -> Result<(), LinkError> {
+        if matches!(change, Change::Anything) {
+            self.send_trust().await?;
+        }
         // An enrolment is a change of the workspace, and it may have retired this very box.
         if !matches!(change, Change::Session(_) | Change::Previews(_) | Change::Inbox(_))
             && !self.app.store.link_counts(self.instance.clone(), self.epoch).await?
@@ -297,6 +288,15 @@ impl Link {
                 self.acknowledge(stream, outcome).await
             }
             FromAgent::WantSnapshot => self.send_snapshot().await,
+            FromAgent::Trusts { generation } => {
+                let (workspace, instance) = (self.workspace.clone(), self.instance.clone());
+                let store = &self.app.store;
+                if !store.acknowledge_trust(workspace, instance, self.epoch, generation).await? {
+                    return Err(LinkError::Superseded);
+                }
+                self.trusting.acknowledged(generation);
+                self.send_trust().await
+            }
             FromAgent::Attention(report) => {
                 let (workspace, instance) = (self.workspace.clone(), self.instance.clone());
                 match self.app.store.put_attention(workspace, instance, self.epoch, report).await? {
@@ -340,6 +340,18 @@ impl Link {
         send(&mut self.socket, &answer).await
     }
 
+    /// Tells whom to believe and whether to renew, if that is news; ends the link of a box that is not believed any more.
+    async fn send_trust(&mut self) -> Result<(), LinkError> {
+        let trusted = self.app.trust.now();
+        if !trusted.trusts(self.trusting.ca()) {
+            return Err(LinkError::Distrusted);
+        }
+        match self.trusting.news(&trusted, self.app.trust.rules()) {
+            Some(trust) => send(&mut self.socket, &FromGateway::Trust(trust)).await,
+            None => Ok(()),
+        }
+    }
+
     async fn send_snapshot(&mut self) -> Result<(), LinkError> {
         let snapshot = environments::snapshot(&self.app, &self.workspace).await?;
         self.told = snapshot.version.clone();
@@ -353,31 +365,5 @@ impl Link {
             send(&mut self.socket, &FromGateway::Delta(delta)).await?;
         }
         Ok(())
-    }
-}
-
-async fn refuse(socket: &mut Socket, kind: &'static str, message: String) -> LinkError {
-    let refused = FromGateway::Refused { kind: kind.to_owned(), message };
-    // The link ends here in any case.
-    let _ = send(socket, &refused).await;
-    let _ = socket.close(None).await;
-    LinkError::Refused(kind)
-}
-
-async fn send(socket: &mut Socket, message: &FromGateway) -> Result<(), LinkError> {
-    let text = serde_json::to_string(message)?;
-    // A box that does not read would hold this task for ever.
-    timeout(SILENCE, socket.send(Message::text(text))).await.map_err(|_| LinkError::Silent)??;
-    Ok(())
-}
-
-async fn receive(socket: &mut Socket, deadline: Instant) -> Result<FromAgent, LinkError> {
-    loop {
-        let message = timeout_at(deadline, socket.next()).await.map_err(|_| LinkError::Silent)?;
-        match message.ok_or(LinkError::Closed)?? {
-            Message::Text(text) => return Ok(serde_json::from_str(&text)?),
-            Message::Close(_) => return Err(LinkError::Closed),
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-        }
     }
 }

@@ -1,30 +1,20 @@
 //! Enrolment: a one-time token and a public key become an instance with a certificate.
 
-use std::time::Duration;
-
 use berth_protocol::enroll::{EnrollRequest, EnrollResponse};
 use berth_protocol::ids::{InstanceId, RequestId};
 use berth_protocol::name::BerthName;
-use http_body_util::{BodyExt, Limited as Bounded};
 use hyper::body::Incoming;
 use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
 use serde_json::json;
-use tokio::time::timeout;
 
-use super::listener::{Answer, json, refusal};
+use super::listener::{Answer, body, json, now_secs, refusal};
 use crate::app::SharedApp;
-use crate::ca::CaError;
+use crate::ca::{CaError, Period};
 use crate::caller::{Caller, Source};
 use crate::changes::Change;
 use crate::limits::{Limited, TooMany};
 use crate::store::{Deed, EnrollOutcome, Outcome, StoreError};
-
-/// The largest enrolment request, bytes.
-const MAX_BODY: usize = 16 * 1024;
-
-/// How long an enrolment request may take to arrive.
-const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a box was not enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -83,16 +73,17 @@ async fn enroll(app: &SharedApp, request: Request<Incoming>) -> Result<EnrollRes
     if let Some(Caller { source: Source::Address(address), .. }) = Caller::current() {
         app.limits.count(Limited::Enrollment, address)?;
     }
-    let body = timeout(BODY_LIMIT, Bounded::new(request.into_body(), MAX_BODY).collect()).await;
-    let body = body.map_err(|_| EnrollError::Malformed)?.map_err(|_| EnrollError::Malformed)?.to_bytes();
-    let request: EnrollRequest = serde_json::from_slice(&body).map_err(|_| EnrollError::Malformed)?;
+    let request: EnrollRequest = body(request).await.ok_or(EnrollError::Malformed)?;
 
     // Signed before the token is taken: a bad request costs no token, and a stored instance always has its
     // certificate.
     let instance = InstanceId::random();
     let name = BerthName::Box { installation: app.installation.id.clone(), instance: instance.clone() };
-    let certificate_pem =
-        app.ca.sign_request(&request.csr_pem, &name).map_err(EnrollError::InvalidRequest)?;
+    let trusted = app.trust.now();
+    let life = app.trust.rules().life_secs;
+    let period = if request.renews { Period::beginning(now_secs(), life) } else { Period::LASTING };
+    let signed = trusted.signing().ca.sign_request(&request.csr_pem, &name, period);
+    let certificate_pem = signed.map_err(EnrollError::InvalidRequest)?;
 
     let outcome = app.store.enroll(&request.secret, instance).await?;
     let (workspace, instance, epoch, retired) = match outcome {
@@ -103,7 +94,10 @@ async fn enroll(app: &SharedApp, request: Request<Incoming>) -> Result<EnrollRes
         EnrollOutcome::ExpiredToken => return Err(EnrollError::ExpiredToken),
     };
     tracing::info!(%workspace, %instance, epoch, retired = retired.len(), "box enrolled");
-    let detail = json!({ "instance": instance, "epoch": epoch, "retired": retired });
+    let detail = json!({
+        "instance": instance, "epoch": epoch, "retired": retired,
+        "ca": trusted.signing().generation, "until_ms": period.until.saturating_mul(1000),
+    });
     app.store.note(Deed::new("box_enrolled", Outcome::Done, detail).within(workspace.clone())).await?;
     for instance in &retired {
         app.terminals.end_instance(instance);
@@ -118,6 +112,7 @@ async fn enroll(app: &SharedApp, request: Request<Incoming>) -> Result<EnrollRes
         instance,
         instance_epoch: epoch,
         certificate_pem,
-        ca_pem: app.ca.certificate_pem().to_owned(),
+        ca_pem: trusted.ca_pem(),
+        trust_generation: Some(trusted.generation()),
     })
 }

@@ -3,6 +3,7 @@
 
 use berth_protocol::enroll::{EnrollRequest, EnrollmentToken};
 use berth_protocol::link::{FromAgent, FromGateway};
+use berth_protocol::renew::RenewRequest;
 
 /// What is understood is understood again, after it was written anew. (Not as the same: the last digit of a long
 /// fraction may be another.)
@@ -19,6 +20,7 @@ pub fn message(bytes: &[u8]) {
         assert!(serde_json::from_slice::<FromGateway>(&again).is_ok(), "it is not read again: {message:?}");
     }
     let _ = serde_json::from_slice::<EnrollRequest>(bytes);
+    let _ = serde_json::from_slice::<RenewRequest>(bytes);
     if let Some(token) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<EnrollmentToken>().ok())
     {
         assert_eq!(token.encode().parse::<EnrollmentToken>().expect("a token is read"), token);
@@ -32,10 +34,12 @@ mod tests {
     use super::*;
 
     /// Messages as they are.
-    const SOUND: [&str; 3] = [
+    const SOUND: [&str; 5] = [
         include_str!("../../protocol/data/v1/from_agent.json"),
         include_str!("../../protocol/data/v1/from_agent_attention.json"),
+        include_str!("../../protocol/data/v1/from_agent_trust.json"),
         include_str!("../../protocol/data/v1/from_gateway.json"),
+        include_str!("../../protocol/data/v1/from_gateway_trust.json"),
     ];
 
     proptest! {

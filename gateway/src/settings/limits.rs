@@ -12,7 +12,7 @@ pub struct LimitSettings {
     pub sign_ins_per_minute: NonZeroU32,
     /// Tickets and WebSockets of terminals, for one address and for one account.
     pub terminals_per_minute: NonZeroU32,
-    /// Attempts to enrol a box, from one address.
+    /// Attempts to enrol a box, from one address, and to renew a box's certificate, of one box.
     pub enrollments_per_minute: NonZeroU32,
     /// Connections from one address to the front at the same time.
     pub connections_per_address: NonZeroU32,

@@ -69,13 +69,53 @@ pub struct FrontSettings {
 }
 
 /// What boxes reach: enrolment and links, with TLS of the installation's own CA.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkSettings {
     /// Address to listen on; the front's address and the next port when absent.
     pub listen: Option<SocketAddr>,
     /// `host:port` that boxes dial, as enrolment tokens carry it; `listen` when absent.
     pub advertise: Option<String>,
+    /// How long a box's certificate counts, seconds. It is renewed after two thirds of that.
+    pub certificate_secs: u64,
+    /// For how long after its end a certificate can still be renewed, seconds: a box may have been off.
+    pub renewal_grace_secs: u64,
+}
+
+/// Bounds of how long a certificate counts, seconds: long enough to renew it, short enough to matter.
+const CERTIFICATE_SECS: std::ops::RangeInclusive<u64> = 5..=315_360_000;
+
+/// The longest time for which a certificate can still be renewed, seconds.
+const MOST_GRACE_SECS: u64 = 315_360_000;
+
+impl Default for LinkSettings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            advertise: None,
+            certificate_secs: 90 * 24 * 3600,
+            renewal_grace_secs: 365 * 24 * 3600,
+        }
+    }
+}
+
+impl LinkSettings {
+    fn check(&self) -> Result<(), String> {
+        if !CERTIFICATE_SECS.contains(&self.certificate_secs) {
+            let (least, most) = (CERTIFICATE_SECS.start(), CERTIFICATE_SECS.end());
+            return Err(format!(
+                "link.certificate_secs = {} is out of bounds: from {least} to {most}",
+                self.certificate_secs
+            ));
+        }
+        if self.renewal_grace_secs > MOST_GRACE_SECS {
+            return Err(format!(
+                "link.renewal_grace_secs = {} is too long: at most {MOST_GRACE_SECS}",
+                self.renewal_grace_secs
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// How stored secrets are sealed.
@@ -179,6 +219,7 @@ impl Settings {
 
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
+        self.link.check()?;
         self.preview.check()?;
         self.notifications.check()?;
         let front = &self.front;

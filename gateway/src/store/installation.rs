@@ -1,10 +1,10 @@
-//! The installation, its CAs and its gateways.
+//! The installation, its first CA and its gateways.
 
 use berth_protocol::ids::{GatewayId, InstallationId, StoreIncarnation};
 use rusqlite::params;
 
 use super::transaction::parsed;
-use super::{Authority, Installation, Store, StoreError, now_ms};
+use super::{Installation, SealedAuthority, Store, StoreError, now_ms};
 
 impl Store {
     /// The installation, which is made at first use.
@@ -31,35 +31,19 @@ impl Store {
         .await
     }
 
-    /// The newest CA, if one was made.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn authority(&self) -> Result<Option<Authority>, StoreError> {
-        self.transaction(|tx| {
-            let sql = "SELECT fingerprint, certificate_pem, key_sealed FROM certificate_authorities
-                       ORDER BY created_at_ms DESC LIMIT 1";
-            tx.optional(sql, [], |row| {
-                Ok(Authority {
-                    fingerprint: row.get("fingerprint")?,
-                    certificate_pem: row.get("certificate_pem")?,
-                    key_sealed: row.get("key_sealed")?,
-                })
-            })
-        })
-        .await
-    }
-
     /// Stores the first CA. When another process was faster, its CA stays and this one is dropped.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_first_authority(&self, authority: Authority) -> Result<(), StoreError> {
+    pub async fn put_first_authority(&self, authority: SealedAuthority) -> Result<(), StoreError> {
+        let SealedAuthority { fingerprint, certificate_pem, key_sealed } = authority;
         self.transaction(move |tx| {
             tx.execute(
-                "INSERT INTO certificate_authorities (fingerprint, certificate_pem, key_sealed, created_at_ms)
-                 SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM certificate_authorities)",
-                params![authority.fingerprint, authority.certificate_pem, authority.key_sealed, now_ms()],
+                "INSERT INTO certificate_authorities
+                     (fingerprint, certificate_pem, key_sealed, created_at_ms, generation, signing)
+                 SELECT $1, $2, $3, $4, trust_generation, 1 FROM installation
+                 WHERE NOT EXISTS (SELECT 1 FROM certificate_authorities)",
+                params![fingerprint, certificate_pem, key_sealed, now_ms()],
             )?;
             Ok(())
         })

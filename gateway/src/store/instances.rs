@@ -12,7 +12,19 @@ use super::change_seq::count_change;
 use super::transaction::{Tx, parsed, parsed_optional, signed, unsigned};
 use super::{Instance, Store, StoreError, deadline_ms, hash, now_ms};
 
-const COLUMNS: &str = "id, workspace_id, epoch, public_ip, tailscale_ip, door_port, agent_version, telemetry";
+const COLUMNS: &str =
+    "id, workspace_id, epoch, public_ip, tailscale_ip, door_port, agent_version, telemetry, certificate_ca";
+
+/// What a box's link shows of its certificate and of what it believes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The CA of the certificate, by fingerprint.
+    pub ca: String,
+    /// Until when the certificate counts.
+    pub until_ms: i64,
+    /// The trust generation that the box holds, if its agent says it.
+    pub trust: Option<u64>,
+}
 
 /// What became of an enrolment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +149,7 @@ impl Store {
         addresses: DoorAddresses,
         boot_id: String,
         agent_version: String,
+        shown: Shown,
     ) -> Result<HelloOutcome, StoreError> {
         self.transaction(move |tx| {
             let retired = tx.optional(
@@ -152,7 +165,7 @@ impl Store {
             let (workspace, link_epoch) = tx.one(
                 "UPDATE workspace_instances
                  SET public_ip = $2, tailscale_ip = $3, door_port = $4, boot_id = $5, agent_version = $6,
-                     link_epoch = link_epoch + 1
+                     link_epoch = link_epoch + 1, certificate_ca = $7, certificate_until_ms = $8, trust_generation = $9
                  WHERE id = $1 RETURNING workspace_id, link_epoch",
                 params![
                     instance.as_str(),
@@ -160,7 +173,10 @@ impl Store {
                     addresses.tailscale_ip.map(|ip| ip.to_string()),
                     i64::from(addresses.port),
                     boot_id,
-                    agent_version
+                    agent_version,
+                    shown.ca,
+                    shown.until_ms,
+                    signed(shown.trust.unwrap_or_default())?
                 ],
                 |row| Ok((parsed::<WorkspaceId>(row, "workspace_id")?, unsigned(row, "link_epoch")?)),
             )?;
@@ -258,5 +274,6 @@ fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
         agent_version: row.get("agent_version")?,
         // A box's claim: what this build can't read is as good as none.
         telemetry: telemetry.and_then(|text| serde_json::from_str(&text).ok()),
+        certificate_ca: row.get("certificate_ca")?,
     })
 }

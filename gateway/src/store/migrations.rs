@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
         more: Some(audit::chain_earlier),
         ..Migration::new(10, include_str!("migrations/0010_guard.sqlite.sql"))
     },
+    Migration::new(11, include_str!("migrations/0011_trust.sqlite.sql")),
 ];
 
 /// The schema version that this build writes.
@@ -161,6 +162,30 @@ mod tests {
         for sql in ["UPDATE audit SET action = 'x'", "DELETE FROM audit"] {
             connection.execute(sql, []).unwrap_err();
         }
+    }
+
+    #[test]
+    fn the_one_ca_of_before_signs_and_is_that_of_every_box() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..10] {
+            migration.run(&connection).unwrap();
+        }
+        let rows =
+            "INSERT INTO certificate_authorities (fingerprint, certificate_pem, key_sealed, created_at_ms)
+                VALUES ('f', 'c', x'00', 1);
+            INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
+            INSERT INTO workspaces (id, owner_user_id, name, change_seq, created_at_ms)
+                VALUES ('w', 'u', 'main', 1, 1);
+            INSERT INTO workspace_instances (id, workspace_id, epoch, link_epoch, enrolled_at_ms)
+                VALUES ('i', 'w', 1, 1, 1);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection).unwrap();
+        let sql = "SELECT generation, signing, certificate_ca, trust_generation FROM certificate_authorities
+                   JOIN workspace_instances ON certificate_ca = fingerprint";
+        let found: (i64, i64, String, i64) = connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .unwrap();
+        assert_eq!(found, (1, 1, "f".to_owned(), 0));
     }
 
     #[test]

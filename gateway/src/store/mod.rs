@@ -6,7 +6,8 @@
 //!
 //! | file | tables |
 //! |---|---|
-//! | `installation` | installation, certificate_authorities, gateways |
+//! | `installation` | installation, gateways |
+//! | `trust` | certificate_authorities, and what boxes know of them |
 //! | `users`, `devices`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
 //! | `accounts`, `passkeys` | passwords, passkeys, passkey_challenges, invites |
 //! | `members` | workspace_members, organizations, organization_members |
@@ -55,6 +56,7 @@ mod shares;
 mod tickets;
 mod tokens;
 mod transaction;
+mod trust;
 mod users;
 mod workspaces;
 
@@ -80,7 +82,7 @@ pub use devices::{Device, EndDevices};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
 pub use grants::{Entrant, Grant, Seen, Viewer};
-pub use instances::{EnrollOutcome, HelloOutcome};
+pub use instances::{EnrollOutcome, HelloOutcome, Shown};
 pub use links::PreviewLink;
 pub use members::{InvalidRole, Member, MemberRole, Organization};
 pub(crate) use notifications::word;
@@ -100,6 +102,9 @@ pub use shares::Share;
 pub use tickets::{Holder, TicketFor};
 pub use tokens::{ApiToken, InvalidScope, Scope, Scopes};
 use transaction::Tx;
+pub use trust::{
+    Changed as TrustChanged, Refusal as TrustRefusal, SealedAuthority, TrustChange, TrustedSet, TrustingBox,
+};
 pub use users::{Account, NewSignIn, SignedIn};
 
 /// How many calls may wait for the store's thread before callers wait too.

@@ -24,6 +24,12 @@ pub struct Authority {
     pub certificate_pem: String,
     /// Its private key, sealed.
     pub key_sealed: Vec<u8>,
+    /// The trust generation that brought it: its number.
+    pub generation: u64,
+    /// Whether it signs.
+    pub signing: bool,
+    /// When it was made.
+    pub created_at_ms: i64,
 }
 
 /// Who makes a request.
@@ -88,6 +94,8 @@ pub struct Instance {
     pub agent_version: Option<String>,
     /// Its last telemetry.
     pub telemetry: Option<Telemetry>,
+    /// The CA of its certificate by fingerprint, once it has said hello.
+    pub certificate_ca: Option<String>,
 }
 
 /// A session.

@@ -13,6 +13,7 @@ mod members;
 mod notifications;
 mod previews;
 mod tokens;
+mod trust;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -56,8 +57,15 @@ impl Fixture {
     async fn linked(&self, instance: &InstanceId) -> u64 {
         let addresses = DoorAddresses { port: 7681, ..DoorAddresses::default() };
         let gateway = GatewayId::random();
-        let outcome =
-            self.store.hello(instance.clone(), gateway, addresses, "boot".into(), "1".into()).await.unwrap();
+        let outcome = self.store.hello(
+            instance.clone(),
+            gateway,
+            addresses,
+            "boot".into(),
+            "1".into(),
+            Shown::default(),
+        );
+        let outcome = outcome.await.unwrap();
         let HelloOutcome::Accepted { link_epoch, .. } = outcome else { panic!("{outcome:?}") };
         link_epoch
     }
@@ -84,7 +92,14 @@ async fn the_newest_instance_owns_the_workspace() {
     assert_eq!((owning.id, owning.epoch), (second, 2));
     let hello = f
         .store
-        .hello(first.clone(), GatewayId::random(), DoorAddresses::default(), String::new(), String::new())
+        .hello(
+            first.clone(),
+            GatewayId::random(),
+            DoorAddresses::default(),
+            String::new(),
+            String::new(),
+            Shown::default(),
+        )
         .await
         .unwrap();
     assert_eq!(hello, HelloOutcome::Retired);

@@ -72,6 +72,7 @@ impl Ca {
                 instance,
                 instance_epoch: 1,
                 link_address: link_address.to_owned(),
+                trust_generation: 0,
             },
             key_pem: key.serialize_pem(),
             certificate_pem: certificate.pem(),
