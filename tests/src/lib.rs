@@ -15,6 +15,7 @@
 //! | [`client`] | the API as a browser uses it |
 //! | [`environment`] | a workspace's environment through the API |
 //! | [`exec`] | commands through the API |
+//! | [`issuer`] | an issuer of identities, with real keys |
 //! | [`linked`] | a box that says what a test wants over its link and at its door |
 //! | [`receiver`], [`push`] | where notifications go: an HTTP server that remembers, and a browser's subscription |
 //! | [`ports`] | ports that stay a test's own |
@@ -46,6 +47,7 @@ pub mod client;
 pub mod devtools;
 pub mod environment;
 pub mod exec;
+pub mod issuer;
 pub mod linked;
 pub mod machine;
 pub mod metrics;
@@ -74,6 +76,7 @@ pub use browser::Browser;
 pub use checkout::Checkout;
 pub use client::Client;
 pub use exec::Exec;
+pub use issuer::Issuer;
 pub use linked::Linked;
 pub use preview::Preview;
 pub use previewed::Previewed;

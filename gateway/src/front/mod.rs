@@ -9,11 +9,12 @@
 //! | `layers` | request ids, error bodies, the check of `Host`, security headers |
 //! | `invariants` | what holds for any request's headers, for tests and fuzzing |
 //! | `assets` | the web UI, embedded in the binary |
-//! | `sign_in` | one-time links become cookies |
+//! | `sign_in`, `issuer` | one-time links become cookies, and what an issuer says does |
 
 mod assets;
 mod http2;
 pub mod invariants;
+mod issuer;
 mod layers;
 mod listener;
 mod proxies;
@@ -27,6 +28,7 @@ use crate::api::{self, ApiError};
 use crate::app::SharedApp;
 use crate::previews;
 
+pub use issuer::ISSUER_PATH;
 pub use listener::{Front, Peer, serve};
 pub use proxies::Proxies;
 pub use sign_in::SIGN_IN_PATH;
@@ -38,6 +40,8 @@ pub fn router(app: SharedApp) -> Router {
         .merge(api::router(&app))
         // Not `get`, which answers HEAD too: whoever only looks at a link must not use it up.
         .route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))
+        .route(issuer::ISSUER_PATH, on(MethodFilter::GET, issuer::begin))
+        .route(issuer::CALLBACK_PATH, on(MethodFilter::GET, issuer::callback))
         .route(previews::OPEN_PATH, on(MethodFilter::GET, previews::open))
         .fallback(assets::serve)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
@@ -51,9 +55,11 @@ pub fn router(app: SharedApp) -> Router {
 #[cfg(test)]
 mod tests {
     /// What a router is made of, but for layers. The table of the API has tests of its own.
-    const PARTS: [&str; 6] = [
+    const PARTS: [&str; 8] = [
         ".merge(api::router(&app))",
         ".route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))",
+        ".route(issuer::ISSUER_PATH, on(MethodFilter::GET, issuer::begin))",
+        ".route(issuer::CALLBACK_PATH, on(MethodFilter::GET, issuer::callback))",
         ".route(previews::OPEN_PATH, on(MethodFilter::GET, previews::open))",
         ".fallback(assets::serve)",
         ".method_not_allowed_fallback(async || ApiError::method_not_allowed())",

@@ -9,6 +9,7 @@
 //! | `installation` | installation, certificate_authorities, gateways |
 //! | `users`, `devices`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
 //! | `accounts`, `passkeys` | passwords, passkeys, passkey_challenges, invites |
+//! | `subjects` | issuer_subjects, issuer_flows |
 //! | `members` | workspace_members, organizations, organization_members |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
@@ -52,6 +53,7 @@ mod reseal;
 mod rights;
 mod sessions;
 mod shares;
+mod subjects;
 mod tickets;
 mod tokens;
 mod transaction;
@@ -97,6 +99,7 @@ pub use records::{
 pub use rights::{Ended, Held, Right};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
+pub use subjects::{Newcomer, Subject};
 pub use tickets::{Holder, TicketFor};
 pub use tokens::{ApiToken, InvalidScope, Scope, Scopes};
 use transaction::Tx;
@@ -135,6 +138,9 @@ pub enum StoreError {
     /// There is no organisation of that name.
     #[error("there is no organisation \"{0}\"")]
     NoSuchOrganization(String),
+    /// The issuer's user is somebody else here.
+    #[error("the issuer's user \"{0}\" is linked to another account: unlink that first")]
+    SubjectTaken(String),
     /// The name is in use.
     #[error("the name \"{0}\" is taken")]
     NameTaken(String),
