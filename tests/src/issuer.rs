@@ -15,9 +15,7 @@ use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
-};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -29,10 +27,8 @@ pub const CLIENT: &str = "berth";
 pub const AUDIENCE: &str = "berth-api";
 
 /// Made for tests; they sign nothing else.
-const RSA: [&[u8]; 2] = [
-    include_bytes!("../fixtures/issuer-rsa-1.der"),
-    include_bytes!("../fixtures/issuer-rsa-2.der"),
-];
+const RSA: [&[u8]; 2] =
+    [include_bytes!("../fixtures/issuer-rsa-1.der"), include_bytes!("../fixtures/issuer-rsa-2.der")];
 
 /// A key that tokens are signed with.
 #[derive(Clone)]
@@ -87,8 +83,12 @@ impl Key {
         let parts = match &self.pair {
             Pair::Rsa(pair) => {
                 let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
-                [("kty", "RSA".to_owned()), ("n", BASE64URL_NOPAD.encode(&n)), ("e", BASE64URL_NOPAD.encode(&e))]
-                    .to_vec()
+                [
+                    ("kty", "RSA".to_owned()),
+                    ("n", BASE64URL_NOPAD.encode(&n)),
+                    ("e", BASE64URL_NOPAD.encode(&e)),
+                ]
+                .to_vec()
             }
             Pair::Ec(pair) => {
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(32);

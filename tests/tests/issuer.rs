@@ -56,7 +56,8 @@ async fn a_token_becomes_a_sign_in_like_any_other() {
     assert!((week - 60_000..=week).contains(&lasts), "{device}");
     // It may be brought again while it is good, by another browser; in one where they are signed in it is no other sign-in.
     assert_eq!(exchange(&stack, &token).await.0, 200);
-    let request = ana.request(Method::POST, "/sign-in/token").header(AUTHORIZATION, format!("Bearer {token}"));
+    let request =
+        ana.request(Method::POST, "/sign-in/token").header(AUTHORIZATION, format!("Bearer {token}"));
     let answer = request.send().await.unwrap();
     assert!(answer.status().is_success() && !answer.headers().contains_key(SET_COOKIE));
     assert_eq!(ana.get("/devices").await["devices"].as_array().unwrap().len(), 2);
@@ -131,7 +132,10 @@ async fn no_token_that_is_altered_swapped_or_for_others_lets_anybody_in() {
             let head = json!({ "alg": "RS256", "kid": "two", "jwk": stranger.public(), "jku": "http://127.0.0.1:1/" });
             stranger.sign_as(&head, &claims)
         }),
-        ("another kind of token", issuer.key.sign_as(&json!({ "alg": "RS256", "kid": "one", "typ": "logout+jwt" }), &claims)),
+        (
+            "another kind of token",
+            issuer.key.sign_as(&json!({ "alg": "RS256", "kid": "one", "typ": "logout+jwt" }), &claims),
+        ),
         ("another issuer's", with(json!({ "iss": "https://other.example" }))),
         ("an issuer with a slash", with(json!({ "iss": format!("{}/", issuer.url) }))),
         ("for others", with(json!({ "aud": "other" }))),
@@ -155,7 +159,9 @@ async fn no_token_that_is_altered_swapped_or_for_others_lets_anybody_in() {
     }
     assert!(!stack.operate(&["user", "list"]).contains("user"), "somebody was made an account");
     let record = stack.operate(&["audit", "export", "--outcome", "refused"]);
-    for reason in ["signature", "algorithm", "unknown_key", "malformed", "issuer", "audience", "expired", "not_yet"] {
+    for reason in
+        ["signature", "algorithm", "unknown_key", "malformed", "issuer", "audience", "expired", "not_yet"]
+    {
         assert!(record.contains(&format!("\"reason\":\"{reason}\"")), "{reason}: {record}");
     }
 
@@ -165,7 +171,10 @@ async fn no_token_that_is_altered_swapped_or_for_others_lets_anybody_in() {
         ("almost good", with(json!({ "nbf": now() + 5 }))),
         ("of several audiences", with(json!({ "aud": ["other", AUDIENCE] }))),
         ("by the curve", curve.sign(&claims)),
-        ("of an access token's type", issuer.key.sign_as(&json!({ "alg": "RS256", "kid": "one", "typ": "at+JWT" }), &claims)),
+        (
+            "of an access token's type",
+            issuer.key.sign_as(&json!({ "alg": "RS256", "kid": "one", "typ": "at+JWT" }), &claims),
+        ),
     ] {
         assert_eq!(exchange(&stack, &token).await.0, 200, "{what}");
     }
@@ -317,7 +326,8 @@ async fn who_was_never_here_is_let_in_as_the_operator_says() {
         (&json!("main"), &json!("viewer"))
     );
     // Who is known stays who they are, whatever their address is now.
-    let moved = issuer.token("user_1", &json!({ "email": "ana@other.example", "preferred_username": "owner" }));
+    let moved =
+        issuer.token("user_1", &json!({ "email": "ana@other.example", "preferred_username": "owner" }));
     assert_eq!(exchange(&stack, &moved).await.1["user"]["name"], "ana-2");
     stack.operate(&["user", "block", "ana-2"]);
     assert_eq!(exchange(&stack, &token).await.1["error"]["kind"], "sign_in_failed");

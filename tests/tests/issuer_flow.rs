@@ -40,7 +40,8 @@ async fn back(url: &str, cookie: &str) -> (String, Vec<String>) {
 
 /// The browser that those cookies make.
 fn signed_in(stack: &Stack, cookies: &[String]) -> Client {
-    let cookie = cookies.iter().find(|cookie| !cookie.contains("issuer")).unwrap_or_else(|| panic!("{cookies:?}"));
+    let cookie =
+        cookies.iter().find(|cookie| !cookie.contains("issuer")).unwrap_or_else(|| panic!("{cookies:?}"));
     Client::with_cookie(stack.origin(), cookie.split(';').next().unwrap())
 }
 
@@ -67,7 +68,11 @@ async fn a_code_signs_in_the_browser_that_was_sent_for_it_once() {
     assert!(cookies.iter().any(|one| one.contains("issuer") && one.contains("Max-Age=0")), "{cookies:?}");
     let ana = signed_in(&stack, &cookies);
     assert_eq!(ana.get("/me").await["user"]["name"], "ana");
-    assert_eq!(ana.call(Method::POST, "/tokens", Some(json!({ "name": "ci" }))).await.status, 201, "lately proved");
+    assert_eq!(
+        ana.call(Method::POST, "/tokens", Some(json!({ "name": "ci" }))).await.status,
+        201,
+        "lately proved"
+    );
 
     // Once: neither the code nor the way back is good again, with the cookie or without.
     for cookie in [cookie.as_str(), ""] {

@@ -10,8 +10,8 @@ use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
     account, audit, backup_repository, backups, channels, credentials, devices, environment, events, exec,
-    input, issued, links, members, notifications, previews, screen, sessions, shares, sign_in, terminal, tokens,
-    upload, workspaces,
+    input, issued, links, members, notifications, previews, screen, sessions, shares, sign_in, terminal,
+    tokens, upload, workspaces,
 };
 
 #[derive(OpenApi)]

@@ -16,8 +16,8 @@ use super::views::Error;
 use super::views::credential::{PasskeyAnswer, PasskeyChallenge, PasswordSignIn, Redemption, SignedIn};
 use crate::app::SharedApp;
 use crate::auth::{
-    CookieOf, Identity, LONGEST_SIGN_IN, PasskeyError, PasswordError, device, has_authorization, identify_browser,
-    is_lately, is_user_name, new_secret,
+    CookieOf, Identity, LONGEST_SIGN_IN, PasskeyError, PasswordError, device, has_authorization,
+    identify_browser, is_lately, is_user_name, new_secret,
 };
 use crate::limits::{Limited, Who};
 use crate::previews;

@@ -147,7 +147,8 @@ mod tests {
             assert_eq!(said(wrong), None, "{wrong:?}");
         }
         assert!(new_token().starts_with(TOKEN_PREFIX));
-        let with = |token: &str| HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+        let with =
+            |token: &str| HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
         assert_eq!(issued(&with("a.b.c")), Some("a.b.c"));
         assert_eq!(bearer(&with("a.b.c")), None);
         for ours_or_none in ["berth_a.b.c", "a.b", "a.b.c.d", "abc"] {

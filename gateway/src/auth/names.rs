@@ -16,8 +16,10 @@ pub const LONGEST_NAME: usize = 32;
 #[must_use]
 pub fn user_name_of<'a>(wishes: impl Iterator<Item = &'a str>) -> String {
     let plain = |wish: &str| -> String {
-        let letters = wish.trim().chars().map(|c| if c.is_whitespace() { '-' } else { c.to_ascii_lowercase() });
-        let plain = letters.filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
+        let letters =
+            wish.trim().chars().map(|c| if c.is_whitespace() { '-' } else { c.to_ascii_lowercase() });
+        let plain =
+            letters.filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'));
         let name: String = plain.skip_while(|c| !c.is_ascii_lowercase()).take(LONGEST_NAME).collect();
         name.trim_end_matches(['-', '.']).to_owned()
     };

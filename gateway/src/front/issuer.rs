@@ -93,7 +93,8 @@ async fn come_back(
     query: BackQuery,
 ) -> Result<(Result<Verified, Refused>, bool), ApiError> {
     let ticket = CookieOf::Issuer(&app.installation.id).read(headers, &app.origin);
-    let Some(ticket) = ticket.filter(|ticket| issuer.has_begun(ticket, &query.state, query.iss.as_deref())) else {
+    let Some(ticket) = ticket.filter(|ticket| issuer.has_begun(ticket, &query.state, query.iss.as_deref()))
+    else {
         return Ok((Err(Refused::State), false));
     };
     let Some(again) = app.store.take_issuer_flow(&ticket).await? else {

@@ -138,12 +138,19 @@ mod tests {
     use super::*;
 
     fn cache() -> Cache {
-        Cache::new(&IssuerSettings { keys_secs: 600, keys_kept_secs: 3600, refetch_secs: 10, ..IssuerSettings::default() })
+        Cache::new(&IssuerSettings {
+            keys_secs: 600,
+            keys_kept_secs: 3600,
+            refetch_secs: 10,
+            ..IssuerSettings::default()
+        })
     }
 
     fn keys(ids: &[&str]) -> Option<Keys> {
-        let keys: Vec<Value> =
-            ids.iter().map(|id| json!({ "kty": "EC", "crv": "P-256", "kid": id, "x": "AAAA", "y": "AAAA" })).collect();
+        let keys: Vec<Value> = ids
+            .iter()
+            .map(|id| json!({ "kty": "EC", "crv": "P-256", "kid": id, "x": "AAAA", "y": "AAAA" }))
+            .collect();
         Keys::read(json!({ "keys": keys }).to_string().as_bytes(), &[Algorithm::ES256]).ok()
     }
 

@@ -122,7 +122,8 @@ impl Issuer {
         let client = self.client.as_ref().ok_or(Refused::Unavailable)?;
         let url = self.endpoint(|document| document.token_endpoint.clone()).await?;
         let in_form = self.document().await?.wants_secret_in_form();
-        let (in_form, in_head) = if in_form { (client.secret.as_deref(), None) } else { (None, client.secret.as_deref()) };
+        let (in_form, in_head) =
+            if in_form { (client.secret.as_deref(), None) } else { (None, client.secret.as_deref()) };
         let form = client.form(back, ticket, code, in_form);
         let by = in_head.map(|secret| client.authorization(secret));
         let answer = self.http.post(&url, form, by).await.map_err(|error| {

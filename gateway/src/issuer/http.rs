@@ -48,7 +48,12 @@ impl Http {
     }
 
     /// Sends a form, and the value of `Authorization` if there is one.
-    pub(super) async fn post(&self, url: &Url, form: String, by: Option<String>) -> Result<Vec<u8>, AskError> {
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        form: String,
+        by: Option<String>,
+    ) -> Result<Vec<u8>, AskError> {
         self.ask(url, |client| {
             let request = client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             let request = match by {

@@ -74,7 +74,9 @@ pub enum IssuerError {
     #[error("there is no secret in {0}")]
     Empty(PathBuf),
     /// The organisation of new users is not there.
-    #[error("issuer.organization = \"{0}\": there is no such organisation: `gateway organization create` makes it")]
+    #[error(
+        "issuer.organization = \"{0}\": there is no such organisation: `gateway organization create` makes it"
+    )]
     NoOrganization(String),
 }
 
@@ -108,7 +110,8 @@ impl Issuer {
             return Ok(None);
         }
         ring::install();
-        let client = settings.client_id.clone().map(|id| Ok(Client::new(id, secret(settings)?))).transpose()?;
+        let client =
+            settings.client_id.clone().map(|id| Ok(Client::new(id, secret(settings)?))).transpose()?;
         Ok(Some(Self {
             cache: Cache::new(settings),
             discovery: Discovery::default(),
@@ -235,7 +238,10 @@ mod tests {
         assert!(matches!(issuer(), Err(IssuerError::Exposed(_))));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let known = issuer().unwrap().unwrap();
-        assert_eq!((known.name().as_str(), known.has_button(), known.takes_tokens()), ("issuer.example", true, false));
+        assert_eq!(
+            (known.name().as_str(), known.has_button(), known.takes_tokens()),
+            ("issuer.example", true, false)
+        );
         fs::write(&path, "\n").unwrap();
         assert!(matches!(issuer(), Err(IssuerError::Empty(_))));
         assert!(Issuer::new(&IssuerSettings::default()).unwrap().is_none());

@@ -80,7 +80,9 @@ mod tests {
         assert_eq!(known.organization, Some(("team".to_owned(), MemberRole::Editor)));
         assert!(newcomer(&some, &eva).is_none(), "the address is not verified");
         for other in ["ana@example.com.evil", "ana@sub.example.com", "ana@evil.com"] {
-            let text = format!(r#"{{"iss": "i", "sub": "s", "exp": 1, "email": "{other}", "email_verified": true}}"#);
+            let text = format!(
+                r#"{{"iss": "i", "sub": "s", "exp": 1, "email": "{other}", "email_verified": true}}"#
+            );
             assert!(newcomer(&some, &claims(&text)).is_none(), "{other}");
         }
     }

@@ -189,12 +189,15 @@ impl IssuerSettings {
 
     fn check_new_users(&self) -> Result<(), String> {
         if self.new_users == NewUsers::Refuse && !self.email_domains.is_empty() {
-            let message = "issuer.email_domains is about accounts that are made: set issuer.new_users = \"create\"";
+            let message =
+                "issuer.email_domains is about accounts that are made: set issuer.new_users = \"create\"";
             return Err(message.into());
         }
         let is_domain = |domain: &String| {
             domain.contains('.')
-                && domain.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'))
+                && domain
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'))
         };
         match self.email_domains.iter().find(|domain| !is_domain(domain)) {
             Some(domain) => Err(format!(

@@ -69,7 +69,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn prove(&self, sign_in: BrowserSession, proved_at_ms: i64) -> Result<(), StoreError> {
         self.transaction(move |tx| {
-            let sql = "UPDATE browser_sessions SET proved_at_ms = $2 WHERE token_hash = $1 AND proved_at_ms < $2";
+            let sql =
+                "UPDATE browser_sessions SET proved_at_ms = $2 WHERE token_hash = $1 AND proved_at_ms < $2";
             tx.execute(sql, params![sign_in.0, proved_at_ms]).map(drop)
         })
         .await

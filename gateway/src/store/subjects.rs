@@ -6,7 +6,9 @@ use berth_protocol::ids::UserId;
 use rusqlite::params;
 
 use super::transaction::Tx;
-use super::{BrowserSession, CurrentUser, MemberRole, Store, StoreError, deadline_ms, hash, members, now_ms, users};
+use super::{
+    BrowserSession, CurrentUser, MemberRole, Store, StoreError, deadline_ms, hash, members, now_ms, users,
+};
 use crate::auth::{LONGEST_NAME, new_secret};
 
 /// Accounts whose names are one with a number behind it.
@@ -87,7 +89,8 @@ impl Store {
     pub async fn unlink_subjects(&self, name: String) -> Result<usize, StoreError> {
         self.transaction(move |tx| {
             let user = users::named(tx, &name)?.ok_or(StoreError::NoSuchUser(name))?;
-            let forgotten = tx.execute("DELETE FROM issuer_subjects WHERE user_id = $1", [user.id.as_str()])?;
+            let forgotten =
+                tx.execute("DELETE FROM issuer_subjects WHERE user_id = $1", [user.id.as_str()])?;
             users::sign_out_everywhere(tx, &user.id)?;
             Ok(forgotten)
         })
@@ -162,7 +165,9 @@ impl Store {
 fn find(tx: &Tx<'_>, subject: &Subject) -> Result<Option<(CurrentUser, bool)>, StoreError> {
     let sql = "SELECT users.id, users.name, users.blocked_at_ms IS NOT NULL AS blocked FROM issuer_subjects
                JOIN users ON users.id = issuer_subjects.user_id WHERE issuer = $1 AND subject = $2";
-    tx.optional(sql, params![subject.issuer, subject.subject], |row| Ok((users::user(row)?, row.get("blocked")?)))
+    tx.optional(sql, params![subject.issuer, subject.subject], |row| {
+        Ok((users::user(row)?, row.get("blocked")?))
+    })
 }
 
 fn link(tx: &Tx<'_>, subject: &Subject, user: &UserId) -> Result<(), StoreError> {
@@ -185,6 +190,7 @@ fn free_name(tx: &Tx<'_>, wish: &str) -> Result<String, StoreError> {
             return Ok(name);
         }
     }
-    let random: String = new_secret().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let random: String =
+        new_secret().to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).take(12).collect();
     Ok(with(&format!("-{random}")))
 }

@@ -138,7 +138,9 @@ fn an_address_counts_when_it_is_verified() {
         let email = json!({ "email": "a@b@Example.com", "email_verified": verified });
         assert_eq!(domain(email).as_deref(), Some("example.com"));
     }
-    for (email, verified) in [("a@example.com", json!("yes")), ("@example.com", json!(true)), ("example.com", json!(true))] {
+    for (email, verified) in
+        [("a@example.com", json!("yes")), ("@example.com", json!(true)), ("example.com", json!(true))]
+    {
         assert_eq!(domain(json!({ "email": email, "email_verified": verified })), None, "{email}");
     }
 }

@@ -31,7 +31,8 @@ fn ec() -> (EcdsaKeyPair, Value) {
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
     let (x, y) = key.public_key().as_ref()[1..].split_at(32);
-    let jwk = json!({ "kty": "EC", "crv": "P-256", "kid": "ec", "x": BASE64.encode(x), "y": BASE64.encode(y) });
+    let jwk =
+        json!({ "kty": "EC", "crv": "P-256", "kid": "ec", "x": BASE64.encode(x), "y": BASE64.encode(y) });
     (key, jwk)
 }
 
@@ -91,7 +92,10 @@ fn a_token_is_opened_by_the_key_that_signed_it_and_no_other() {
         (format!("{}.{other}", unsigned(&head("", "one"))), Err(Refused::Malformed)),
         (by_rsa(&first, &json!({ "kid": "one" })), Err(Refused::Malformed)),
         // Of another kind, or with what must be understood.
-        (by_rsa(&first, &json!({ "alg": "RS256", "kid": "one", "typ": "logout+jwt" })), Err(Refused::Malformed)),
+        (
+            by_rsa(&first, &json!({ "alg": "RS256", "kid": "one", "typ": "logout+jwt" })),
+            Err(Refused::Malformed),
+        ),
         (by_rsa(&first, &json!({ "alg": "RS256", "kid": "one", "crit": ["b64"] })), Err(Refused::Malformed)),
         (format!("{good}.x"), Err(Refused::Malformed)),
         (format!("{good}{}", "A".repeat(MOST_TOKEN)), Err(Refused::Malformed)),
@@ -152,7 +156,11 @@ fn keys_are_for_what_they_say_and_what_is_allowed() {
         let keys = Keys::read(format!("{{\"keys\": [{silent}]}}").as_bytes(), allowed).unwrap();
         keys.find(None).unwrap().algorithm
     };
-    assert_eq!(by(&[Algorithm::ES256, Algorithm::PS256, Algorithm::RS256]), Algorithm::PS256, "the first that fits");
+    assert_eq!(
+        by(&[Algorithm::ES256, Algorithm::PS256, Algorithm::RS256]),
+        Algorithm::PS256,
+        "the first that fits"
+    );
 }
 
 proptest! {

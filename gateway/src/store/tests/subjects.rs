@@ -35,7 +35,10 @@ async fn whom_an_issuer_knows_is_one_user_by_its_word_alone() {
     assert_eq!(f.store.hold_bearer(ana.id.clone(), "token", now_ms() + 60_000).await.unwrap(), None);
     f.store.block_user("ana".into(), false).await.unwrap();
 
-    assert!(matches!(f.store.link_subject("owner".into(), subject("1")).await, Err(StoreError::SubjectTaken(_))));
+    assert!(matches!(
+        f.store.link_subject("owner".into(), subject("1")).await,
+        Err(StoreError::SubjectTaken(_))
+    ));
     assert!(!f.store.link_subject("ana".into(), subject("1")).await.unwrap());
     assert_eq!(f.store.unlink_subjects("ana".into()).await.unwrap(), 1);
     assert!(f.store.link_subject("owner".into(), subject("1")).await.unwrap());
@@ -47,10 +50,8 @@ async fn whom_an_issuer_knows_is_one_user_by_its_word_alone() {
 #[tokio::test]
 async fn a_newcomer_joins_an_organisation_that_is_there() {
     let f = fixture().await;
-    let with = |name: &str| Newcomer {
-        organization: Some((name.into(), MemberRole::Editor)),
-        ..newcomer("ana")
-    };
+    let with =
+        |name: &str| Newcomer { organization: Some((name.into(), MemberRole::Editor)), ..newcomer("ana") };
     let none = f.store.add_user_of_subject(subject("1"), with("team")).await;
     assert!(matches!(none, Err(StoreError::NoSuchOrganization(_))));
     assert_eq!(f.store.user_named("ana".into()).await.unwrap(), None, "nobody was made");
