@@ -53,7 +53,7 @@ async fn a_token_becomes_a_sign_in_like_any_other() {
     let device = ana.get("/devices").await["devices"][0].clone();
     let week = 7 * 24 * 3_600_000;
     let lasts = device["expires_at_ms"].as_i64().unwrap() - device["created_at_ms"].as_i64().unwrap();
-    assert!((week - 60_000..=week).contains(&lasts), "{device}");
+    assert!((week - 60_000..=week + 60_000).contains(&lasts), "{device}");
     // It may be brought again while it is good, by another browser; in one where they are signed in it is no other sign-in.
     assert_eq!(exchange(&stack, &token).await.0, 200);
     let request =
@@ -119,7 +119,10 @@ async fn no_token_that_is_altered_swapped_or_for_others_lets_anybody_in() {
     let twice = json!({ "iss": "https://other.example", "sub": "user_1" });
     let wrong = [
         ("altered claims", format!("{}.{signature}", unsigned(&head("RS256"), &issuer.claims("user_2")))),
-        ("altered signature", format!("{}A", &good[..good.len() - 1])),
+        ("altered signature", {
+            let other = if signature.starts_with('A') { 'B' } else { 'A' };
+            format!("{}.{other}{}", unsigned(&head("RS256"), &claims), &signature[1..])
+        }),
         ("no signature", format!("{}.", unsigned(&head("RS256"), &claims))),
         ("alg none", format!("{}.", unsigned(&head("none"), &claims))),
         ("alg None", format!("{}.{signature}", unsigned(&head("None"), &claims))),
@@ -157,7 +160,7 @@ async fn no_token_that_is_altered_swapped_or_for_others_lets_anybody_in() {
         assert!(cookie.is_none());
         assert_eq!(said(&stack, Method::GET, "/me", token).await.0, 401, "{what}");
     }
-    assert!(!stack.operate(&["user", "list"]).contains("user"), "somebody was made an account");
+    assert_eq!(stack.operate(&["user", "list"]).lines().count(), 1, "somebody was made an account");
     let record = stack.operate(&["audit", "export", "--outcome", "refused"]);
     for reason in
         ["signature", "algorithm", "unknown_key", "malformed", "issuer", "audience", "expired", "not_yet"]
@@ -283,22 +286,24 @@ async fn who_was_never_here_is_let_in_as_the_operator_says() {
     let (mut stack, issuer) = start("").await;
     let ana = stack.person("ana").await;
     // Neither name nor address makes anybody somebody who is here.
-    let token = issuer.token(
-        "user_1",
-        &json!({ "preferred_username": "ana", "email": "ana@example.com", "email_verified": true }),
-    );
-    let (status, body, cookie) = exchange(&stack, &token).await;
+    let token = || {
+        issuer.token(
+            "user_1",
+            &json!({ "preferred_username": "ana", "email": "ana@example.com", "email_verified": true }),
+        )
+    };
+    let (status, body, cookie) = exchange(&stack, &token()).await;
     assert_eq!((status, &body["error"]["kind"]), (403, &json!("no_account")), "{body}");
     assert!(cookie.is_none());
-    assert_eq!(said(&stack, Method::GET, "/me", &token).await.0, 401);
+    assert_eq!(said(&stack, Method::GET, "/me", &token()).await.0, 401);
     // The operator's word does.
     stack.operate(&["user", "link", "ana", "user_1"]);
-    let (status, body, linked) = exchange(&stack, &token).await;
+    let (status, body, linked) = exchange(&stack, &token()).await;
     assert_eq!((status, &body["user"]["id"]), (200, &ana.get("/me").await["user"]["id"]), "{body}");
     assert!(!stack.gateway_verb(&["user", "link", "owner", "user_1"]).status.success(), "it is ana's");
     stack.operate(&["user", "unlink", "ana"]);
     assert_eq!(linked.unwrap().call(Method::GET, "/me", None).await.status, 401);
-    assert_eq!(exchange(&stack, &token).await.0, 403);
+    assert_eq!(exchange(&stack, &token()).await.0, 403);
 
     // Another policy: accounts for those of a domain, who become members of an organisation.
     stack.operate(&["organization", "create", "team"]);
@@ -318,7 +323,7 @@ async fn who_was_never_here_is_let_in_as_the_operator_says() {
         let token = issuer.token("user_2", &json!({ "email": email, "email_verified": verified }));
         assert_eq!(exchange(&stack, &token).await.1["error"]["kind"], "no_account", "{email} {verified}");
     }
-    let (status, body, new) = exchange(&stack, &token).await;
+    let (status, body, new) = exchange(&stack, &token()).await;
     assert_eq!((status, &body["user"]["name"]), (200, &json!("ana-2")), "{body}: not the ana who was here");
     let workspaces = new.unwrap().get("/workspaces").await;
     assert_eq!(
@@ -330,7 +335,7 @@ async fn who_was_never_here_is_let_in_as_the_operator_says() {
         issuer.token("user_1", &json!({ "email": "ana@other.example", "preferred_username": "owner" }));
     assert_eq!(exchange(&stack, &moved).await.1["user"]["name"], "ana-2");
     stack.operate(&["user", "block", "ana-2"]);
-    assert_eq!(exchange(&stack, &token).await.1["error"]["kind"], "sign_in_failed");
+    assert_eq!(exchange(&stack, &token()).await.1["error"]["kind"], "sign_in_failed");
 }
 
 #[tokio::test]
@@ -367,7 +372,7 @@ async fn sessions_of_clerk_are_signed_in_and_given_to_a_known_page() {
 
 #[tokio::test]
 async fn without_an_issuer_there_is_no_such_way_and_a_wrong_one_stops_the_start() {
-    let stack = Stack::start_gateway().await;
+    let mut stack = Stack::start_gateway().await;
     let issuer = Issuer::start().await;
     let token = issuer.token("user_1", &json!({}));
     assert_eq!(exchange(&stack, &token).await.1["error"]["kind"], "no_issuer");
@@ -377,6 +382,7 @@ async fn without_an_issuer_there_is_no_such_way_and_a_wrong_one_stops_the_start(
         assert_eq!(plain.get(format!("{}{path}", stack.origin())).send().await.unwrap().status(), 404);
     }
     assert!(issuer.seen("/").is_empty());
+    stack.gateway.stop();
     let file = stack.path("gateway.toml");
     let settings = std::fs::read_to_string(&file).unwrap();
     for (more, words) in [
