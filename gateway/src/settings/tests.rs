@@ -138,7 +138,7 @@ fn an_issuer_is_checked_before_anybody_is_sent_to_it() {
         (issuer(&format!("{client}\nsign_in_hours = 0")), "use 1 to 4320"),
         (issuer(&format!("{client}\nemail_domains = [\"a.example\"]")), "new_users"),
         (issuer(&format!("{client}\nnew_users = \"create\"\nemail_domains = [\"@a.example\"]")), "no domain"),
-        (issuer(&format!("{client}\nrole = \"admin\"")), "role"),
+        (issuer(&format!("{client}\nrole = \"admin\"")), "viewer"),
     ] {
         assert!(refusal(&settings).contains(words), "{settings}: {}", refusal(&settings));
     }
