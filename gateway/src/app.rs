@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{InUse, Origin, Passkeys, Passwords};
 use crate::boxes::Boxes;
 use crate::changes::Changes;
+use crate::issuer::Issuer;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::notifications::Notifications;
@@ -43,6 +44,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Checks passkeys.
     pub passkeys: Passkeys,
+    /// Who else says who somebody is.
+    pub issuer: Option<Issuer>,
     /// Rights by which requests are being answered.
     pub rights: InUse<Right>,
     /// Open terminals.

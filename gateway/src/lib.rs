@@ -15,6 +15,7 @@
 //! | [`front`] | HTTP(S) listener, web UI, sign-in links, what surrounds every request |
 //! | [`api`] | the API under `/api/v1`: routes, policies, handlers, OpenAPI |
 //! | [`auth`] | origin, cookies, secrets |
+//! | [`issuer`] | sign-in by somebody else's word: tokens, their keys, and whose account it is |
 //! | [`terminals`] | open terminals: from ticket to relay, and how they are ended |
 //! | [`previews`] | who may see which preview, and how they are let in |
 //! | [`preview`] | moves HTTP and WebSockets between browsers and dev servers; knows nothing of users |
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod environments;
 pub mod front;
 pub mod installation;
+pub mod issuer;
 pub mod jobs;
 pub mod limits;
 pub mod links;

@@ -27,6 +27,7 @@ use crate::boxes::{Boxes, Dialer, limit_segments};
 use crate::changes::Changes;
 use crate::front::{self, Front, FrontTls, TlsError};
 use crate::installation::{OpenError, Opened, open};
+use crate::issuer::{Issuer, IssuerError};
 use crate::jobs;
 use crate::limits::{self, Limits};
 use crate::links;
@@ -70,6 +71,9 @@ pub enum ServeError {
     /// The settings don't fit what was found.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The issuer can't be used.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     /// The front's certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -128,6 +132,7 @@ impl Server {
         let Opened { store, installation, sealer, trusted } = open(settings).await?;
         let store = store.serving();
         let tls = FrontTls::load(&settings.front)?;
+        let issuer = issuer(settings, &store).await?;
         let tls_config = tls.as_ref().map(FrontTls::config).transpose()?;
 
         let (front_listener, front_address) = listen(settings.front.listen, "front.listen").await?;
@@ -168,6 +173,7 @@ impl Server {
             changes,
             passwords: Passwords::new()?,
             passkeys: Passkeys::new(&public_url),
+            issuer,
             rights: InUse::default(),
             terminals: Terminals::default(),
             previews,
@@ -248,6 +254,17 @@ async fn channels(
     let contact = settings.contact.as_ref().map_or_else(|| origin.clone(), ToString::to_string);
     let vapid = Vapid::open(store, sealer, contact).await?;
     Ok(Notifications::new(Sender::new(Guard::new(&settings.allow_addresses), vapid, origin)))
+}
+
+/// Who else says who somebody is.
+async fn issuer(settings: &Settings, store: &Store) -> Result<Option<Issuer>, ServeError> {
+    let found = Issuer::new(&settings.issuer)?;
+    if let Some(name) = settings.issuer.organization.as_ref().filter(|_| found.is_some())
+        && !store.organizations().await?.iter().any(|known| known.name == *name)
+    {
+        return Err(IssuerError::NoOrganization(name.clone()).into());
+    }
+    Ok(found)
 }
 
 async fn listen(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr), ServeError> {

@@ -16,6 +16,7 @@
 //! | [`environment`] | a workspace's environment through the API |
 //! | [`exec`] | commands through the API |
 //! | [`identity`] | what an agent keeps, and what it is worth |
+//! | [`issuer`] | an issuer of identities, with real keys |
 //! | [`linked`] | a box that says what a test wants over its link and at its door |
 //! | [`receiver`], [`push`] | where notifications go: an HTTP server that remembers, and a browser's subscription |
 //! | [`ports`] | ports that stay a test's own |
@@ -48,6 +49,7 @@ pub mod devtools;
 pub mod environment;
 pub mod exec;
 pub mod identity;
+pub mod issuer;
 pub mod linked;
 pub mod machine;
 pub mod metrics;
@@ -77,6 +79,7 @@ pub use checkout::Checkout;
 pub use client::Client;
 pub use exec::Exec;
 pub use identity::Identity;
+pub use issuer::Issuer;
 pub use linked::Linked;
 pub use preview::Preview;
 pub use previewed::Previewed;

@@ -4,14 +4,16 @@
 pub const PLANTED: &str = "planted-secret-";
 
 /// Shapes of secrets: what they begin with, and how many characters of a secret's alphabet follow at least.
-const SHAPES: [(&str, usize); 6] =
-    // API tokens, enrolment tokens, codes in links, tickets, and keys.
+const SHAPES: [(&str, usize); 8] =
+    // API tokens, enrolment tokens, codes in links, tickets, keys, tokens of issuers and codes for them.
     [
         ("berth_", 24),
         ("berth1.", 24),
         ("code=", 16),
         ("ticket.", 16),
         ("PRIVATE KEY-----", 0),
+        ("eyJ", 16),
+        ("code-of-the-issuer-", 8),
         (PLANTED, 0),
     ];
 
@@ -40,6 +42,8 @@ mod tests {
             format!("GET /sign-in?code={secret}"),
             format!("protocols: berth.v1, ticket.{secret}"),
             "-----BEGIN PRIVATE KEY-----".to_owned(),
+            format!("Authorization: Bearer eyJ{secret}.eyJ{secret}.{secret}"),
+            "code-of-the-issuer-1234567890".to_owned(),
             format!("env: {PLANTED}variable"),
         ] {
             assert_eq!(told(&format!("first\n{line}\nlast")), Some(line.as_str()));

@@ -131,6 +131,8 @@ async fn another_name_for_this_address_is_refused() {
 async fn a_sign_in_link_works_once_and_signing_out_ends_the_session() {
     let stack = Stack::start_gateway().await;
     let link = stack.sign_in_link();
+    let looked_at = berth_tests::client::plain().head(&link).send().await.unwrap();
+    assert_eq!(looked_at.status(), 405, "whoever only looks at a link does not use it up");
     let client = Client::sign_in(stack.origin(), &link).await;
     assert_eq!(client.get("/me").await["user"]["name"], "owner");
 

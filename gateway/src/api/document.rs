@@ -10,8 +10,8 @@ use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
     account, audit, backup_repository, backups, channels, credentials, devices, environment, events, exec,
-    input, links, members, notifications, previews, screen, sessions, shares, sign_in, terminal, tokens,
-    upload, workspaces,
+    input, issued, links, members, notifications, previews, screen, sessions, shares, sign_in, terminal,
+    tokens, upload, workspaces,
 };
 
 #[derive(OpenApi)]
@@ -21,8 +21,8 @@ use super::{
         description = "The gateway's API. State changes and WebSockets need the console's own `Origin`. Beside what \
             a route names, any may answer 421, when `Host` is not the console's, and 500, when the gateway failed; \
             both with an `Error`; so may 429, with `Retry-After`, where somebody is let in or a terminal opened too \
-            often. Programs say `Authorization: Bearer` with a token instead, and no `Origin`; \
-            what the token's scopes do not reach is answered by 403. `x-berth-policy` says whom a route lets in, such \
+            often. Programs say `Authorization: Bearer` with a token instead, ours or the issuer's of the settings, and no \
+            `Origin`; what the token's scopes do not reach is answered by 403. `x-berth-policy` says whom a route lets in, such \
             as `workspace:editor`: what somebody has no role in is answered by 404, what their role does not allow by \
             403 (`role_not_enough`). With `x-berth-lately`, a person must have proved within 15 minutes who they are \
             (403, `prove_again`)."
@@ -31,6 +31,8 @@ use super::{
         show,
         account::me,
         account::sign_out,
+        issued::ways,
+        issued::token,
         sign_in::password,
         sign_in::begin_passkey,
         sign_in::passkey,

@@ -13,6 +13,7 @@
 //! | `cut` | answers that end with the right to them |
 //! | `members` | who may use a workspace |
 //! | `sign_in`, `credentials` | passwords, passkeys and invites |
+//! | `issued` | signing in by an issuer's token |
 //! | `tokens`, `devices` | API tokens; browsers that are signed in |
 //! | `notifications`, `channels` | inboxes; ways by which users are told elsewhere |
 //! | `environment` | what terminals find on the box |
@@ -34,6 +35,7 @@ mod error;
 mod events;
 mod exec;
 mod input;
+mod issued;
 mod links;
 mod members;
 mod notifications;
@@ -52,6 +54,7 @@ mod views;
 mod workspaces;
 
 pub use error::ApiError;
+pub(crate) use issued::enter as enter_by_issuer;
 pub use policy::{Demand, Policy, usable_preview};
 pub use routes::{PREFIX, Route, router, routes};
 pub use tokens::token_created;

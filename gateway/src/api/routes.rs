@@ -12,7 +12,7 @@ use http::Method;
 use super::policy::{Demand, Policy, enforce};
 use super::{
     account, audit, backup_repository, backups, channels, credentials, devices, document, environment,
-    events, exec, input, links, members, notifications, patience, previews, screen, sessions, shares,
+    events, exec, input, issued, links, members, notifications, patience, previews, screen, sessions, shares,
     sign_in, terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
@@ -70,6 +70,13 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/tokens", Policy::Person, post(tokens::create)).lately(),
         route(Method::DELETE, "/tokens/{token}", Policy::Person, delete(tokens::revoke)),
         route(Method::GET, "/audit", Policy::SignedIn, get(audit::mine)),
+        route(Method::GET, "/sign-in/ways", Policy::Public, get(issued::ways)),
+        route(
+            Method::POST,
+            "/sign-in/token",
+            Policy::Public,
+            post(issued::token).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
+        ),
         route(
             Method::POST,
             "/sign-in/password",

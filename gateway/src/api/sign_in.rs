@@ -1,5 +1,5 @@
 //! Signing in with a password or a passkey, and making an account with an invite. What fails is answered in one way,
-//! whatever the reason.
+//! whatever the reason. (`issued` is about signing in by an issuer.)
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use super::views::Error;
 use super::views::credential::{PasskeyAnswer, PasskeyChallenge, PasswordSignIn, Redemption, SignedIn};
 use crate::app::SharedApp;
 use crate::auth::{
-    BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, PasskeyError, PasswordError, device, has_authorization,
-    identify, is_user_name, new_secret,
+    CookieOf, Identity, LONGEST_SIGN_IN, PasskeyError, PasswordError, device, has_authorization,
+    identify_browser, is_lately, is_user_name, new_secret,
 };
 use crate::limits::{Limited, Who};
 use crate::previews;
@@ -126,6 +126,7 @@ pub async fn redeem(
             tracing::info!(user = %user.id, "account made with an invite");
             let detail = json!({ "name": user.name, "device": device(&headers) });
             app.store.note(Deed::new("invite_redeemed", Outcome::Done, detail).by(user.id.clone())).await?;
+            app.metrics.sign_ins.inc();
             Ok(signed_in(&app, &headers, user, &token).await)
         }
         Redeemed::NameTaken => {
@@ -142,19 +143,55 @@ async fn sign_in(
     user: CurrentUser,
     by: By,
 ) -> Result<Response, ApiError> {
-    let known = if has_authorization(headers) { None } else { identify(app, headers).await? };
-    if let Some(known) = known.filter(|known| known.user.id == user.id) {
-        app.store.prove(known.sign_in).await?;
-        app.store.note(by.deed("proved", headers).by(user.id.clone())).await?;
-        return Ok(Json(SignedIn { user: user.into(), next: "/".to_owned() }).into_response());
+    let (_, new) = new_sign_in(headers);
+    // What says `Authorization` is no browser that could be signed in.
+    let here = if has_authorization(headers) { None } else { identify_browser(app, headers).await? };
+    let token = begin(app, headers, here, &user, by, new).await?;
+    Ok(answer(app, headers, user, token).await)
+}
+
+/// Begins the sign-in of a user who has proved who they are, and tells what the browser's cookie is to hold. `None`: they
+/// are signed in `here` already, and have proved it anew.
+///
+/// # Errors
+/// When they are blocked, or the store fails.
+pub(crate) async fn begin(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    here: Option<Identity>,
+    user: &CurrentUser,
+    by: By,
+    new: NewSignIn,
+) -> Result<Option<String>, ApiError> {
+    if let Some(known) = here.filter(|known| known.user.id == user.id) {
+        // An issuer may say that it was long ago: then nothing is proved anew.
+        if is_lately(new.proved_at_ms) {
+            app.store.prove(known.sign_in, new.proved_at_ms).await?;
+            app.store.note(by.deed("proved", headers).by(user.id.clone())).await?;
+        }
+        return Ok(None);
     }
-    let (token, new) = new_sign_in(headers);
+    let token = new.token.clone();
     if !app.store.begin_sign_in(user.id.clone(), new).await? {
         return Err(ApiError::sign_in_failed());
     }
     tracing::info!(user = %user.id, "signed in");
     app.store.note(by.deed("signed_in", headers).by(user.id.clone())).await?;
-    Ok(signed_in(app, headers, user, &token).await)
+    app.metrics.sign_ins.inc();
+    Ok(Some(token))
+}
+
+/// What somebody is answered who has signed in, or proved who they are.
+pub(super) async fn answer(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    user: CurrentUser,
+    token: Option<String>,
+) -> Response {
+    match token {
+        Some(token) => signed_in(app, headers, user, &token).await,
+        None => Json(SignedIn { user: user.into(), next: "/".to_owned() }).into_response(),
+    }
 }
 
 /// Nobody was signed in. The audit record knows by what it was tried.
@@ -164,17 +201,20 @@ async fn refused(app: &SharedApp, by: By) -> Result<Response, ApiError> {
 }
 
 /// With what somebody proves who they are.
-#[derive(Clone, Copy)]
-enum By {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By {
     Password,
     Passkey,
+    /// The issuer's word.
+    Issuer,
 }
 
 impl By {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::Passkey => "passkey",
+            Self::Issuer => "issuer",
         }
     }
 
@@ -185,11 +225,10 @@ impl By {
 
 fn new_sign_in(headers: &HeaderMap) -> (String, NewSignIn) {
     let token = new_secret();
-    (token.clone(), NewSignIn { token, device: device(headers), idle: BROWSER_SESSION })
+    (token.clone(), NewSignIn::proved(token, device(headers)))
 }
 
 async fn signed_in(app: &SharedApp, headers: &HeaderMap, user: CurrentUser, token: &str) -> Response {
-    app.metrics.sign_ins.inc();
     let next = previews::way_back(app, headers, &user.id).await.unwrap_or_else(|| "/".to_owned());
     let mut response = Json(SignedIn { user: user.into(), next }).into_response();
     let cookie = CookieOf::User(&app.installation.id).set(&app.origin, token, LONGEST_SIGN_IN);

@@ -33,6 +33,8 @@ pub enum CookieOf<'a> {
     PreviewGuest(&'a PreviewId),
     /// Where a browser wants to go once somebody has signed in.
     Return(&'a InstallationId),
+    /// A browser that was sent to the issuer, and has to come back.
+    Issuer(&'a InstallationId),
     /// A browser that was let in to a preview, on that preview's own host.
     Preview(Shown),
     /// A browser that asks to be let in to a preview, on that preview's own host.
@@ -47,6 +49,7 @@ impl CookieOf<'_> {
             Self::Guest(session) => format!("{prefix}berth-guest-{session}"),
             Self::PreviewGuest(preview) => format!("{prefix}berth-guest-{preview}"),
             Self::Return(installation) => format!("{prefix}berth-return-{installation}"),
+            Self::Issuer(installation) => format!("{prefix}berth-issuer-{installation}"),
             Self::Preview(Shown::Window) => format!("{prefix}berth-preview"),
             Self::Preview(Shown::Frame) => format!("{prefix}berth-preview-frame"),
             Self::PreviewNonce(Shown::Window) => format!("{prefix}berth-preview-nonce"),
@@ -120,6 +123,7 @@ mod tests {
             CookieOf::Guest(&session),
             CookieOf::PreviewGuest(&preview),
             CookieOf::Return(&installation),
+            CookieOf::Issuer(&installation),
             CookieOf::Preview(Shown::Window),
             CookieOf::PreviewNonce(Shown::Window),
         ];

@@ -23,10 +23,10 @@ mod warden;
 
 pub use cookie::{CookieOf, Shown};
 pub use device::device;
-pub(crate) use identity::bearer;
-pub use identity::{Identity, has_authorization, identify, new_token};
+pub use identity::{Identity, has_authorization, identify, identify_browser, new_token};
+pub(crate) use identity::{bearer, is_lately, issued};
 pub use in_use::InUse;
-pub use names::is_user_name;
+pub use names::{LONGEST_NAME, is_user_name, user_name_of};
 pub use origin::Origin;
 pub use passkeys::{PasskeyError, Passkeys};
 pub use password::{PasswordError, Passwords};

@@ -28,7 +28,7 @@ fn exit_of(error: &ServeError) -> Exit {
     match error {
         ServeError::State(_) | ServeError::Open(_) | ServeError::Store(_) => Exit::State,
         ServeError::Listen { .. } => Exit::Unavailable,
-        ServeError::Config(_) | ServeError::Tls(_) => Exit::Config,
+        ServeError::Config(_) | ServeError::Tls(_) | ServeError::Issuer(_) => Exit::Config,
         ServeError::Trust(_) | ServeError::PushKey(_) => Exit::State,
         ServeError::Password(_) => Exit::Failure,
     }

@@ -9,6 +9,7 @@ use super::{invalid, note, open_failed};
 use crate::auth::is_user_name;
 use crate::installation::open;
 use crate::settings::Settings;
+use crate::store::Subject;
 
 /// What a user's name is.
 pub(super) const NAME_RULE: &str =
@@ -38,7 +39,19 @@ pub(super) enum UserVerb {
         /// The user's name
         name: String,
     },
-    /// Sign a user out everywhere, and forget their password, passkeys and tokens
+    /// Say who a user is to the issuer of the settings: its subject (`sub`), such as user_2abc at Clerk
+    Link {
+        /// The user's name
+        name: String,
+        /// The issuer's word for them
+        subject: String,
+    },
+    /// Forget who a user is to issuers, and sign them out everywhere
+    Unlink {
+        /// The user's name
+        name: String,
+    },
+    /// Sign a user out everywhere, and forget their password, passkeys, tokens and who they are to issuers
     Reset {
         /// The user's name
         name: String,
@@ -82,6 +95,18 @@ pub(super) async fn run(settings: &Settings, verb: &UserVerb) -> Result<(), Fata
             }
             let action = if blocked { "user_blocked" } else { "user_unblocked" };
             note(store, action, json!({ "name": name })).await?;
+        }
+        UserVerb::Link { name, subject } => {
+            let issuer = settings.issuer.url.clone();
+            let issuer = issuer.ok_or_else(|| invalid("there is no issuer: set issuer.url"))?;
+            let detail = json!({ "name": name, "issuer": issuer, "subject": subject });
+            let subject = Subject { issuer, subject: subject.clone() };
+            store.link_subject(name.clone(), subject).await.map_err(Fatal::with(Exit::Failure))?;
+            note(store, "user_linked", detail).await?;
+        }
+        UserVerb::Unlink { name } => {
+            let forgotten = store.unlink_subjects(name.clone()).await.map_err(Fatal::with(Exit::Failure))?;
+            note(store, "user_unlinked", json!({ "name": name, "subjects": forgotten })).await?;
         }
         UserVerb::Reset { name } => {
             if !store.reset_user(name.clone()).await.map_err(Fatal::with(Exit::State))? {

@@ -48,6 +48,7 @@ pub fn request(bytes: &[u8]) {
         CookieOf::Guest(&session),
         CookieOf::PreviewGuest(&preview),
         CookieOf::Return(&installation),
+        CookieOf::Issuer(&installation),
         CookieOf::Preview(Shown::Window),
         CookieOf::Preview(Shown::Frame),
     ] {
@@ -60,6 +61,10 @@ pub fn request(bytes: &[u8]) {
     if let Some(token) = crate::auth::bearer(&headers) {
         let [value] = sent(&AUTHORIZATION)[..] else { panic!("of several tokens one is taken") };
         assert!(value.ends_with(token.as_bytes()) && token.starts_with("berth_"));
+    }
+    if let Some(token) = crate::auth::issued(&headers) {
+        let [value] = sent(&AUTHORIZATION)[..] else { panic!("of several tokens one is taken") };
+        assert!(value.ends_with(token.as_bytes()) && !token.starts_with("berth_"));
     }
     let words = device(&headers);
     assert!(words.len() < 40 && words.is_ascii(), "a client's own words are repeated: {words}");
@@ -84,6 +89,7 @@ mod tests {
             Just("https://berth.example:8443".to_owned()),
             Just("berth.example:8443".to_owned()),
             Just("Bearer berth_abc".to_owned()),
+            Just("Bearer a.b.c".to_owned()),
             Just("__Host-berth-preview=abc; a=b".to_owned()),
             Just("203.0.113.7, 127.0.0.1".to_owned()),
             "[ -~]{0,60}",

@@ -9,24 +9,27 @@
 //! | `layers` | request ids, error bodies, the check of `Host`, security headers |
 //! | `invariants` | what holds for any request's headers, for tests and fuzzing |
 //! | `assets` | the web UI, embedded in the binary |
-//! | `sign_in` | one-time links become cookies |
+//! | `sign_in`, `issuer` | one-time links become cookies, and what an issuer says does |
 
 mod assets;
 mod http2;
 pub mod invariants;
+mod issuer;
 mod layers;
 mod listener;
 mod proxies;
 mod sign_in;
 mod tls;
 
-use axum::routing::{MethodFilter, get, on};
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get};
 use axum::{Router, middleware};
 
 use crate::api::{self, ApiError};
 use crate::app::SharedApp;
 use crate::previews;
 
+pub use issuer::ISSUER_PATH;
 pub use listener::{Front, Peer, serve};
 pub use proxies::Proxies;
 pub use sign_in::SIGN_IN_PATH;
@@ -36,9 +39,10 @@ pub use tls::{FrontTls, TlsError};
 pub fn router(app: SharedApp) -> Router {
     Router::new()
         .merge(api::router(&app))
-        // Not `get`, which answers HEAD too: whoever only looks at a link must not use it up.
-        .route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))
-        .route(previews::OPEN_PATH, on(MethodFilter::GET, previews::open))
+        .route(SIGN_IN_PATH, visited(sign_in::exchange))
+        .route(issuer::ISSUER_PATH, visited(issuer::begin))
+        .route(issuer::CALLBACK_PATH, visited(issuer::callback))
+        .route(previews::OPEN_PATH, visited(previews::open))
         .fallback(assets::serve)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(middleware::from_fn_with_state(app.clone(), layers::only_our_host))
@@ -48,13 +52,21 @@ pub fn router(app: SharedApp) -> Router {
         .with_state(app)
 }
 
+/// What a browser goes to. HEAD, which a route of GET answers otherwise, must not use up a link: that is how programs look at
+/// those in messages.
+fn visited<T: 'static>(handler: impl Handler<T, SharedApp>) -> MethodRouter<SharedApp> {
+    get(handler).head(async || ApiError::method_not_allowed())
+}
+
 #[cfg(test)]
 mod tests {
     /// What a router is made of, but for layers. The table of the API has tests of its own.
-    const PARTS: [&str; 6] = [
+    const PARTS: [&str; 8] = [
         ".merge(api::router(&app))",
-        ".route(SIGN_IN_PATH, on(MethodFilter::GET, sign_in::exchange))",
-        ".route(previews::OPEN_PATH, on(MethodFilter::GET, previews::open))",
+        ".route(SIGN_IN_PATH, visited(sign_in::exchange))",
+        ".route(issuer::ISSUER_PATH, visited(issuer::begin))",
+        ".route(issuer::CALLBACK_PATH, visited(issuer::callback))",
+        ".route(previews::OPEN_PATH, visited(previews::open))",
         ".fallback(assets::serve)",
         ".method_not_allowed_fallback(async || ApiError::method_not_allowed())",
         ".route(\"/healthz\", get(async || \"ok\\n\"))",

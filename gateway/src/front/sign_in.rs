@@ -5,6 +5,7 @@ use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use berth_protocol::ids::UserId;
 use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::Peer;
 use crate::api::ApiError;
 use crate::app::SharedApp;
-use crate::auth::{BROWSER_SESSION, CookieOf, LONGEST_SIGN_IN, device, new_secret};
+use crate::auth::{CookieOf, LONGEST_SIGN_IN, device, new_secret};
 use crate::limits::Limited;
 use crate::previews;
 use crate::store::{Deed, NewSignIn, Outcome};
@@ -41,24 +42,15 @@ pub async fn exchange(
     let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     app.limits.count(Limited::SignIn, address)?;
     let token = new_secret();
-    let new = NewSignIn { token: token.clone(), device: device(&headers), idle: BROWSER_SESSION };
-    let signed_in = app.store.sign_in(&query.code, new).await?;
-    Ok(match signed_in {
+    let new = NewSignIn::proved(token.clone(), device(&headers));
+    Ok(match app.store.sign_in(&query.code, new).await? {
         Some(user) => {
             tracing::info!(%user, "signed in");
             let deed =
                 Deed::new("signed_in", Outcome::Done, json!({ "by": "link", "device": device(&headers) }));
             app.store.note(deed.by(user.clone())).await?;
             app.metrics.sign_ins.inc();
-            let cookie = CookieOf::User(&app.installation.id).set(&app.origin, &token, LONGEST_SIGN_IN);
-            let back = previews::way_back(&app, &headers, &user).await;
-            let mut response = redirect(back.as_deref().unwrap_or("/"));
-            response.headers_mut().append(SET_COOKIE, cookie);
-            let used = CookieOf::Return(&app.installation.id);
-            if used.read(&headers, &app.origin).is_some() {
-                response.headers_mut().append(SET_COOKIE, used.clear(&app.origin));
-            }
-            response
+            signed_in(&app, &headers, &user, Some(&token)).await
         }
         None => {
             tracing::warn!("sign-in link refused: unknown, used or expired");
@@ -68,7 +60,27 @@ pub async fn exchange(
     })
 }
 
-fn redirect(to: &str) -> Response {
+/// Redirects somebody who has signed in to where they wanted to go, with the cookie if it is a new one.
+pub(super) async fn signed_in(
+    app: &SharedApp,
+    headers: &HeaderMap,
+    user: &UserId,
+    token: Option<&str>,
+) -> Response {
+    let back = previews::way_back(app, headers, user).await;
+    let mut response = redirect(back.as_deref().unwrap_or("/"));
+    if let Some(token) = token {
+        let cookie = CookieOf::User(&app.installation.id).set(&app.origin, token, LONGEST_SIGN_IN);
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    let used = CookieOf::Return(&app.installation.id);
+    if used.read(headers, &app.origin).is_some() {
+        response.headers_mut().append(SET_COOKIE, used.clear(&app.origin));
+    }
+    response
+}
+
+pub(super) fn redirect(to: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
     // Paths of previews may hold what a header can't; nobody is sent there.

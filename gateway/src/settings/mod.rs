@@ -14,6 +14,7 @@ use url::{Host, Url};
 use crate::front::Proxies;
 use crate::notifications::IpRange;
 
+pub use issuer::{IssuerKind, IssuerSettings, NewUsers, is_fit};
 pub use limits::LimitSettings;
 pub use notifications::NotificationSettings;
 pub use preview::PreviewSettings;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub link: LinkSettings,
     /// How stored secrets are sealed.
     pub sealing: SealingSettings,
+    /// Who else says who somebody is.
+    pub issuer: IssuerSettings,
     /// Dev servers of boxes.
     pub preview: PreviewSettings,
     /// Channels by which users are told.
@@ -144,6 +147,7 @@ impl Default for Settings {
             front: FrontSettings::default(),
             link: LinkSettings::default(),
             sealing: SealingSettings::default(),
+            issuer: IssuerSettings::default(),
             preview: PreviewSettings::default(),
             notifications: NotificationSettings::default(),
             limits: LimitSettings::default(),
@@ -220,6 +224,7 @@ impl Settings {
     fn check(&self) -> Result<(), String> {
         check_loopback(self.metrics.listen).map_err(|error| error.to_string())?;
         self.link.check()?;
+        self.issuer.check()?;
         self.preview.check()?;
         self.notifications.check()?;
         let front = &self.front;
@@ -286,6 +291,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+mod issuer;
 mod limits;
 mod notifications;
 mod preview;

@@ -48,6 +48,12 @@ fn the_reference_states_the_defaults_and_every_key() {
         "contact",
         "trusted_proxies",
         "key_file",
+        "url",
+        "name",
+        "client_id",
+        "client_secret_file",
+        "jwks_url",
+        "organization",
     ] {
         assert!(REFERENCE.contains(&format!("# {key} = ")), "{key} is not in the reference");
     }
@@ -106,4 +112,37 @@ fn hosts_of_previews_are_checked() {
         "a public console has no previews by itself"
     );
     assert!(Settings::default().preview.template(true).is_some());
+}
+
+#[test]
+fn an_issuer_is_checked_before_anybody_is_sent_to_it() {
+    let issuer = |more: &str| format!("[issuer]\nurl = \"https://issuer.example\"\n{more}\n");
+    let client = "client_id = \"berth\"";
+    for (settings, words) in [
+        ("[issuer]\nclient_id = \"berth\"\n".to_owned(), "set issuer.url"),
+        ("[issuer]\nurl = \"issuer.example\"\n".to_owned(), "no address"),
+        ("[issuer]\nurl = \"http://issuer.example\"\n".to_owned(), "use https"),
+        ("[issuer]\nurl = \"https://me@issuer.example\"\n".to_owned(), "use https"),
+        ("[issuer]\nurl = \"https://issuer.example/?a=b\"\n".to_owned(), "query"),
+        (issuer(""), "lets nobody in"),
+        (issuer("client_id = \" \""), "says nothing"),
+        (issuer("audiences = [\"a\"]\nclient_secret_file = \"/s\""), "client_id"),
+        (issuer("audiences = [\"a\"]\njwks_url = \"http://issuer.example/keys\""), "issuer.jwks_url"),
+        (issuer("kind = \"clerk\"\nauthorized_parties = [\"https://app.example/\"]"), "no origin"),
+        (issuer(&format!("{client}\nalgorithms = []")), "takes no token"),
+        (issuer(&format!("{client}\nalgorithms = [\"RS256\", \"HS256\"]")), "HS256"),
+        (issuer(&format!("{client}\nalgorithms = [\"none\"]")), "none"),
+        (issuer(&format!("{client}\nleeway_secs = 61")), "at most 60"),
+        (issuer(&format!("{client}\nrefetch_secs = 0")), "1 or more"),
+        (issuer(&format!("{client}\nkeys_kept_secs = 599")), "issuer.keys_secs or more"),
+        (issuer(&format!("{client}\nsign_in_hours = 0")), "use 1 to 4320"),
+        (issuer(&format!("{client}\nemail_domains = [\"a.example\"]")), "new_users"),
+        (issuer(&format!("{client}\nnew_users = \"create\"\nemail_domains = [\"@a.example\"]")), "no domain"),
+        (issuer(&format!("{client}\nrole = \"admin\"")), "viewer"),
+    ] {
+        assert!(refusal(&settings).contains(words), "{settings}: {}", refusal(&settings));
+    }
+    let more = "email_domains = [\"example.com\"]\norganization = \"team\"\nrole = \"editor\"";
+    load(&issuer(&format!("{client}\nnew_users = \"create\"\n{more}"))).unwrap();
+    load("[issuer]\nurl = \"http://127.0.0.1:9\"\naudiences = [\"berth\"]\n").unwrap();
 }

@@ -13,8 +13,8 @@ use crate::auth::{BROWSER_SESSION, LONGEST_SIGN_IN};
 /// How exactly the last use is remembered. Each time would be a write to the disk for each request.
 const USE_PRECISION: Duration = Duration::from_secs(10 * 60);
 
-/// Leaves API tokens out: they are sign-ins, too, and no browsers.
-const NO_TOKEN: &str = "NOT EXISTS (SELECT 1 FROM api_tokens
+/// Leaves programs' tokens out: they are sign-ins, too, and no browsers.
+const NO_TOKEN: &str = "browser_sessions.bearer = 0 AND NOT EXISTS (SELECT 1 FROM api_tokens
                                      WHERE api_tokens.token_hash = browser_sessions.token_hash)";
 
 /// A browser in which a user is signed in.
@@ -63,14 +63,15 @@ impl Store {
         self.transaction(move |tx| end(tx, &user, &which)).await
     }
 
-    /// A user has proved again who they are, in a browser that was signed in already.
+    /// A user has proved again who they are, in a browser that was signed in already. An older proof changes nothing.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn prove(&self, sign_in: BrowserSession) -> Result<(), StoreError> {
+    pub async fn prove(&self, sign_in: BrowserSession, proved_at_ms: i64) -> Result<(), StoreError> {
         self.transaction(move |tx| {
-            let sql = "UPDATE browser_sessions SET proved_at_ms = $2 WHERE token_hash = $1";
-            tx.execute(sql, params![sign_in.0, now_ms()]).map(drop)
+            let sql =
+                "UPDATE browser_sessions SET proved_at_ms = $2 WHERE token_hash = $1 AND proved_at_ms < $2";
+            tx.execute(sql, params![sign_in.0, proved_at_ms]).map(drop)
         })
         .await
     }
@@ -101,15 +102,17 @@ pub(super) fn begin(tx: &Tx<'_>, user: &UserId, new: &NewSignIn) -> Result<bool,
     let sign_in = BrowserSession::of_token(&new.token);
     let begun = tx.execute(
         "INSERT INTO browser_sessions
-             (token_hash, user_id, id, device, created_at_ms, used_at_ms, proved_at_ms, expires_at_ms)
-         SELECT $1, id, $3, $4, $5, $5, $5, $6 FROM users WHERE id = $2 AND blocked_at_ms IS NULL",
+             (token_hash, user_id, id, device, created_at_ms, used_at_ms, proved_at_ms, expires_at_ms, ends_at_ms)
+         SELECT $1, id, $3, $4, $5, $5, $6, $7, $8 FROM users WHERE id = $2 AND blocked_at_ms IS NULL",
         params![
             sign_in.0,
             user.as_str(),
             DeviceId::random().as_str(),
             new.device,
             now_ms(),
-            deadline_ms(new.idle)
+            new.proved_at_ms,
+            deadline_ms(new.idle.min(new.longest)),
+            deadline_ms(new.longest)
         ],
     )?;
     Ok(begun > 0)
@@ -120,6 +123,7 @@ pub(super) struct Times {
     pub(super) created_at_ms: i64,
     pub(super) used_at_ms: Option<i64>,
     pub(super) expires_at_ms: i64,
+    pub(super) ends_at_ms: Option<i64>,
 }
 
 impl Times {
@@ -128,7 +132,7 @@ impl Times {
         if self.used_at_ms.is_some_and(|before| before > now_ms - millis(USE_PRECISION)) {
             return None;
         }
-        let most = self.created_at_ms + millis(LONGEST_SIGN_IN);
+        let most = self.ends_at_ms.unwrap_or(self.created_at_ms + millis(LONGEST_SIGN_IN));
         Some((now_ms, self.expires_at_ms.max(most.min(now_ms + millis(BROWSER_SESSION)))))
     }
 }
@@ -168,11 +172,17 @@ mod tests {
 
     #[test]
     fn a_browser_that_is_used_stays_signed_in_up_to_a_bound() {
-        let times =
-            |created_at_ms, used_at_ms, expires_at_ms| Times { created_at_ms, used_at_ms, expires_at_ms };
+        let times = |created_at_ms, used_at_ms, expires_at_ms| Times {
+            created_at_ms,
+            used_at_ms,
+            expires_at_ms,
+            ends_at_ms: None,
+        };
         assert_eq!(times(0, Some(9 * DAY), 30 * DAY).used(10 * DAY), Some((10 * DAY, 40 * DAY)));
         assert_eq!(times(0, Some(10 * DAY), 40 * DAY).used(10 * DAY + 1), None, "not at each request");
         assert_eq!(times(0, Some(159 * DAY), 180 * DAY).used(170 * DAY), Some((170 * DAY, 180 * DAY)));
         assert_eq!(times(0, None, 30 * DAY).used(DAY), Some((DAY, 31 * DAY)), "of an older version");
+        let bounded = Times { ends_at_ms: Some(7 * DAY), ..times(0, Some(0), 7 * DAY) };
+        assert_eq!(bounded.used(DAY), Some((DAY, 7 * DAY)), "it has a bound of its own");
     }
 }

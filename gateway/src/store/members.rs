@@ -4,6 +4,7 @@ use std::{fmt, str};
 
 use berth_protocol::ids::{OrganizationId, RequestId, UserId, WorkspaceId};
 use rusqlite::{Row, params};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::audit::{self, AuditNote};
@@ -12,7 +13,8 @@ use super::workspaces::{self, QUALIFIED};
 use super::{CurrentUser, Store, StoreError, Workspace, WorkspaceView, now_ms, users};
 
 /// How much somebody may do in a workspace. Each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MemberRole {
     /// Looks on, and watches terminals.
     Viewer,
@@ -247,12 +249,7 @@ impl Store {
             let user = users::named(tx, &user)?.ok_or(StoreError::NoSuchUser(user))?.id;
             let organization = organization_named(tx, organization)?;
             let changed = match role {
-                Some(role) => tx.execute(
-                    "INSERT INTO organization_members (organization_id, user_id, role, created_at_ms)
-                     VALUES ($1, $2, $3, $4)
-                     ON CONFLICT (organization_id, user_id) DO UPDATE SET role = excluded.role",
-                    params![organization.as_str(), user.as_str(), role.to_string(), now_ms()],
-                )?,
+                Some(role) => join(tx, &organization, &user, role)?,
                 None => tx.execute(
                     "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2",
                     params![organization.as_str(), user.as_str()],
@@ -300,6 +297,21 @@ pub(super) fn add_member(
     Ok(())
 }
 
+/// Gives a user a role in an organisation. How many rows that changed.
+pub(super) fn join(
+    tx: &Tx<'_>,
+    organization: &OrganizationId,
+    user: &UserId,
+    role: MemberRole,
+) -> Result<usize, StoreError> {
+    tx.execute(
+        "INSERT INTO organization_members (organization_id, user_id, role, created_at_ms)
+         VALUES ($1, $2, $3, $4)
+         ON CONFLICT (organization_id, user_id) DO UPDATE SET role = excluded.role",
+        params![organization.as_str(), user.as_str(), role.to_string(), now_ms()],
+    )
+}
+
 fn members(tx: &Tx<'_>, workspace: &WorkspaceId) -> Result<Vec<Member>, StoreError> {
     let sql = "SELECT users.id, users.name, workspace_users.rank, workspace_members.role FROM workspace_users
                JOIN users ON users.id = workspace_users.user_id
@@ -313,7 +325,7 @@ fn members(tx: &Tx<'_>, workspace: &WorkspaceId) -> Result<Vec<Member>, StoreErr
     })
 }
 
-fn organization_named(tx: &Tx<'_>, name: String) -> Result<OrganizationId, StoreError> {
+pub(super) fn organization_named(tx: &Tx<'_>, name: String) -> Result<OrganizationId, StoreError> {
     let sql = "SELECT id FROM organizations WHERE name = $1";
     tx.optional(sql, [&name], |row| parsed(row, "id"))?.ok_or(StoreError::NoSuchOrganization(name))
 }

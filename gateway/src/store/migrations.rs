@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = &[
         ..Migration::new(10, include_str!("migrations/0010_guard.sqlite.sql"))
     },
     Migration::new(11, include_str!("migrations/0011_trust.sqlite.sql")),
+    Migration::new(12, include_str!("migrations/0012_issuer.sqlite.sql")),
 ];
 
 /// The schema version that this build writes.
@@ -186,6 +187,30 @@ mod tests {
             .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .unwrap();
         assert_eq!(found, (1, 1, "f".to_owned(), 0));
+    }
+
+    #[test]
+    fn browsers_of_before_the_issuer_are_browsers_and_stay_as_long() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        for migration in &MIGRATIONS[..11] {
+            migration.run(&connection).unwrap();
+        }
+        let rows = "INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
+            INSERT INTO browser_sessions (token_hash, user_id, id, created_at_ms, expires_at_ms)
+                VALUES ('b', 'u', 'd', 1, 2);
+            INSERT INTO api_tokens (id, user_id, name, scopes, token_hash, created_at_ms, expires_at_ms)
+                VALUES ('t', 'u', 'ci', 'all', 'b', 1, 2);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection).unwrap();
+        let sql = "SELECT bearer, ends_at_ms FROM browser_sessions
+                   JOIN api_tokens ON api_tokens.token_hash = browser_sessions.token_hash";
+        let found: (i64, Option<i64>) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(found, (0, None));
+        for name in ["issuer_subjects", "issuer_flows"] {
+            assert!(connection.table_exists(None, name).unwrap(), "{name} is missing");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `trust` | certificate_authorities, and what boxes know of them |
 //! | `users`, `devices`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
 //! | `accounts`, `passkeys` | passwords, passkeys, passkey_challenges, invites |
+//! | `subjects` | issuer_subjects, issuer_flows |
 //! | `members` | workspace_members, organizations, organization_members |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
@@ -53,6 +54,7 @@ mod reseal;
 mod rights;
 mod sessions;
 mod shares;
+mod subjects;
 mod tickets;
 mod tokens;
 mod transaction;
@@ -99,6 +101,7 @@ pub use records::{
 pub use rights::{Ended, Held, Right};
 pub use sessions::ObservedOutcome;
 pub use shares::Share;
+pub use subjects::{Newcomer, Subject};
 pub use tickets::{Holder, TicketFor};
 pub use tokens::{ApiToken, InvalidScope, Scope, Scopes};
 use transaction::Tx;
@@ -140,6 +143,9 @@ pub enum StoreError {
     /// There is no organisation of that name.
     #[error("there is no organisation \"{0}\"")]
     NoSuchOrganization(String),
+    /// The issuer's user is somebody else here.
+    #[error("the issuer's user \"{0}\" is linked to another account: unlink that first")]
+    SubjectTaken(String),
     /// The name is in use.
     #[error("the name \"{0}\" is taken")]
     NameTaken(String),

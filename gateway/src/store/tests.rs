@@ -12,6 +12,7 @@ mod environments;
 mod members;
 mod notifications;
 mod previews;
+mod subjects;
 mod tokens;
 mod trust;
 
@@ -35,7 +36,7 @@ async fn fixture() -> Fixture {
 
 /// A sign-in whose cookie holds `token`.
 fn browser(token: &str) -> NewSignIn {
-    NewSignIn { token: token.into(), device: "Chrome on Linux".into(), idle: HOUR }
+    NewSignIn { idle: HOUR, ..NewSignIn::proved(token.into(), "Chrome on Linux".into()) }
 }
 
 impl Fixture {

@@ -10,6 +10,7 @@ use rusqlite::{Row, params};
 use super::devices::Times;
 use super::transaction::{Tx, parsed, unsigned};
 use super::{BrowserSession, CurrentUser, Store, StoreError, deadline_ms, devices, hash, now_ms};
+use crate::auth::{BROWSER_SESSION, LONGEST_SIGN_IN};
 
 /// The first user's name until they choose another.
 const OWNER_NAME: &str = "owner";
@@ -34,6 +35,18 @@ pub struct NewSignIn {
     pub device: String,
     /// For how long, if it is not used.
     pub idle: Duration,
+    /// For how long, however much it is used.
+    pub longest: Duration,
+    /// When its user last proved who they are.
+    pub proved_at_ms: i64,
+}
+
+impl NewSignIn {
+    /// The sign-in of somebody who has proved just now who they are.
+    #[must_use]
+    pub fn proved(token: String, device: String) -> Self {
+        Self { token, device, idle: BROWSER_SESSION, longest: LONGEST_SIGN_IN, proved_at_ms: now_ms() }
+    }
 }
 
 /// A user as the operator sees them.
@@ -109,8 +122,8 @@ impl Store {
         .await
     }
 
-    /// Whose browser session a token is, if it is known and has not expired. It counts as used. An API token is no
-    /// browser's.
+    /// Whose browser session a token is, if it is known and has not expired. It counts as used. A program's token, ours or
+    /// an issuer's, is no browser's.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -118,10 +131,11 @@ impl Store {
         let session = BrowserSession::of_token(token);
         self.transaction(move |tx| {
             let found = tx.optional(
-                "SELECT users.id, users.name, proved_at_ms, browser_sessions.created_at_ms, used_at_ms, expires_at_ms
+                "SELECT users.id, users.name, proved_at_ms, browser_sessions.created_at_ms, used_at_ms, expires_at_ms,
+                     ends_at_ms
                  FROM browser_sessions
                  JOIN users ON users.id = browser_sessions.user_id AND users.blocked_at_ms IS NULL
-                 WHERE token_hash = $1 AND expires_at_ms > $2
+                 WHERE token_hash = $1 AND expires_at_ms > $2 AND bearer = 0
                      AND NOT EXISTS (SELECT 1 FROM api_tokens
                                      WHERE api_tokens.token_hash = browser_sessions.token_hash)",
                 params![session.0, now_ms()],
@@ -130,6 +144,7 @@ impl Store {
                         created_at_ms: row.get("created_at_ms")?,
                         used_at_ms: row.get("used_at_ms")?,
                         expires_at_ms: row.get("expires_at_ms")?,
+                        ends_at_ms: row.get("ends_at_ms")?,
                     };
                     Ok((user(row)?, row.get("proved_at_ms")?, times))
                 },
@@ -171,7 +186,7 @@ impl Store {
                     EXISTS (SELECT 1 FROM passwords WHERE passwords.user_id = users.id) AS password,
                     (SELECT COUNT(*) FROM passkeys WHERE passkeys.user_id = users.id) AS passkeys,
                     (SELECT COUNT(*) FROM browser_sessions WHERE browser_sessions.user_id = users.id
-                         AND browser_sessions.expires_at_ms > $1
+                         AND browser_sessions.expires_at_ms > $1 AND browser_sessions.bearer = 0
                          AND NOT EXISTS (SELECT 1 FROM api_tokens
                                          WHERE api_tokens.token_hash = browser_sessions.token_hash)) AS devices
                 FROM users ORDER BY name";
@@ -209,15 +224,15 @@ impl Store {
         .await
     }
 
-    /// Takes from a user everything by which they prove who they are: password, passkeys, sign-ins, tokens. `false`:
-    /// there is no such user.
+    /// Takes from a user everything by which they prove who they are: password, passkeys, who they are to issuers, sign-ins,
+    /// tokens. `false`: there is no such user.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn reset_user(&self, name: String) -> Result<bool, StoreError> {
         self.transaction(move |tx| {
             let Some(user) = named(tx, &name)? else { return Ok(false) };
-            for table in ["passwords", "passkeys", "passkey_challenges"] {
+            for table in ["passwords", "passkeys", "passkey_challenges", "issuer_subjects"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE user_id = $1"), [user.id.as_str()])?;
             }
             sign_out_everywhere(tx, &user.id)?;
@@ -242,6 +257,7 @@ impl Store {
                 "preview_codes",
                 "preview_grants",
                 "passkey_challenges",
+                "issuer_flows",
                 "invites",
             ] {
                 tx.execute(&format!("DELETE FROM {table} WHERE expires_at_ms <= $1"), [now_ms()])?;
@@ -253,7 +269,7 @@ impl Store {
 }
 
 /// Ends every sign-in of a user, with everything that was given to it.
-fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), StoreError> {
+pub(super) fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM sign_in_codes WHERE user_id = $1", [user.as_str()])?;
     tx.execute("DELETE FROM browser_sessions WHERE user_id = $1", [user.as_str()])?;
     Ok(())

@@ -61,6 +61,24 @@ pub struct SignedIn {
     pub next: String,
 }
 
+/// Ways to sign in that an installation may have.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignInWays {
+    /// By an issuer, if there is one to which browsers are sent.
+    pub issuer: Option<WayOfIssuer>,
+}
+
+/// Signing in by an issuer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WayOfIssuer {
+    /// What people call it.
+    #[schema(example = "Clerk")]
+    pub name: String,
+    /// The path of this console that leads there. With `?again=true` whoever is signed in there has to prove it anew.
+    #[schema(example = "/sign-in/issuer")]
+    pub url: String,
+}
+
 /// An invite to be used.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -60,6 +60,21 @@ export interface Challenge {
   options: unknown;
 }
 
+/** Signing in by an issuer, such as Clerk. */
+export interface Issuer {
+  name: string;
+  /** The path that leads there. */
+  url: string;
+}
+
+/** The issuer, or null when there is none. */
+export function decodeIssuer(value: unknown): Issuer | null {
+  const issuer = fields(value, 'ways')['issuer'];
+  if (issuer === null || issuer === undefined) return null;
+  const from = fields(issuer, 'issuer');
+  return { name: text(from, 'name'), url: text(from, 'url') };
+}
+
 function user(value: unknown): User {
   const from = fields(value, 'user');
   return { id: text(from, 'id'), name: text(from, 'name') };

@@ -21,6 +21,7 @@ import {
   type CreatedToken,
   type Credentials,
   type Device,
+  type Issuer,
   type Member,
   type Passkey,
   type Token,
@@ -28,6 +29,7 @@ import {
   decodeCreatedToken,
   decodeCredentials,
   decodeDevices,
+  decodeIssuer,
   decodeMember,
   decodeMembers,
   decodePasskey,
@@ -82,6 +84,11 @@ export async function signOut(): Promise<void> {
 /** Signs in, or proves again who is signed in. Tells where to go next. */
 export async function signInWithPassword(name: string, password: string): Promise<string> {
   return decoded(decodeSignedIn, await request('POST', '/api/v1/sign-in/password', { name, password }));
+}
+
+/** The issuer by which one can sign in, beside the ways that are always there. */
+export async function getIssuer(): Promise<Issuer | null> {
+  return decoded(decodeIssuer, await request('GET', '/api/v1/sign-in/ways'));
 }
 
 export async function beginPasskeySignIn(): Promise<Challenge> {

@@ -1,5 +1,5 @@
-// Who is signed in. Sign-in itself is the gateway's: a one-time link sets a cookie and comes back here, or
-// comes back with `?sign_in=failed`.
+// Who is signed in. Sign-in itself is the gateway's: a one-time link, or the issuer, sets a cookie and comes back here, or
+// comes back with `?sign_in=` and why not.
 
 import { getMe, signOut } from '../api/client';
 import { type ApiError, toApiError } from '../api/errors';
@@ -12,9 +12,18 @@ type AuthState =
   | { is: 'signed_out' }
   | { is: 'signed_in'; me: Me };
 
+/** What is said when a sign-in came to nothing, by the gateway's word for it. */
+const FAILURES: Record<string, string> = {
+  failed: 'That sign-in link was already used or has expired. Each link works once; ask for a new one.',
+  issuer_failed: 'That sign-in did not work. Begin it again here, and finish it in the same browser.',
+  issuer_denied: 'Nobody was signed in there. Try again, or use another way.',
+  issuer_unavailable: 'The other side does not answer. Try again in a moment, or use another way.',
+  no_account: 'You have no account here. Ask the operator for one, or use another way.',
+};
+
 class Auth {
   #state = $state.raw<AuthState>({ is: 'checking' });
-  #linkFailed = $state(false);
+  #failure = $state.raw<string | null>(null);
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #backoff = new Backoff();
 
@@ -22,14 +31,14 @@ class Auth {
     return this.#state;
   }
 
-  /** The sign-in link that led here had been used or had expired. */
-  get linkFailed(): boolean {
-    return this.#linkFailed;
+  /** Why the sign-in that led here came to nothing, if one did. */
+  get failure(): string | null {
+    return this.#failure;
   }
 
   /** Asks the gateway who we are, until it says. */
   async check(): Promise<void> {
-    this.#takeLinkFailure();
+    this.#takeFailure();
     clearTimeout(this.#retry);
     try {
       this.#state = { is: 'signed_in', me: await getMe() };
@@ -51,19 +60,20 @@ class Auth {
 
   async signOut(): Promise<void> {
     await signOut();
-    this.#linkFailed = false;
+    this.#failure = null;
     this.lost();
   }
 
-  dismissLinkFailure(): void {
-    this.#linkFailed = false;
+  dismissFailure(): void {
+    this.#failure = null;
   }
 
   /** Remembers the failure and clears it from the address, so that a reload doesn't repeat it. */
-  #takeLinkFailure(): void {
+  #takeFailure(): void {
     const url = new URL(location.href);
-    if (url.searchParams.get('sign_in') !== 'failed') return;
-    this.#linkFailed = true;
+    const why = url.searchParams.get('sign_in');
+    if (why === null) return;
+    this.#failure = FAILURES[why] ?? null;
     url.searchParams.delete('sign_in');
     history.replaceState(null, '', url);
   }
