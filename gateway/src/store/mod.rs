@@ -79,7 +79,7 @@ pub use desired::{SealedDelta, SealedSnapshot};
 pub use devices::{Device, EndDevices};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
-pub use grants::{Entrant, Grant, Seen, Viewer};
+pub use grants::{Entrant, Grant, Granted, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome};
 pub use links::PreviewLink;
 pub use members::{InvalidRole, Member, MemberRole, Organization};
