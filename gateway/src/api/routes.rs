@@ -1,6 +1,8 @@
 //! The table of routes. A route can't be added without a policy, and the tests below hold the OpenAPI
 //! description to the table.
 
+mod people;
+
 use std::convert::Infallible;
 
 use axum::extract::DefaultBodyLimit;
@@ -74,7 +76,7 @@ impl Route {
 #[must_use]
 pub fn routes() -> Vec<Route> {
     let route = Route::new;
-    vec![
+    let mut all = vec![
         route(Method::GET, "/openapi.json", Policy::Public, get(document::show)),
         route(Method::GET, "/me", Policy::SignedIn, get(account::me)),
         route(Method::POST, "/sign-out", Policy::Person, post(account::sign_out)),
@@ -320,7 +322,9 @@ pub fn routes() -> Vec<Route> {
         ),
         route(Method::GET, "/previews/{preview}/", Policy::Preview, get(previews::root)),
         route(Method::GET, "/previews/{preview}/{*path}", Policy::Preview, get(previews::below)),
-    ]
+    ];
+    all.extend(people::routes());
+    all
 }
 
 /// The router made from the table.

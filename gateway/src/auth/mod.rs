@@ -26,7 +26,7 @@ pub use device::device;
 pub(crate) use identity::bearer;
 pub use identity::{Identity, has_authorization, identify, new_token};
 pub use in_use::InUse;
-pub use names::is_user_name;
+pub use names::{NAME_RULE, is_user_name};
 pub use origin::Origin;
 pub use passkeys::{PasskeyError, Passkeys};
 pub use password::{PasswordError, Passwords};

@@ -9,8 +9,10 @@ use super::*;
 mod access;
 mod accounts;
 mod environments;
+mod invites;
 mod members;
 mod notifications;
+mod organizations;
 mod previews;
 mod tokens;
 

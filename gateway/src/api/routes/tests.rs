@@ -32,6 +32,9 @@ fn paths_with_an_owner_are_resolved_by_their_policy() {
             "/sessions/{session}" if route.method == Method::GET => "watch",
             path if path.contains("{session}") => "session",
             path if path.contains("{workspace}") => "workspace",
+            path if path.contains("{organization}") => "organization",
+            "/organizations" if route.method == Method::POST => "installation",
+            "/invites" | "/invites/{invite}" => "installation",
             path if path.contains("{preview}") => "preview",
             "/openapi.json" | "/shares/open" | "/preview-links/open" | "/receipts" => "public",
             path if path.starts_with("/sign-in/") || path == "/invites/redeem" => "public",
@@ -57,7 +60,8 @@ fn viewers_change_nothing_that_others_see() {
     for route in routes().iter().filter(|route| route.method != Method::GET) {
         if let Policy::Workspace(role)
         | Policy::Session(role)
-        | Policy::Notification(role) = route.demand.policy
+        | Policy::Notification(role)
+        | Policy::Organization(role) = route.demand.policy
         {
             let theirs = OF_VIEWERS.contains(&route.path);
             assert_eq!(role == Viewer, theirs, "{} {}", route.method, route.path);
