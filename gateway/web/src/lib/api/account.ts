@@ -60,7 +60,7 @@ export interface Challenge {
   options: unknown;
 }
 
-function user(value: unknown): User {
+export function decodeUser(value: unknown): User {
   const from = fields(value, 'user');
   return { id: text(from, 'id'), name: text(from, 'name') };
 }
@@ -123,7 +123,7 @@ export function decodeCreatedToken(value: unknown): CreatedToken {
 
 export function decodeMember(value: unknown): Member {
   const from = fields(value, 'member');
-  return { user: user(from['user']), role: text(from, 'role'), added: textOrNull(from, 'added') };
+  return { user: decodeUser(from['user']), role: text(from, 'role'), added: textOrNull(from, 'added') };
 }
 
 export function decodeMembers(value: unknown): Member[] {
