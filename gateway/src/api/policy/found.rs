@@ -60,50 +60,24 @@ pub struct Watching {
     pub role: Role,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for InWorkspace {
-    type Rejection = ApiError;
+/// Lets handlers take it; without it there is nothing of that kind for whoever asks.
+macro_rules! found {
+    ($($what:ident or $missing:ident),+) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $what {
+            type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::workspace_not_found)
-    }
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+                parts.extensions.get().cloned().ok_or_else(ApiError::$missing)
+            }
+        }
+    )+};
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for InOrganization {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::organization_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InSession {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::session_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InPreview {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::preview_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InNotification {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::notification_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InChannel {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::channel_not_found)
-    }
+found! {
+    InWorkspace or workspace_not_found,
+    InOrganization or organization_not_found,
+    InSession or session_not_found,
+    InPreview or preview_not_found,
+    InNotification or notification_not_found,
+    InChannel or channel_not_found
 }
