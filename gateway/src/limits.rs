@@ -27,6 +27,13 @@ pub enum Limited {
     SignIn,
     /// Tickets, and WebSockets of terminals.
     Terminal,
+    /// The second half of signing in with a passkey, whose first half is a [`Limited::SignIn`]: so that signing in
+    /// counts once, and answers to nothing are limited, too.
+    PasskeyAnswer,
+    /// Event streams.
+    Stream,
+    /// WebSockets of previews. Apart from the console's streams, since it is a program in a box that opens them.
+    PreviewSocket,
     /// Enrolling a box, and renewing its certificate.
     Enrollment,
 }
@@ -37,6 +44,9 @@ impl Limited {
         match self {
             Self::SignIn => "sign_in",
             Self::Terminal => "terminal",
+            Self::PasskeyAnswer => "passkey_answer",
+            Self::Stream => "stream",
+            Self::PreviewSocket => "preview_socket",
             Self::Enrollment => "enrollment",
         }
     }
@@ -85,7 +95,10 @@ impl TooMany {
 /// All limits.
 pub struct Limits {
     sign_in: DefaultKeyedRateLimiter<Who>,
+    passkey_answer: DefaultKeyedRateLimiter<Who>,
     terminal: DefaultKeyedRateLimiter<Who>,
+    stream: DefaultKeyedRateLimiter<Who>,
+    preview_socket: DefaultKeyedRateLimiter<Who>,
     enrollment: DefaultKeyedRateLimiter<Who>,
     connections: Arc<Mutex<HashMap<Who, u32>>>,
     most_connections: u32,
@@ -99,7 +112,10 @@ impl Limits {
         let limiter = |minute: NonZeroU32| RateLimiter::keyed(Quota::per_minute(minute));
         Self {
             sign_in: limiter(settings.sign_ins_per_minute),
+            passkey_answer: limiter(settings.sign_ins_per_minute),
             terminal: limiter(settings.terminals_per_minute),
+            stream: limiter(settings.streams_per_minute),
+            preview_socket: limiter(settings.preview_sockets_per_minute),
             enrollment: limiter(settings.enrollments_per_minute),
             connections: Arc::default(),
             most_connections: settings.connections_per_address.get(),
@@ -136,13 +152,23 @@ impl Limits {
     fn limiter(&self, what: Limited) -> &DefaultKeyedRateLimiter<Who> {
         match what {
             Limited::SignIn => &self.sign_in,
+            Limited::PasskeyAnswer => &self.passkey_answer,
             Limited::Terminal => &self.terminal,
+            Limited::Stream => &self.stream,
+            Limited::PreviewSocket => &self.preview_socket,
             Limited::Enrollment => &self.enrollment,
         }
     }
 
     fn forget(&self) {
-        for limiter in [&self.sign_in, &self.terminal, &self.enrollment] {
+        for limiter in [
+            &self.sign_in,
+            &self.passkey_answer,
+            &self.terminal,
+            &self.stream,
+            &self.preview_socket,
+            &self.enrollment,
+        ] {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }

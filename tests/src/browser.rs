@@ -155,6 +155,75 @@ impl Browser {
         self.css(&format!("[data-testid='{test_id}']")).await
     }
 
+    /// Waits until the element with this `data-testid` says a text.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn shown(&self, test_id: &str, text: &str) {
+        wait::until(&format!("{test_id} to say {text:?}"), async || {
+            let element = self.page.find(Locator::Css(&format!("[data-testid='{test_id}']"))).await.ok()?;
+            element.text().await.ok()?.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Types into the field with this `data-testid`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn type_into(&self, test_id: &str, text: &str) {
+        self.element(test_id).await.send_keys(text).await.expect("the field takes keys");
+    }
+
+    /// Chooses in the list with this `data-testid`.
+    ///
+    /// # Panics
+    /// When it has nothing of this value.
+    pub async fn choose(&self, test_id: &str, value: &str) {
+        self.element(test_id).await.select_by_value(value).await.expect("there is such a choice");
+    }
+
+    /// How many elements have this `data-testid`.
+    pub async fn count(&self, test_id: &str) -> u64 {
+        let count = format!("return document.querySelectorAll('[data-testid={test_id}]').length");
+        self.script(&count).await.as_u64().unwrap_or_default()
+    }
+
+    /// Waits until no element has this `data-testid`.
+    ///
+    /// # Panics
+    /// When one stays.
+    pub async fn gone(&self, test_id: &str) {
+        wait::until(&format!("no {test_id}"), async || (self.count(test_id).await == 0).then_some(())).await;
+    }
+
+    /// Looks whether the page fits into its width.
+    ///
+    /// # Panics
+    /// When it scrolls sideways.
+    pub async fn fits(&self) {
+        let wider = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        assert_eq!(self.script(wider).await, false, "the page scrolls sideways");
+    }
+
+    /// Keeps pictures of the page as desks and phones show it, light and dark, and looks whether it fits there.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn pictures(&self, name: &str) {
+        for (size, width, height) in [("desk", 1200, 900), ("phone", 500, 844)] {
+            self.page.set_window_size(width, height).await.expect("a window");
+            for dark in [false, true] {
+                self.dark(dark).await;
+                let scheme = if dark { "dark" } else { "light" };
+                self.picture(&format!("{name}-{size}-{scheme}")).await;
+            }
+            self.fits().await;
+        }
+        self.page.set_window_size(1200, 900).await.expect("a window");
+        self.dark(false).await;
+    }
+
     /// The element that a selector finds, once it is there and visible.
     ///
     /// # Panics

@@ -1,7 +1,28 @@
 //! People with accounts: made by the operator's command line, signed in by their links.
 
+use reqwest::header::{ORIGIN, SET_COOKIE};
+use serde_json::Value;
+
 use crate::process::stdout;
 use crate::{Client, Stack};
+
+/// What a page without a cookie is answered: status, body, and the cookie that it is given.
+///
+/// # Panics
+/// When the gateway does not answer, or gives a cookie that scripts can read.
+pub async fn page(stack: &Stack, path: &str, body: Value) -> (u16, Value, Option<Client>) {
+    let url = format!("{}/api/v1{path}", stack.origin());
+    let request = crate::client::plain().post(url).header(ORIGIN, stack.origin()).json(&body);
+    let answer = request.send().await.expect("the gateway answers");
+    let status = answer.status().as_u16();
+    let cookie = answer.headers().get(SET_COOKIE).map(|cookie| {
+        let cookie = cookie.to_str().expect("a plain cookie");
+        assert!(cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
+        Client::with_cookie(stack.origin(), cookie.split(';').next().unwrap_or_default())
+    });
+    let body = answer.bytes().await.expect("a body");
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null), cookie)
+}
 
 impl Stack {
     /// Makes an account and signs it in.
@@ -29,6 +50,7 @@ impl Stack {
         self.gateway.stop();
         self.gateway.start();
         self.wait_for_gateway().await;
+        self.be_reached_at(&origin);
         origin
     }
 

@@ -128,6 +128,11 @@ impl Stack {
         self.wait_for_gateway().await;
     }
 
+    /// Whoever asks it from now on asks this origin, which its settings name.
+    pub(crate) fn be_reached_at(&mut self, origin: &str) {
+        origin.clone_into(&mut self.origin);
+    }
+
     /// The console's origin.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -221,7 +226,8 @@ fn write_gateway_config(directory: &Path, front: u16, link: u16) {
     let state = directory.join("gateway");
     let text = format!(
         "state_dir = \"{}\"\n[front]\nlisten = \"127.0.0.1:{front}\"\n[link]\nlisten = \"127.0.0.1:{link}\"\n\
-         [limits]\nsign_ins_per_minute = 6000\nterminals_per_minute = 60000\nenrollments_per_minute = 6000\n\
+         [limits]\nsign_ins_per_minute = 6000\nterminals_per_minute = 60000\nstreams_per_minute = 60000\n\
+         preview_sockets_per_minute = 60000\nenrollments_per_minute = 6000\n\
          connections_per_address = 20000\n\
          [metrics]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"info,gateway=debug\"\n",
         state.display()

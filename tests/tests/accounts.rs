@@ -1,25 +1,11 @@
 //! Accounts: invites, passwords, devices, and what wants a proof of the last minutes.
 
+use berth_tests::people::page;
 use berth_tests::{Client, Stack};
 use http::Method;
-use reqwest::header::{ORIGIN, SET_COOKIE};
 use serde_json::{Value, json};
 
 const GOOD: &str = "tricky-otter-lamp-31";
-
-/// What a page without a cookie is answered: status, body, and the cookie that it is given.
-async fn page(stack: &Stack, path: &str, body: Value) -> (u16, Value, Option<Client>) {
-    let url = format!("{}/api/v1{path}", stack.origin());
-    let request = berth_tests::client::plain().post(url).header(ORIGIN, stack.origin()).json(&body);
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let cookie = answer.headers().get(SET_COOKIE).map(|cookie| {
-        let cookie = cookie.to_str().unwrap();
-        assert!(cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
-        Client::with_cookie(stack.origin(), cookie.split(';').next().unwrap())
-    });
-    (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null), cookie)
-}
 
 async fn sign_in(stack: &Stack, name: &str, password: &str) -> (u16, Value, Option<Client>) {
     page(stack, "/sign-in/password", json!({ "name": name, "password": password })).await

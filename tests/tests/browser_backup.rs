@@ -21,10 +21,6 @@ const NAMELESS: &str =
 
 const WIDER: &str = "return document.documentElement.scrollWidth > innerWidth";
 
-async fn type_into(browser: &Browser, test_id: &str, text: &str) {
-    browser.element(test_id).await.send_keys(text).await.unwrap();
-}
-
 /// What the element says, once it says something of the kind.
 async fn says(browser: &Browser, test_id: &str, part: &str) -> String {
     wait::within(wait::PATIENCE * 4, part, async || {
@@ -117,16 +113,16 @@ async fn backups_are_set_up_watched_and_ended_by_hand_and_a_phone_does_it_too() 
     browser.state("backup-status", "off", wait::PATIENCE).await;
 
     // Where they go; a mistake is said with its remedy, and what was typed stays.
-    type_into(&browser, "place-endpoint", "http://example.org").await;
-    type_into(&browser, "place-bucket", BUCKET).await;
-    type_into(&browser, "place-prefix", "main").await;
-    type_into(&browser, "place-key-id", KEY_ID).await;
-    type_into(&browser, "place-secret-key", SECRET_KEY).await;
+    browser.type_into("place-endpoint", "http://example.org").await;
+    browser.type_into("place-bucket", BUCKET).await;
+    browser.type_into("place-prefix", "main").await;
+    browser.type_into("place-key-id", KEY_ID).await;
+    browser.type_into("place-secret-key", SECRET_KEY).await;
     browser.press("place-save").await;
     assert!(says(&browser, "place-error", "endpoint").await.contains("https"));
     browser.picture("backups-setting-up").await;
-    type_into(&browser, "place-endpoint", &"\u{e003}".repeat("http://example.org".len())).await;
-    type_into(&browser, "place-endpoint", &format!("http://127.0.0.1:{}", this.proxy.port)).await;
+    browser.type_into("place-endpoint", &"\u{e003}".repeat("http://example.org".len())).await;
+    browser.type_into("place-endpoint", &format!("http://127.0.0.1:{}", this.proxy.port)).await;
     browser.press("place-save").await;
     let _ = says(&browser, "place-saved", "Saved").await;
 

@@ -14,10 +14,6 @@ const NAMELESS: &str = "return [...document.querySelectorAll('main input, main t
         || element.getAttribute('aria-labelledby')))
     .map((element) => element.outerHTML)";
 
-async fn type_into(browser: &Browser, test_id: &str, text: &str) {
-    browser.element(test_id).await.send_keys(text).await.unwrap();
-}
-
 #[tokio::test]
 async fn an_environment_is_typed_saved_and_found_on_the_box() {
     let stack = Stack::start().await;
@@ -26,12 +22,12 @@ async fn an_environment_is_typed_saved_and_found_on_the_box() {
     browser.state("box-state", "online", wait::PATIENCE).await;
     browser.press("environment-link").await;
     browser.press("variable-add").await;
-    type_into(&browser, "variable-name", "API_KEY").await;
-    type_into(&browser, "variable-value", "canary-typed-1").await;
+    browser.type_into("variable-name", "API_KEY").await;
+    browser.type_into("variable-value", "canary-typed-1").await;
     browser.press("file-add-secret").await;
-    type_into(&browser, "file-path", ".ssh/id_test").await;
-    type_into(&browser, "file-content", "canary-typed-2").await;
-    type_into(&browser, "environment-script", "echo \"$API_KEY\" > ~/ran").await;
+    browser.type_into("file-path", ".ssh/id_test").await;
+    browser.type_into("file-content", "canary-typed-2").await;
+    browser.type_into("environment-script", "echo \"$API_KEY\" > ~/ran").await;
     browser.picture("environment").await;
     assert_eq!(browser.script(NAMELESS).await, Value::Array(vec![]));
     browser.press("environment-save").await;
@@ -44,12 +40,12 @@ async fn an_environment_is_typed_saved_and_found_on_the_box() {
     assert!(!text.contains("canary-typed"), "{text}");
 
     // Another change keeps what is not shown; a mistake is said with its remedy, and nothing that was typed is lost.
-    type_into(&browser, "repository-url", "ext::sh").await;
+    browser.type_into("repository-url", "ext::sh").await;
     browser.press("environment-save").await;
     let error = browser.element("environment-error").await.text().await.unwrap();
     assert!(error.contains("repository address \"ext::sh\": write https://host/path"), "{error}");
     // Backspace, as WebDriver writes it: its own way to clear a field is none that a page hears of.
-    type_into(&browser, "repository-url", &"\u{e003}".repeat("ext::sh".len())).await;
+    browser.type_into("repository-url", &"\u{e003}".repeat("ext::sh".len())).await;
     browser.press("variable-add").await;
     browser
         .css("[data-testid=environment-variable]:nth-child(2) input")

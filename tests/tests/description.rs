@@ -1,6 +1,6 @@
 //! The API description is true: real answers fit the schemas that it promises.
 
-use berth_protocol::ids::{PreviewId, SessionId, WorkspaceId};
+use berth_protocol::ids::{OrganizationId, PreviewId, SessionId, WorkspaceId};
 use berth_tests::{Exec, Stack};
 use http::Method;
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};
@@ -40,7 +40,32 @@ async fn answers_fit_their_description() {
     let quiet = json!({"quiet": hours, "escalate_after_secs": 60});
     let target = json!({"kind": "ntfy", "url": "https://ntfy.example/topic"});
     let channel = json!({"name": "phone", "target": target});
+    let made = client.call(Method::POST, "/organizations", Some(json!({ "name": "first" }))).await;
+    let organization = format!("/organizations/{}", made.body["id"].as_str().unwrap());
+    let (members, invites) = (format!("{organization}/members"), format!("{organization}/invites"));
+    let member = json!({ "name": "owner", "role": "owner" });
+    let last = json!({ "name": "owner", "role": "viewer" });
+    let team = Some(json!({ "name": "team" }));
+    let into = json!({ "access": { "kind": "workspace", "id": workspace, "role": "viewer" } });
     let calls = [
+        (Method::POST, "/organizations", "/organizations", team.clone(), 201),
+        (Method::POST, "/organizations", "/organizations", team, 409),
+        (Method::GET, "/organizations", "/organizations", None, 200),
+        (Method::GET, "/organizations/{organization}", &organization, None, 200),
+        (Method::PATCH, "/organizations/{organization}", &organization, Some(json!({"name": "crew"})), 200),
+        (Method::PUT, "/organizations/{organization}/members", &members, Some(member), 200),
+        (Method::PUT, "/organizations/{organization}/members", &members, Some(last), 409),
+        (
+            Method::POST,
+            "/organizations/{organization}/invites",
+            &invites,
+            Some(json!({"role": "owner"})),
+            201,
+        ),
+        (Method::GET, "/organizations/{organization}/invites", &invites, None, 200),
+        (Method::POST, "/invites", "/invites", Some(into), 201),
+        (Method::POST, "/invites", "/invites", Some(json!({"uses": 0})), 422),
+        (Method::GET, "/invites", "/invites", None, 200),
         (Method::GET, "/me", "/me", None, 200),
         (Method::GET, "/workspaces", "/workspaces", None, 200),
         (Method::GET, "/workspaces/{workspace}", &in_workspace, None, 200),
@@ -118,11 +143,15 @@ async fn statuses(stack: &Stack, method: &Method, path: &str) -> Vec<(&'static s
     let listed = client.get(&in_ours).await;
     let preview = made.body["id"].as_str().or(listed["previews"][0]["id"].as_str()).unwrap();
     let path = path.replace("{path}", "path");
+    let _ = client.call(Method::POST, "/organizations", Some(json!({ "name": "team" }))).await;
+    let ours = client.get("/organizations").await["organizations"][0]["id"].as_str().unwrap().to_owned();
     let of_ours = path
+        .replace("{organization}", &ours)
         .replace("{workspace}", &client.workspace().await)
         .replace("{session}", &session)
         .replace("{preview}", preview);
     let of_nobody = path
+        .replace("{organization}", OrganizationId::random().as_str())
         .replace("{workspace}", WorkspaceId::random().as_str())
         .replace("{session}", SessionId::random().as_str())
         .replace("{preview}", PreviewId::random().as_str());

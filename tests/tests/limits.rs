@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use berth_tests::{Stack, wait};
+use berth_tests::people::page;
+use berth_tests::previewed::status;
+use berth_tests::{Client, Preview, Previewed, Stack, wait};
 use http::{HeaderMap, Method};
 use reqwest::header::ORIGIN;
 use serde_json::{Value, json};
@@ -82,11 +84,7 @@ async fn guessing_is_answered_by_429_that_says_when_to_try_again() {
 async fn behind_a_trusted_proxy_each_client_has_its_own_attempts_and_address() {
     let mut stack = Stack::start_gateway().await;
     stack.gateway.set_env("BERTH_GATEWAY__LIMITS__SIGN_INS_PER_MINUTE", "2");
-    let file = stack.path("gateway.toml");
-    let settings = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, settings.replace("[front]\n", "[front]\ntrusted_proxies = [\"127.0.0.1\"]\n"))
-        .unwrap();
-    stack.configure("").await;
+    trust_this_machine(&mut stack).await;
     for client in ["203.0.113.7", "203.0.113.8", "198.51.100.1, 203.0.113.9"] {
         for expected in [303, 303, 429] {
             assert_eq!(sign_in(&stack, Some(client)).await.0, expected, "{client}");
@@ -106,6 +104,104 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_attempts_and_address() {
     for client in ["203.0.113.7", "203.0.113.8", "203.0.113.9"] {
         assert_eq!(record.matches(&format!("\t{client}\trefused\t")).count(), 2, "{record}");
     }
+}
+
+/// Lets the gateway believe this machine for whom it asks.
+async fn trust_this_machine(stack: &mut Stack) {
+    let file = stack.path("gateway.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let trusting = settings.replace("[front]\n", "[front]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    std::fs::write(&file, trusting).unwrap();
+    stack.configure("").await;
+}
+
+#[tokio::test]
+async fn signing_in_with_a_passkey_counts_once() {
+    let mut stack = stack(&[("SIGN_INS_PER_MINUTE", "3")]).await;
+    stack.name_localhost().await;
+    let begin = || page(&stack, "/sign-in/passkey/begin", json!({}));
+    let answer = |id: Value| page(&stack, "/sign-in/passkey", json!({ "id": id, "credential": {} }));
+    for attempt in 1..=3 {
+        let (status, challenge, _) = begin().await;
+        assert_eq!(status, 200, "attempt {attempt}: {challenge}");
+        assert_eq!(answer(challenge["id"].clone()).await.0, 403, "attempt {attempt}");
+    }
+    assert_eq!(begin().await.0, 429);
+    assert_eq!(answer(json!("guessed")).await.0, 429, "answers to nothing are limited, too");
+}
+
+/// The status of a stream that somebody begins from an address.
+async fn begun(client: &Client, path: &str, from: &str) -> (u16, bool) {
+    let request = client.request(Method::GET, path).header("x-forwarded-for", from);
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
+}
+
+#[tokio::test]
+async fn streams_are_begun_only_so_often() {
+    let mut stack = stack(&[("STREAMS_PER_MINUTE", "3")]).await;
+    trust_this_machine(&mut stack).await;
+    let (owner, ana) = (stack.client().await, stack.member("ana", "viewer").await);
+    // Whoever is not signed in uses nothing up.
+    let nobody = Client::with_cookie(stack.origin(), "");
+    for _ in 0..5 {
+        assert_eq!(begun(&nobody, "/events", "203.0.113.1").await.0, 401);
+    }
+    // One account from many addresses ...
+    assert_eq!(begun(&owner, "/events", "203.0.113.1").await.0, 200);
+    assert_eq!(begun(&owner, "/notifications/stream", "203.0.113.2").await.0, 200);
+    assert_eq!(begun(&owner, "/events", "203.0.113.3").await.0, 200);
+    assert_eq!(begun(&owner, "/events", "203.0.113.4").await, (429, true));
+    // ... and many accounts from one address.
+    for expected in [200, 200, 429] {
+        assert_eq!(begun(&ana, "/events", "203.0.113.1").await.0, expected);
+    }
+    assert_eq!(owner.call(Method::GET, "/workspaces", None).await.status, 200, "everything else goes on");
+}
+
+/// What the opening handshake of a preview's WebSocket is answered, from an address.
+async fn opened(f: &Previewed, preview: &Preview, cookie: bool, from: &str) -> String {
+    let cookie = preview.cookie.as_deref().filter(|_| cookie);
+    let cookie = cookie.map(|cookie| format!("Cookie: {cookie}\r\n")).unwrap_or_default();
+    let asked = format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\n{cookie}Connection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: {from}\r\n\r\n",
+        preview.authority(),
+        preview.origin
+    );
+    f.exchange(&asked).await
+}
+
+#[tokio::test]
+async fn websockets_of_previews_are_opened_only_so_often() {
+    let mut f = Previewed::open().await;
+    f.stack.gateway.set_env("BERTH_GATEWAY__LIMITS__PREVIEW_SOCKETS_PER_MINUTE", "3");
+    trust_this_machine(&mut f.stack).await;
+    f.client.wait_for_box("online").await;
+    let ana = f.stack.member("ana", "viewer").await;
+    let mut anas = f.preview.clone();
+    anas.cookie = None;
+    anas.enter(&ana).await;
+    // Whoever may not see it uses nothing up.
+    for _ in 0..5 {
+        assert_eq!(status(&opened(&f, &f.preview, false, "203.0.113.1").await), 401);
+    }
+    // One account from many addresses ...
+    for (from, expected) in [("203.0.113.1", 101), ("203.0.113.2", 101), ("203.0.113.3", 101)] {
+        assert_eq!(status(&opened(&f, &f.preview, true, from).await), expected, "{from}");
+    }
+    let refused = opened(&f, &f.preview, true, "203.0.113.4").await;
+    assert_eq!(status(&refused), 429, "{refused}");
+    assert!(
+        refused.to_lowercase().contains("retry-after: ") && refused.contains("too_many_requests"),
+        "{refused}"
+    );
+    // ... and many accounts from one address. Its pages go on.
+    for expected in [101, 101, 429] {
+        assert_eq!(status(&opened(&f, &anas, true, "203.0.113.1").await), expected);
+    }
+    assert_eq!(anas.get("/page").await.status(), 200);
+    assert_eq!(begun(&ana, "/events", "203.0.113.1").await.0, 200, "nor are the console's streams used up");
 }
 
 #[tokio::test]

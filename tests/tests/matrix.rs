@@ -1,7 +1,9 @@
 //! Every route × everybody who may call it or may not, as the router's own table says: a route that is added is looked
 //! at here, or this fails.
 
-use berth_protocol::ids::{DeviceId, NotificationId, PasskeyId, PreviewLinkId, ShareId, TokenId, UserId};
+use berth_protocol::ids::{
+    DeviceId, InviteId, NotificationId, PasskeyId, PreviewLinkId, ShareId, TokenId, UserId,
+};
 use berth_tests::{Client, Stack};
 use http::Method;
 use serde_json::{Value, json};
@@ -66,13 +68,16 @@ impl Route {
                 "watch" | "preview" => Standing::Viewer,
                 // The owner's alone, whoever else may do what in the workspace.
                 "channel" => Standing::Owner,
+                // The first user's, who is one owner of the workspace among others.
+                "installation" => Standing::Owner,
                 other => panic!("{} has the unknown policy {other}", self.path),
             },
         };
         match caller.standing {
+            Standing::Unknown if demanded > Standing::Unknown => Answer::NotSignedIn,
+            _ if self.policy == "installation" && caller.who != "owner" => Answer::RoleNotEnough,
             standing if standing >= demanded => Answer::LetIn,
-            Standing::Unknown => Answer::NotSignedIn,
-            Standing::Stranger => Answer::NotThere,
+            Standing::Unknown | Standing::Stranger => Answer::NotThere,
             _ if self.policy == "channel" => Answer::NotThere,
             _ => Answer::RoleNotEnough,
         }
@@ -106,6 +111,7 @@ struct Things<'a> {
     preview: String,
     channel: String,
     notification: String,
+    organization: String,
     made: u32,
 }
 
@@ -118,8 +124,10 @@ impl<'a> Things<'a> {
             owner.call(Method::POST, &format!("/workspaces/{workspace}/previews"), Some(body)).await;
         let preview = preview.body["id"].as_str().unwrap().to_owned();
         let notification = notify(stack, &workspace);
+        let organization = organization(owner).await;
         let channel = String::new();
-        let mut things = Self { owner, workspace, session, preview, channel, notification, made: 0 };
+        let mut things =
+            Self { owner, workspace, session, preview, channel, notification, organization, made: 0 };
         things.channel = things.channel().await;
         things
     }
@@ -160,11 +168,25 @@ impl<'a> Things<'a> {
             .replace("{token}", TokenId::random().as_str())
             .replace("{device}", DeviceId::random().as_str())
             .replace("{passkey}", PasskeyId::random().as_str())
+            .replace("{organization}", &self.organization)
+            .replace("{invite}", InviteId::random().as_str())
             .replace("{user}", UserId::random().as_str())
             .replace("{path}", "path");
         assert!(!path.contains('{'), "{path} has a parameter that is not known here: make one in `Things`");
         path
     }
+}
+
+/// An organisation in which everybody has the role that they have in the workspace.
+async fn organization(owner: &Client) -> String {
+    let made = owner.call(Method::POST, "/organizations", Some(json!({ "name": "matrix" }))).await;
+    let id = made.body["id"].as_str().unwrap_or_else(|| panic!("{}", made.body)).to_owned();
+    for (name, role) in [("second", "owner"), ("editor", "editor"), ("viewer", "viewer")] {
+        let body = json!({ "name": name, "role": role });
+        let set = owner.call(Method::PUT, &format!("/organizations/{id}/members"), Some(body)).await;
+        assert_eq!(set.status, 200, "{}", set.body);
+    }
+    id
 }
 
 /// Puts a notification into everybody's inbox.
@@ -267,5 +289,5 @@ async fn every_route_answers_everybody_as_its_policy_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(routes.len() > 60 && asked == routes.len() * callers.len(), "{} routes only", routes.len());
+    assert!(routes.len() > 75 && asked == routes.len() * callers.len(), "{} routes only", routes.len());
 }

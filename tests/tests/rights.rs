@@ -1,8 +1,9 @@
 //! A terminal ends with the right to it, however that ends.
 
-use berth_tests::{Client, Exec, Stack, Terminal, wait};
+use berth_tests::{Client, Exec, Previewed, Stack, Terminal, wait};
+use futures_util::StreamExt;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How soon an open terminal follows.
 const SOON: std::time::Duration = std::time::Duration::from_secs(5);
@@ -129,4 +130,69 @@ async fn a_role_a_device_and_a_user_that_are_taken_back_end_what_is_open() {
     at_the_desk.all_end().await;
     closes_with(&mut watching, 4001).await;
     assert_eq!(ana.call(Method::GET, "/me", None).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_preview_and_what_is_told_of_a_workspace_end_with_the_role() {
+    let f = Previewed::open().await;
+    let path = f.path().await;
+    let workspace = f.client.workspace().await;
+    for how in ["by the API", "by another process", "by the organisation"] {
+        let name = how.rsplit(' ').next().unwrap().to_lowercase();
+        let member = match name.as_str() {
+            "organisation" => {
+                f.stack.operate(&["organization", "create", "team"]);
+                f.stack.operate(&["organization", "give", "main", "team"]);
+                let member = f.stack.person(&name).await;
+                f.stack.operate(&["organization", "set", "team", &name, "editor"]);
+                f.stack.operate(&["organization", "set", "team", "owner", "owner"]);
+                member
+            }
+            _ => f.stack.member(&name, "editor").await,
+        };
+        let mut preview = f.preview.clone();
+        preview.cookie = None;
+        preview.enter(&member).await;
+        let mut socket = f.websocket(&preview, "/ws", Some(&preview.origin), true).await.unwrap();
+        let mut page = preview.get("/sse").await;
+        assert_eq!(page.chunk().await.unwrap().unwrap(), "data: 0\n\n");
+        let requests = stream(&member, &format!("{path}/requests")).await;
+        let mut events = member.request(Method::GET, "/events").send().await.unwrap();
+        let first = events.chunk().await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&first).contains(&workspace), "{how}");
+
+        match name.as_str() {
+            "api" => {
+                let id = member.get("/me").await["user"]["id"].as_str().unwrap().to_owned();
+                let remove = format!("/workspaces/{workspace}/members/{id}");
+                assert_eq!(f.client.call(Method::DELETE, &remove, None).await.status, 204);
+            }
+            "organisation" => {
+                let teams = f.client.get("/organizations").await;
+                let team = teams["organizations"][0]["id"].as_str().unwrap();
+                let id = member.get("/me").await["user"]["id"].as_str().unwrap().to_owned();
+                let remove = format!("/organizations/{team}/members/{id}");
+                assert_eq!(f.client.call(Method::DELETE, &remove, None).await.status, 204);
+            }
+            _ => drop(f.stack.operate(&["member", "remove", "main", &name])),
+        }
+        let closed = async { while let Some(Ok(_)) = socket.next().await {} };
+        tokio::time::timeout(SOON, closed).await.unwrap_or_else(|_| panic!("the WebSocket goes on: {how}"));
+        ends(page).await;
+        ends(requests).await;
+        // The stream of what is theirs goes on, without what is not theirs any more.
+        let told = async {
+            loop {
+                let event = events.chunk().await.unwrap().unwrap();
+                let event = String::from_utf8_lossy(&event).into_owned();
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_default();
+                let data: Value = serde_json::from_str(data).unwrap_or_default();
+                if data["workspaces"] == json!([]) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, told).await.unwrap_or_else(|_| panic!("the page still shows it: {how}"));
+        assert_eq!(preview.get("/").await.status(), 401, "{how}");
+    }
 }

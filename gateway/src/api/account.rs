@@ -18,12 +18,16 @@ use crate::store::{BrowserSession, CurrentUser, Deed, Outcome};
 #[utoipa::path(get, path = "/api/v1/me", responses(
     (status = 200, body = Me), (status = 401, body = Error)
 ))]
-pub async fn me(State(app): State<SharedApp>, Extension(user): Extension<CurrentUser>) -> Json<Me> {
-    Json(Me {
+pub async fn me(
+    State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
+) -> Result<Json<Me>, ApiError> {
+    Ok(Json(Me {
+        installation_owner: app.store.is_owner(user.id.clone()).await?,
         user: user.into(),
         installation: app.installation.id.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
+    }))
 }
 
 /// Signs this browser out: its terminals and event streams end at once.

@@ -10,8 +10,8 @@ use super::views::preview::WorkspacePreviews;
 use super::views::{DeletedSession, Snapshot};
 use super::{
     account, audit, backup_repository, backups, channels, credentials, devices, environment, events, exec,
-    input, issued, links, members, notifications, previews, screen, sessions, shares, sign_in, terminal,
-    tokens, upload, workspaces,
+    input, invites, issued, links, members, notifications, organizations, previews, screen, sessions, shares,
+    sign_in, terminal, tokens, upload, workspaces,
 };
 
 #[derive(OpenApi)]
@@ -20,9 +20,9 @@ use super::{
         title = "Berth",
         description = "The gateway's API. State changes and WebSockets need the console's own `Origin`. Beside what \
             a route names, any may answer 421, when `Host` is not the console's, and 500, when the gateway failed; \
-            both with an `Error`; so may 429, with `Retry-After`, where somebody is let in or a terminal opened too \
-            often. Programs say `Authorization: Bearer` with a token instead, ours or the issuer's of the settings, and no \
-            `Origin`; what the token's scopes do not reach is answered by 403. `x-berth-policy` says whom a route lets in, such \
+            both with an `Error`; so may 429, with `Retry-After`, where somebody is let in, or a terminal or a stream \
+            opened, too often. Programs say `Authorization: Bearer` with a token instead, ours or the issuer's of the \
+            settings, and no `Origin`; what the token's scopes do not reach is answered by 403. `x-berth-policy` says whom a route lets in, such \
             as `workspace:editor`: what somebody has no role in is answered by 404, what their role does not allow by \
             403 (`role_not_enough`). With `x-berth-lately`, a person must have proved within 15 minutes who they are \
             (403, `prove_again`)."
@@ -48,6 +48,18 @@ use super::{
         members::list,
         members::set,
         members::remove,
+        organizations::list,
+        organizations::create,
+        organizations::show,
+        organizations::rename,
+        organizations::set_member,
+        organizations::remove_member,
+        invites::list,
+        invites::create,
+        invites::revoke,
+        invites::list_into,
+        invites::create_into,
+        invites::revoke_into,
         tokens::list,
         tokens::create,
         tokens::revoke,

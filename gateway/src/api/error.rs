@@ -49,9 +49,8 @@ impl ApiError {
     /// The caller's role does not allow it.
     #[must_use]
     pub fn role_not_enough(held: MemberRole, demanded: MemberRole) -> Self {
-        let message = format!(
-            "this needs the role {demanded}, and yours here is {held}: ask an owner of the workspace"
-        );
+        let message =
+            format!("this needs the role {demanded}, and yours here is {held}: ask an owner for it");
         Self::new(StatusCode::FORBIDDEN, "role_not_enough", message)
     }
 
@@ -84,10 +83,29 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "invite_invalid", message)
     }
 
-    /// There is no such member, or none who was added.
+    /// It is for the installation's owner alone.
     #[must_use]
-    pub fn member_not_found() -> Self {
-        let message = "nobody of that id was added to this workspace";
+    pub fn not_the_owner() -> Self {
+        let message = "this is for the installation's owner: ask them, or the gateway's operator";
+        Self::new(StatusCode::FORBIDDEN, "role_not_enough", message)
+    }
+
+    /// There is no such invite, or not into this organisation.
+    #[must_use]
+    pub fn invite_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "invite_not_found", "there is no such invite")
+    }
+
+    /// There is no such organisation, or not for this user.
+    #[must_use]
+    pub fn organization_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "organization_not_found", "there is no such organisation")
+    }
+
+    /// There is no such member of this workspace or organisation, or none who was added.
+    #[must_use]
+    pub fn member_not_found(of: &str) -> Self {
+        let message = format!("nobody of that id was added to this {of}");
         Self::new(StatusCode::NOT_FOUND, "member_not_found", message)
     }
 
@@ -252,6 +270,11 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyTokens(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_tokens", error.to_string())
             }
+            StoreError::TooManyInvites(_) => {
+                Self::new(StatusCode::CONFLICT, "too_many_invites", error.to_string())
+            }
+            StoreError::NotTheirs => Self::new(StatusCode::FORBIDDEN, "role_not_enough", error.to_string()),
+            StoreError::LastOwner => Self::new(StatusCode::CONFLICT, "last_owner", error.to_string()),
             StoreError::TooManyPasskeys(_) => {
                 Self::new(StatusCode::CONFLICT, "too_many_passkeys", error.to_string())
             }

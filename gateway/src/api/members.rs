@@ -65,9 +65,10 @@ pub async fn remove(
     InWorkspace(workspace): InWorkspace,
     path: Result<Path<(String, UserId)>, PathRejection>,
 ) -> Result<StatusCode, ApiError> {
-    let Path((_, member)) = path.map_err(|_| ApiError::member_not_found())?;
+    let not_found = || ApiError::member_not_found("workspace");
+    let Path((_, member)) = path.map_err(|_| not_found())?;
     if !app.store.remove_member(workspace.id, member, user.id, request_id).await? {
-        return Err(ApiError::member_not_found());
+        return Err(not_found());
     }
     app.changes.publish(Change::Anything);
     Ok(StatusCode::NO_CONTENT)

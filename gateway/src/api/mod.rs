@@ -11,7 +11,8 @@
 //! | `account`, `workspaces`, `sessions`, `events`, `terminal`, `shares`, `previews` | handlers |
 //! | `links` | links to previews |
 //! | `cut` | answers that end with the right to them |
-//! | `members` | who may use a workspace |
+//! | `members`, `organizations` | who may use a workspace, and the workspaces of a group |
+//! | `invites` | how others get accounts |
 //! | `sign_in`, `credentials` | passwords, passkeys and invites |
 //! | `issued` | signing in by an issuer's token |
 //! | `tokens`, `devices` | API tokens; browsers that are signed in |
@@ -35,10 +36,12 @@ mod error;
 mod events;
 mod exec;
 mod input;
+mod invites;
 mod issued;
 mod links;
 mod members;
 mod notifications;
+mod organizations;
 mod patience;
 mod policy;
 mod previews;

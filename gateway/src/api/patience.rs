@@ -19,7 +19,7 @@ use super::policy::{Policy, Watching};
 use crate::app::SharedApp;
 use crate::front::Peer;
 use crate::limits::{Limited, Who};
-use crate::store::Holder;
+use crate::store::{CurrentUser, Holder};
 
 /// The largest body of a request by which somebody is let in, bytes.
 pub const MAX_STRANGERS_BODY: usize = 32 * 1024;
@@ -27,7 +27,7 @@ pub const MAX_STRANGERS_BODY: usize = 32 * 1024;
 /// How long a request's body may take to arrive, unless the route has a rule of its own.
 pub const BODY: Duration = Duration::from_secs(20);
 
-/// What a route's callers may try only so often. Every route without an identity that changes something is one at which
+/// What a route's callers may try only so often, unless the table says otherwise. Every route without an identity that changes something is one at which
 /// a secret can be guessed, so a new one is limited, too.
 pub fn limited(policy: Policy, method: &Method) -> Option<Limited> {
     match policy {
@@ -45,11 +45,13 @@ pub async fn count(
     request: Request,
     next: Next,
 ) -> Response {
-    let address = request.extensions().get::<Peer>().map(|peer| Who::from(peer.0));
-    let account = request.extensions().get::<Watching>().and_then(|watching| match &watching.holder {
-        Holder::User(user, _) => Some(Who::User(user.clone())),
+    let known = request.extensions();
+    let address = known.get::<Peer>().map(|peer| Who::from(peer.0));
+    let watching = known.get::<Watching>().and_then(|watching| match &watching.holder {
+        Holder::User(user, _) => Some(user.clone()),
         Holder::Guest(_) => None,
     });
+    let account = watching.or_else(|| Some(known.get::<CurrentUser>()?.id.clone())).map(Who::User);
     for who in [address, account].into_iter().flatten() {
         if let Err(error) = app.limits.count(what, who) {
             return ApiError::from(error).into_response();

@@ -7,20 +7,22 @@
 //! A program with a token is its user here, as far as the token's scopes reach. That is decided by the policy and the
 //! method, before anything is looked up.
 
+mod found;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, RequestExt};
 use berth_protocol::door::Role;
-use berth_protocol::ids::{ChannelId, NotificationId, PreviewId, SessionId, UserId, WorkspaceId};
+use berth_protocol::ids::{
+    ChannelId, NotificationId, OrganizationId, PreviewId, SessionId, UserId, WorkspaceId,
+};
 use http::header::ORIGIN;
-use http::request::Parts;
 use http::{HeaderMap, Method};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +31,10 @@ use super::ApiError;
 use super::cut::{Cut, LAST_WORDS};
 use crate::app::SharedApp;
 use crate::auth::{CookieOf, Identity, has_authorization, identify};
-use crate::store::{
-    Channel, Holder, MemberRole, Notification, Preview, Right, Scope, Scopes, Session, Workspace,
+use crate::store::{Holder, MemberRole, Preview, Right, Scope, Scopes, Session, Workspace};
+pub use found::{
+    Allowed, InChannel, InNotification, InOrganization, InPreview, InSession, InWorkspace, MayChange,
+    Watching,
 };
 
 /// What a route demands.
@@ -42,6 +46,10 @@ pub enum Policy {
     SignedIn,
     /// A user who is signed in in a browser: what no token may do.
     Person,
+    /// The installation's owner, signed in.
+    Installation,
+    /// A signed-in user with at least this role in the path's `{organization}`.
+    Organization(MemberRole),
     /// A signed-in user with at least this role in the path's `{workspace}`.
     Workspace(MemberRole),
     /// A signed-in user with at least this role in the workspace of the path's `{session}`.
@@ -64,6 +72,8 @@ impl fmt::Display for Policy {
             Self::Public => f.write_str("public"),
             Self::SignedIn => f.write_str("signed_in"),
             Self::Person => f.write_str("person"),
+            Self::Installation => f.write_str("installation"),
+            Self::Organization(role) => write!(f, "organization:{role}"),
             Self::Workspace(role) => write!(f, "workspace:{role}"),
             Self::Session(role) => write!(f, "session:{role}"),
             Self::Watch => f.write_str("watch"),
@@ -87,91 +97,6 @@ pub struct Demand {
 
 /// Answers up to this size are given whole, bytes.
 const AT_ONCE: u64 = 64 * 1024;
-
-/// A workspace that the caller may use.
-#[derive(Debug, Clone)]
-pub struct InWorkspace(pub Workspace);
-
-/// A session that the caller may use.
-#[derive(Debug, Clone)]
-pub struct InSession(pub Session);
-
-/// A preview that the caller may see.
-#[derive(Debug, Clone)]
-pub struct InPreview(pub Preview);
-
-/// Whether the caller may change things, and not only read.
-#[derive(Debug, Clone, Copy)]
-pub struct MayChange(pub bool);
-/// A notification in the caller's inbox.
-#[derive(Debug, Clone)]
-pub struct InNotification(pub Notification);
-
-/// A channel of the caller's.
-#[derive(Debug, Clone)]
-pub struct InChannel(pub Channel);
-
-/// The caller's right to the answer, for handlers that start what outlives them.
-#[derive(Debug, Clone)]
-pub struct Allowed(Arc<CancellationToken>);
-
-impl Allowed {
-    /// Waits until the right ends.
-    pub async fn ended(&self) {
-        self.0.cancelled().await;
-    }
-}
-
-/// Who calls a route that guests may call too, and how far they may go.
-#[derive(Debug, Clone)]
-pub struct Watching {
-    /// By which right.
-    pub holder: Holder,
-    /// As others see them.
-    pub name: String,
-    /// The most that they may do.
-    pub role: Role,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InWorkspace {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::workspace_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InSession {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::session_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InPreview {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::preview_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InNotification {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::notification_not_found)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for InChannel {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get().cloned().ok_or_else(ApiError::channel_not_found)
-    }
-}
 
 /// The layer in front of each route. What it lets in goes on for as long as the right to it: an answer that is still
 /// being given when that ends is cut.
@@ -230,6 +155,21 @@ async fn admit(app: &SharedApp, demand: Demand, request: &mut Request) -> Result
             let within = (preview.workspace.clone(), MemberRole::Viewer);
             request.extensions_mut().insert(InPreview(preview));
             Some(within)
+        }
+        Policy::Installation => {
+            if !app.store.is_owner(user.id.clone()).await? {
+                return Err(ApiError::not_the_owner());
+            }
+            None
+        }
+        Policy::Organization(role) => {
+            let id = parameter::<OrganizationId>(request, "organization").await;
+            let id = id.ok_or_else(ApiError::organization_not_found)?;
+            let found = app.store.organization_for(user.id.clone(), id).await?;
+            let (organization, held) = found.ok_or_else(ApiError::organization_not_found)?;
+            demand_role(held, role)?;
+            request.extensions_mut().insert(InOrganization(organization, held));
+            None
         }
         Policy::Workspace(role) => {
             let id = parameter::<WorkspaceId>(request, "workspace").await;

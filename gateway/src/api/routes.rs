@@ -1,6 +1,8 @@
 //! The table of routes. A route can't be added without a policy, and the tests below hold the OpenAPI
 //! description to the table.
 
+mod people;
+
 use std::convert::Infallible;
 
 use axum::extract::DefaultBodyLimit;
@@ -16,6 +18,7 @@ use super::{
     sign_in, terminal, tokens, upload, workspaces,
 };
 use crate::app::SharedApp;
+use crate::limits::Limited;
 use crate::store::MemberRole::{Editor, Owner, Viewer};
 
 /// What every path of the API begins with.
@@ -44,10 +47,24 @@ pub struct Route {
     pub path: &'static str,
     /// What the route demands of its caller.
     pub demand: Demand,
+    /// What its callers may try only so often, if anything.
+    pub limited: Option<Limited>,
     handler: MethodRouter<SharedApp>,
 }
 
 impl Route {
+    fn new(method: Method, path: &'static str, policy: Policy, handler: MethodRouter<SharedApp>) -> Self {
+        let demand = Demand { policy, lately: false };
+        let limited = patience::limited(policy, &method);
+        Self { method, path, demand, limited, handler }
+    }
+
+    /// The same, counted among others of its kind.
+    fn counted(mut self, limited: Limited) -> Self {
+        self.limited = Some(limited);
+        self
+    }
+
     /// The same for those only who have proved lately who they are.
     fn lately(mut self) -> Self {
         self.demand.lately = true;
@@ -58,11 +75,8 @@ impl Route {
 /// Every route of the API.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    let route = |method, path, policy, handler| {
-        let demand = Demand { policy, lately: false };
-        Route { method, path, demand, handler }
-    };
-    vec![
+    let route = Route::new;
+    let mut all = vec![
         route(Method::GET, "/openapi.json", Policy::Public, get(document::show)),
         route(Method::GET, "/me", Policy::SignedIn, get(account::me)),
         route(Method::POST, "/sign-out", Policy::Person, post(account::sign_out)),
@@ -94,7 +108,9 @@ pub fn routes() -> Vec<Route> {
             "/sign-in/passkey",
             Policy::Public,
             post(sign_in::passkey).layer(DefaultBodyLimit::max(MAX_SIGN_IN_BODY)),
-        ),
+        )
+        // The same sign-in has begun, and was counted then.
+        .counted(Limited::PasskeyAnswer),
         route(
             Method::POST,
             "/invites/redeem",
@@ -116,7 +132,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/devices", Policy::Person, get(devices::list)),
         route(Method::DELETE, "/devices", Policy::Person, delete(devices::revoke_others)),
         route(Method::DELETE, "/devices/{device}", Policy::Person, delete(devices::revoke)),
-        route(Method::GET, "/events", Policy::SignedIn, get(events::stream)),
+        route(Method::GET, "/events", Policy::SignedIn, get(events::stream)).counted(Limited::Stream),
         route(Method::GET, "/workspaces", Policy::SignedIn, get(workspaces::list)),
         route(Method::GET, "/workspaces/{workspace}", Policy::Workspace(Viewer), get(workspaces::show)),
         route(
@@ -268,9 +284,11 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, PREVIEW_LINKS, Policy::Workspace(Editor), post(links::create)),
         route(Method::DELETE, PREVIEW_LINK, Policy::Workspace(Editor), delete(links::end)),
         route(Method::POST, "/preview-links/open", Policy::Public, post(links::open)),
-        route(Method::GET, PREVIEW_REQUESTS, Policy::Workspace(Editor), get(previews::requests)),
+        route(Method::GET, PREVIEW_REQUESTS, Policy::Workspace(Editor), get(previews::requests))
+            .counted(Limited::Stream),
         route(Method::GET, "/notifications", Policy::SignedIn, get(notifications::list)),
-        route(Method::GET, "/notifications/stream", Policy::SignedIn, get(notifications::stream)),
+        route(Method::GET, "/notifications/stream", Policy::SignedIn, get(notifications::stream))
+            .counted(Limited::Stream),
         route(Method::POST, "/notifications/seen", Policy::SignedIn, post(notifications::see)),
         route(Method::GET, "/notifications/settings", Policy::SignedIn, get(notifications::settings)),
         route(Method::PUT, "/notifications/settings", Policy::SignedIn, put(notifications::change_settings)),
@@ -311,15 +329,16 @@ pub fn routes() -> Vec<Route> {
         ),
         route(Method::GET, "/previews/{preview}/", Policy::Preview, get(previews::root)),
         route(Method::GET, "/previews/{preview}/{*path}", Policy::Preview, get(previews::below)),
-    ]
+    ];
+    all.extend(people::routes());
+    all
 }
 
 /// The router made from the table.
 pub fn router(app: &SharedApp) -> Router<SharedApp> {
     routes().into_iter().fold(Router::new(), |router, route| {
         let mut handler = route.handler;
-        let what = patience::limited(route.demand.policy, &route.method);
-        if let Some(what) = what {
+        if let Some(what) = route.limited {
             handler = handler
                 .layer::<_, Infallible>(middleware::from_fn_with_state(app.clone(), patience::count))
                 .layer(Extension(what));
@@ -341,70 +360,4 @@ pub fn router(app: &SharedApp) -> Router<SharedApp> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn the_description_has_exactly_the_routes_of_the_table() {
-        let table: BTreeSet<(String, String)> = routes()
-            .iter()
-            .map(|route| {
-                (route.method.as_str().to_lowercase(), format!("{PREFIX}{}", route.path.replace("{*", "{")))
-            })
-            .collect();
-        let document = serde_json::to_value(document::description()).unwrap();
-        let described: BTreeSet<(String, String)> = document["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .flat_map(|(path, methods)| {
-                methods.as_object().unwrap().keys().map(|method| (method.clone(), path.clone()))
-            })
-            .collect();
-        assert_eq!(table, described);
-        assert!(!table.is_empty());
-    }
-
-    #[test]
-    fn paths_with_an_owner_are_resolved_by_their_policy() {
-        for route in routes() {
-            let expected = match route.path {
-                path if path.ends_with("/terminal") => "ticket",
-                "/sessions/{session}/ticket" => "watch",
-                "/sessions/{session}" if route.method == Method::GET => "watch",
-                path if path.contains("{session}") => "session",
-                path if path.contains("{workspace}") => "workspace",
-                path if path.contains("{preview}") => "preview",
-                "/openapi.json" | "/shares/open" | "/preview-links/open" | "/receipts" => "public",
-                path if path.starts_with("/sign-in/") || path == "/invites/redeem" => "public",
-                "/sign-out" => "person",
-                path if ["/tokens", "/devices", "/credentials"].iter().any(|own| path.starts_with(own)) => {
-                    "person"
-                }
-                path if path.contains("{notification}") => "notification",
-                path if path.contains("{channel}") => "channel",
-                _ => "signed_in",
-            };
-            let policy = route.demand.policy.to_string();
-            let resolves = policy.split(':').next().unwrap_or_default();
-            assert_eq!(resolves, expected, "{} {}", route.method, route.path);
-        }
-    }
-
-    /// What viewers may change all the same: what is theirs alone.
-    const OF_VIEWERS: [&str; 2] = ["/notifications/{notification}/ack", "/sessions/{session}/mute"];
-
-    #[test]
-    fn viewers_change_nothing_that_others_see() {
-        for route in routes().iter().filter(|route| route.method != Method::GET) {
-            if let Policy::Workspace(role) | Policy::Session(role) | Policy::Notification(role) =
-                route.demand.policy
-            {
-                let theirs = OF_VIEWERS.contains(&route.path);
-                assert_eq!(role == Viewer, theirs, "{} {}", route.method, route.path);
-            }
-        }
-    }
-}
+mod tests;

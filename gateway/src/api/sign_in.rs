@@ -16,7 +16,7 @@ use super::views::Error;
 use super::views::credential::{PasskeyAnswer, PasskeyChallenge, PasswordSignIn, Redemption, SignedIn};
 use crate::app::SharedApp;
 use crate::auth::{
-    CookieOf, Identity, LONGEST_SIGN_IN, PasskeyError, PasswordError, device, has_authorization,
+    CookieOf, Identity, LONGEST_SIGN_IN, NAME_RULE, PasskeyError, PasswordError, device, has_authorization,
     identify_browser, is_lately, is_user_name, new_secret,
 };
 use crate::limits::{Limited, Who};
@@ -113,8 +113,7 @@ pub async fn redeem(
     }
     let name = name.trim().to_owned();
     if !is_user_name(&name) {
-        let message = "a name has 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter";
-        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", message));
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", NAME_RULE));
     }
     let hash = match password {
         Some(password) => Some(app.passwords.hash(password, name.clone()).await?),
@@ -122,9 +121,9 @@ pub async fn redeem(
     };
     let (token, new) = new_sign_in(&headers);
     match app.store.redeem_invite(&code, name, hash, new).await? {
-        Redeemed::Made(user) => {
-            tracing::info!(user = %user.id, "account made with an invite");
-            let detail = json!({ "name": user.name, "device": device(&headers) });
+        Redeemed::Made(user, invite) => {
+            tracing::info!(user = %user.id, %invite, "account made with an invite");
+            let detail = json!({ "name": user.name, "invite": invite, "device": device(&headers) });
             app.store.note(Deed::new("invite_redeemed", Outcome::Done, detail).by(user.id.clone())).await?;
             app.metrics.sign_ins.inc();
             Ok(signed_in(&app, &headers, user, &token).await)

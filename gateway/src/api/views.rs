@@ -8,8 +8,10 @@ pub mod control;
 pub mod credential;
 pub mod device;
 pub mod environment;
+pub mod invite;
 pub mod member;
 pub mod notification;
+pub mod organization;
 pub mod preview;
 pub mod token;
 
@@ -27,6 +29,8 @@ use crate::store;
 pub struct Me {
     /// The user.
     pub user: User,
+    /// Whether it is the installation's owner, who makes invites and organisations.
+    pub installation_owner: bool,
     /// The installation.
     #[schema(example = "inst-aaaaaaaaaaaaaaaaaaaaaaaaaa")]
     pub installation: String,

@@ -26,7 +26,7 @@ pub use device::device;
 pub use identity::{Identity, has_authorization, identify, identify_browser, new_token};
 pub(crate) use identity::{bearer, is_lately, issued};
 pub use in_use::InUse;
-pub use names::{LONGEST_NAME, is_user_name, user_name_of};
+pub use names::{LONGEST_NAME, NAME_RULE, is_user_name, user_name_of};
 pub use origin::Origin;
 pub use passkeys::{PasskeyError, Passkeys};
 pub use password::{PasswordError, Passwords};

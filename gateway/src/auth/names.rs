@@ -1,5 +1,8 @@
 //! What users are called.
 
+/// What a name is, in words.
+pub const NAME_RULE: &str = "a name has 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter";
+
 /// Whether a text can be a user's name. Capitals and other scripts are left out: no two names look the same.
 #[must_use]
 pub fn is_user_name(name: &str) -> bool {

@@ -5,14 +5,13 @@ use std::time::Duration;
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::ids::InviteId;
 use clap::Subcommand;
-use serde_json::json;
 
 use super::workspace::named;
-use super::{invalid, note, open_failed, public_url};
+use super::{invalid, open_failed, public_url};
 use crate::auth::new_secret;
 use crate::installation::open;
 use crate::settings::Settings;
-use crate::store::MemberRole;
+use crate::store::{InvitePlace, MemberRole, NewInvite};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum InviteVerb {
@@ -25,13 +24,16 @@ pub(super) enum InviteVerb {
         #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=90))]
         days: u16,
         /// A workspace that its users may use at once
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", group = "place")]
         workspace: Option<String>,
+        /// An organisation that they are in at once
+        #[arg(long, value_name = "NAME", group = "place")]
+        organization: Option<String>,
         /// What they may do there: viewer, editor or owner
-        #[arg(long, value_name = "ROLE", default_value = "editor", requires = "workspace")]
+        #[arg(long, value_name = "ROLE", default_value = "editor", requires = "place")]
         role: MemberRole,
     },
-    /// List invites that can be used: id, uses left, end, workspace, role
+    /// List invites that can be used: id, uses left, end, who made it, where it leads, role
     List,
     /// Take an invite back
     Revoke {
@@ -43,16 +45,19 @@ pub(super) enum InviteVerb {
 pub(super) async fn run(settings: &Settings, verb: &InviteVerb) -> Result<(), Fatal> {
     let store = open(settings).await.map_err(open_failed)?.store;
     match verb {
-        InviteVerb::Generate { uses, days, workspace, role } => {
-            let access = match workspace {
-                Some(name) => Some((named(&store, name).await?.id, *role)),
-                None => None,
+        InviteVerb::Generate { uses, days, workspace, organization, role } => {
+            let place = match (workspace, organization) {
+                (Some(name), _) => Some(InvitePlace::Workspace(named(&store, name).await?.id)),
+                (None, Some(name)) => {
+                    let found = store.organization_named(name.clone()).await;
+                    Some(InvitePlace::Organization(found.map_err(Fatal::with(Exit::Failure))?))
+                }
+                (None, None) => None,
             };
             let (code, lifetime) = (new_secret(), Duration::from_secs(u64::from(*days) * 24 * 3600));
-            let made = store.create_invite(&code, *uses, access, lifetime).await;
-            made.map_err(Fatal::with(Exit::State))?;
-            let detail = json!({ "uses": uses, "days": days, "workspace": workspace });
-            note(&store, "invite_made", detail).await?;
+            let new =
+                NewInvite { uses: *uses, access: place.map(|place| (place, *role)), lifetime, by: None };
+            store.create_invite(&code, new).await.map_err(Fatal::with(Exit::State))?;
             // Behind the `#`, which browsers send nowhere.
             let mut url = public_url(settings)?;
             url.set_path("/invite");
@@ -60,17 +65,20 @@ pub(super) async fn run(settings: &Settings, verb: &InviteVerb) -> Result<(), Fa
             println!("{url}");
         }
         InviteVerb::List => {
-            for invite in store.invites().await.map_err(Fatal::with(Exit::State))? {
+            for invite in store.invites(None).await.map_err(Fatal::with(Exit::State))? {
                 let until = jiff::Timestamp::from_millisecond(invite.expires_at_ms).unwrap_or_default();
-                let access = invite.access.map(|(workspace, role)| format!("\t{workspace}\t{role}"));
-                println!("{}\t{}\t{until}{}", invite.id, invite.uses_left, access.unwrap_or_default());
+                let maker = invite.maker.as_deref().unwrap_or("-");
+                let role = invite.access.map(|(_, role)| role);
+                let access = invite.place_name.zip(role).map(|(place, role)| format!("\t{place}\t{role}"));
+                let access = access.unwrap_or_default();
+                println!("{}\t{}\t{until}\t{maker}{access}", invite.id, invite.uses_left);
             }
         }
         InviteVerb::Revoke { id } => {
-            if !store.revoke_invite(id.clone()).await.map_err(Fatal::with(Exit::State))? {
+            let revoked = store.revoke_invite(id.clone(), None, None).await;
+            if !revoked.map_err(Fatal::with(Exit::State))? {
                 return Err(invalid(format!("there is no invite {id}")));
             }
-            note(&store, "invite_revoked", json!({ "invite": id })).await?;
         }
     }
     Ok(())

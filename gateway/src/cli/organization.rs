@@ -1,15 +1,15 @@
 //! `gateway organization`: groups of users who share workspaces.
 
 use berth_daemon::exit::{Exit, Fatal};
+use berth_protocol::ids::OrganizationId;
 use clap::Subcommand;
-use serde_json::json;
 
 use super::workspace::named;
-use super::{invalid, note, open_failed};
-use crate::auth::is_user_name;
+use super::{invalid, open_failed};
+use crate::auth::{NAME_RULE, is_user_name};
 use crate::installation::open;
 use crate::settings::Settings;
-use crate::store::MemberRole;
+use crate::store::{MemberRole, Store};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OrganizationVerb {
@@ -50,10 +50,10 @@ pub(super) async fn run(settings: &Settings, verb: &OrganizationVerb) -> Result<
     match verb {
         OrganizationVerb::Create { name } => {
             if !is_user_name(name) {
-                return Err(invalid(super::user::NAME_RULE));
+                return Err(invalid(NAME_RULE));
             }
-            let made = store.create_organization(name.clone()).await.map_err(Fatal::with(Exit::Failure))?;
-            note(&store, "organization_made", json!({ "organization": made, "name": name })).await?;
+            let made = store.create_organization(name.clone(), None).await;
+            let made = made.map_err(Fatal::with(Exit::Failure))?;
             println!("{made}");
         }
         OrganizationVerb::List => {
@@ -65,27 +65,32 @@ pub(super) async fn run(settings: &Settings, verb: &OrganizationVerb) -> Result<
             }
         }
         OrganizationVerb::Set { organization, user, role } => {
-            let set = store.set_organization_member(organization.clone(), user.clone(), Some(*role)).await;
+            let organization = found(&store, organization).await?;
+            let set = store.set_organization_member(organization, user.clone(), *role, None).await;
             set.map_err(Fatal::with(Exit::Failure))?;
-            let detail = json!({ "organization": organization, "member": user, "role": role.to_string() });
-            note(&store, "organization_member_set", detail).await?;
         }
-        OrganizationVerb::Remove { organization, user } => {
-            let removed = store.set_organization_member(organization.clone(), user.clone(), None).await;
+        OrganizationVerb::Remove { organization: name, user } => {
+            let organization = found(&store, name).await?;
+            let member = store.user_named(user.clone()).await.map_err(Fatal::with(Exit::State))?;
+            let member = member.ok_or_else(|| invalid(format!("there is no user \"{user}\"")))?.id;
+            let removed = store.remove_organization_member(organization, member, None).await;
             if !removed.map_err(Fatal::with(Exit::Failure))? {
-                return Err(invalid(format!("\"{user}\" is not in \"{organization}\"")));
+                return Err(invalid(format!("\"{user}\" is not in \"{name}\"")));
             }
-            let detail = json!({ "organization": organization, "member": user });
-            note(&store, "organization_member_removed", detail).await?;
         }
         OrganizationVerb::Give { workspace, organization } => {
-            let name = workspace;
             let workspace = named(&store, workspace).await?.id;
-            let given = store.hand_workspace(workspace, organization.clone()).await;
+            let organization = match organization {
+                Some(name) => Some(found(&store, name).await?),
+                None => None,
+            };
+            let given = store.hand_workspace(workspace, organization).await;
             given.map_err(Fatal::with(Exit::Failure))?;
-            let detail = json!({ "workspace": name, "organization": organization });
-            note(&store, "workspace_handed", detail).await?;
         }
     }
     Ok(())
+}
+
+async fn found(store: &Store, name: &str) -> Result<OrganizationId, Fatal> {
+    store.organization_named(name.to_owned()).await.map_err(Fatal::with(Exit::Failure))
 }

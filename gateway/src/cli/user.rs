@@ -6,14 +6,10 @@ use serde_json::json;
 
 use super::sign_in_link::print_link;
 use super::{invalid, note, open_failed};
-use crate::auth::is_user_name;
+use crate::auth::{NAME_RULE, is_user_name};
 use crate::installation::open;
 use crate::settings::Settings;
 use crate::store::Subject;
-
-/// What a user's name is.
-pub(super) const NAME_RULE: &str =
-    "a name has 2 to 32 characters of a-z, 0-9, ., _ and -, beginning with a letter";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserVerb {

@@ -54,6 +54,9 @@ pub enum Trouble {
     /// There are too many exchanges at once.
     #[error("too many requests to this preview are going on: try again in a moment")]
     Busy,
+    /// Somebody opens WebSockets too often.
+    #[error("too many WebSockets were opened: try again in {0} seconds")]
+    TooMany(u64),
     /// The dev server began to answer and broke off, or did not speak HTTP.
     #[error("the program on port {0} closed the connection without an answer: its log may say why")]
     BrokeOff(u16),
@@ -91,6 +94,7 @@ impl Trouble {
             Self::Closed(_) => "port_closed",
             Self::Forbidden(_) => "port_forbidden",
             Self::Busy => "preview_busy",
+            Self::TooMany(_) => "too_many_requests",
             Self::BrokeOff(_) => "dev_server_broke_off",
             Self::Nonsense(_) => "dev_server_nonsense",
             Self::Silent(_) => "dev_server_silent",
@@ -107,6 +111,7 @@ impl Trouble {
             Self::NotLetIn | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Unsound(_) => StatusCode::BAD_REQUEST,
             Self::Offline | Self::Closed(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BrokeOff(_) | Self::Nonsense(_) => StatusCode::BAD_GATEWAY,
             Self::Silent(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -120,7 +125,7 @@ impl Trouble {
             Self::NotLetIn => "Not let in",
             Self::Offline => "The box is away",
             Self::Closed(_) => "Nothing is running here yet",
-            Self::Busy => "Too much at once",
+            Self::Busy | Self::TooMany(_) => "Too much at once",
             Self::BrokeOff(_) | Self::Nonsense(_) => "The program broke off",
             Self::Silent(_) => "The program is silent",
             Self::Unsound(_) | Self::Forbidden(_) | Self::Internal => "This did not work",
@@ -149,9 +154,11 @@ impl Trouble {
             let policy = HeaderValue::from_str(&format!("{POLICY} {console}"));
             headers.extend(policy.ok().map(|policy| (CONTENT_SECURITY_POLICY, policy)));
         }
-        if self.passes_by_itself() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
-        }
+        match self {
+            Self::TooMany(seconds) => headers.insert(RETRY_AFTER, HeaderValue::from(*seconds)),
+            _ if self.passes_by_itself() => headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS)),
+            _ => None,
+        };
         response
     }
 

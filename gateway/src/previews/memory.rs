@@ -10,7 +10,7 @@ use std::time::Duration;
 use berth_protocol::ids::PreviewId;
 use tokio::time::Instant;
 
-use crate::store::{Grant, Preview, Store, StoreError, Visibility};
+use crate::store::{Grant, Granted, Preview, Store, StoreError, Visibility};
 
 /// How long an answer of the store counts.
 const MOMENT: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ const MOST: usize = 4096;
 type Asked = (PreviewId, Option<Grant>);
 
 /// A preview, and the right to it that was asked for, if it holds.
-pub type Access = (Preview, Option<Grant>);
+pub type Access = (Preview, Option<Granted>);
 
 /// What the store said just now.
 #[derive(Debug, Default)]
@@ -106,7 +106,8 @@ mod tests {
 
     fn keep(memory: &Memory, preview: &Preview, grant: Option<Grant>, generation: u64) -> Asked {
         let asked = (preview.id.clone(), grant.clone());
-        memory.keep(asked.clone(), &(preview.clone(), grant), generation);
+        let granted = grant.map(|grant| Granted { grant, user: None });
+        memory.keep(asked.clone(), &(preview.clone(), granted), generation);
         asked
     }
 

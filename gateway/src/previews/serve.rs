@@ -8,6 +8,7 @@ use berth_protocol::ids::RequestId;
 use http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -18,8 +19,9 @@ use super::{cors, enter};
 use crate::app::{App, SharedApp};
 use crate::auth::{CookieOf, Shown};
 use crate::front::Peer;
+use crate::limits::{Limited, Who};
 use crate::preview::{Asked, Named, Names, Passage, Target, Trouble, check};
-use crate::store::{BrowserSession, Grant, Preview, StoreError, Viewer, Visibility};
+use crate::store::{BrowserSession, Grant, Granted, Preview, StoreError, Viewer, Visibility};
 
 /// Answers a request to a preview's host.
 ///
@@ -79,6 +81,9 @@ async fn serve(
         return Ok(cors::agree(&parts.headers, origin));
     }
     let grant = grant.filter(|_| side.may_use_cookie());
+    if asked == Asked::WebSocket && (grant.is_some() || preview.visibility == Visibility::Public) {
+        count(app, &parts, grant.as_ref())?;
+    }
     if preview.visibility == Visibility::Private && grant.is_none() {
         let navigates = is_navigation(&parts.method, &parts.headers) || framing && side == Side::Console;
         return if asked == Asked::Answer && navigates {
@@ -89,7 +94,7 @@ async fn serve(
     }
     // A right that is not needed ends nothing when it ends.
     let viewer = match (preview.visibility, grant) {
-        (Visibility::Private, Some(grant)) => Viewer::Granted(grant),
+        (Visibility::Private, Some(granted)) => Viewer::Granted(granted.grant),
         _ => Viewer::Anybody,
     };
     let request = Request::from_parts(parts, body);
@@ -99,6 +104,16 @@ async fn serve(
         cors::allow(response.headers_mut(), origin);
     }
     Ok(response)
+}
+
+/// Counts a WebSocket that may be opened, by address and, where it is known, by account.
+fn count(app: &App, parts: &Parts, granted: Option<&Granted>) -> Result<(), Trouble> {
+    let address = parts.extensions.get::<Peer>().map(|peer| Who::from(peer.0));
+    let account = granted.and_then(|granted| granted.user.clone()).map(Who::User);
+    for who in [address, account].into_iter().flatten() {
+        app.limits.count(Limited::PreviewSocket, who).map_err(|error| Trouble::TooMany(error.seconds()))?;
+    }
+    Ok(())
 }
 
 /// The preview that a host names, and the right that a cookie gives. What is not of the workspace is not there.

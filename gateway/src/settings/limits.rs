@@ -12,6 +12,10 @@ pub struct LimitSettings {
     pub sign_ins_per_minute: NonZeroU32,
     /// Tickets and WebSockets of terminals, for one address and for one account.
     pub terminals_per_minute: NonZeroU32,
+    /// Event streams, for one address and for one account.
+    pub streams_per_minute: NonZeroU32,
+    /// WebSockets of previews, for one address and for one account.
+    pub preview_sockets_per_minute: NonZeroU32,
     /// Attempts to enrol a box, from one address, and to renew a box's certificate, of one box.
     pub enrollments_per_minute: NonZeroU32,
     /// Connections from one address to the front at the same time.
@@ -27,6 +31,8 @@ impl Default for LimitSettings {
         Self {
             sign_ins_per_minute: number(20),
             terminals_per_minute: number(600),
+            streams_per_minute: number(600),
+            preview_sockets_per_minute: number(600),
             enrollments_per_minute: number(20),
             connections_per_address: number(4096),
         }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use berth_protocol::ids::{PreviewId, PreviewLinkId};
+use berth_protocol::ids::{PreviewId, PreviewLinkId, UserId};
 use rusqlite::params;
 
 use super::previews::find;
-use super::transaction::{Tx, unsigned};
+use super::transaction::{Tx, parsed_optional, unsigned};
 use super::{BrowserSession, MemberRole, Preview, Store, StoreError, Visibility, deadline_ms, hash, now_ms};
 
 /// A browser's right to see a preview, by the hash of its cookie.
@@ -20,6 +20,15 @@ impl Grant {
     pub fn of_token(token: &str) -> Self {
         Self(hash(token))
     }
+}
+
+/// A right to see a preview that holds, and whose it is: nobody's if it was given by a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The right.
+    pub grant: Grant,
+    /// The user of the browser.
+    pub user: Option<UserId>,
 }
 
 /// By which right a browser asks to be let in.
@@ -138,12 +147,12 @@ impl Store {
         &self,
         id: PreviewId,
         grant: Option<Grant>,
-    ) -> Result<Option<(Preview, Option<Grant>)>, StoreError> {
+    ) -> Result<Option<(Preview, Option<Granted>)>, StoreError> {
         self.transaction(move |tx| {
             let Some(preview) = find(tx, &id)? else { return Ok(None) };
             let granted = match grant {
-                Some(grant) if is_granted(tx, &id, &grant)? => Some(grant),
-                _ => None,
+                Some(grant) => granted(tx, &id, &grant)?.map(|user| Granted { grant, user }),
+                None => None,
             };
             Ok(Some((preview, granted)))
         })
@@ -162,7 +171,7 @@ impl Store {
                     Viewer::Anybody => {
                         find(tx, &one.0)?.is_some_and(|preview| preview.visibility == Visibility::Public)
                     }
-                    Viewer::Granted(grant) => is_granted(tx, &one.0, grant)?,
+                    Viewer::Granted(grant) => granted(tx, &one.0, grant)?.is_some(),
                     Viewer::SignedIn(browser) => is_members(tx, &one.0, browser)?,
                 };
                 if !holds {
@@ -180,11 +189,11 @@ fn has_room(tx: &Tx<'_>, link: &str) -> Result<bool, StoreError> {
     Ok(tx.one(sql, [link], |row| unsigned(row, "n"))? < MAX_LINKED)
 }
 
-/// Whether a right holds: the browser is signed in, and its user may use the workspace; or the link has not ended, and
-/// whoever made it still may give it.
-fn is_granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<bool, StoreError> {
-    let found = tx.optional(
-        "SELECT 1 FROM preview_grants
+/// Whose a right is, if it holds: the browser is signed in, and its user may use the workspace; or the link has not
+/// ended, and whoever made it still may give it.
+fn granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<Option<Option<UserId>>, StoreError> {
+    tx.optional(
+        "SELECT browser_sessions.user_id AS user_id FROM preview_grants
          JOIN previews ON previews.id = preview_grants.preview_id
          LEFT JOIN browser_sessions ON browser_sessions.token_hash = preview_grants.browser_session
              AND browser_sessions.expires_at_ms > $3
@@ -201,9 +210,8 @@ fn is_granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<bool, S
              AND preview_grants.expires_at_ms > $3
              AND (browser_sessions.token_hash IS NOT NULL OR preview_links.id IS NOT NULL)",
         params![grant.0, preview.as_str(), now_ms(), MemberRole::Editor.rank()],
-        |_| Ok(()),
-    )?;
-    Ok(found.is_some())
+        |row| parsed_optional(row, "user_id"),
+    )
 }
 
 /// Whether a preview is of a workspace that the user of a signed-in browser may use.

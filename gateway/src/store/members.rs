@@ -2,13 +2,13 @@
 
 use std::{fmt, str};
 
-use berth_protocol::ids::{OrganizationId, RequestId, UserId, WorkspaceId};
+use berth_protocol::ids::{RequestId, UserId, WorkspaceId};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::audit::{self, AuditNote};
-use super::transaction::{Tx, parsed};
+use super::transaction::Tx;
 use super::workspaces::{self, QUALIFIED};
 use super::{CurrentUser, Store, StoreError, Workspace, WorkspaceView, now_ms, users};
 
@@ -81,17 +81,6 @@ pub struct Member {
     /// The role that they were added with: it can be changed here. Others have theirs because the workspace is theirs,
     /// or their organisation's.
     pub added: Option<MemberRole>,
-}
-
-/// An organisation, and who is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Organization {
-    /// Its identifier.
-    pub id: OrganizationId,
-    /// Its name.
-    pub name: String,
-    /// Its members.
-    pub members: Vec<(CurrentUser, MemberRole)>,
 }
 
 impl Store {
@@ -198,88 +187,6 @@ impl Store {
         })
         .await
     }
-
-    /// Makes an organisation.
-    ///
-    /// # Errors
-    /// [`StoreError::NameTaken`].
-    pub async fn create_organization(&self, name: String) -> Result<OrganizationId, StoreError> {
-        self.transaction(move |tx| {
-            let id = OrganizationId::random();
-            let sql = "INSERT INTO organizations (id, name, created_at_ms) VALUES ($1, $2, $3)";
-            match tx.execute(sql, params![id.as_str(), name, now_ms()]) {
-                Err(error) if error.is_conflict() => Err(StoreError::NameTaken(name)),
-                other => other.map(|_| id),
-            }
-        })
-        .await
-    }
-
-    /// Every organisation, by name.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        self.transaction(|tx| {
-            let read = |row: &Row<'_>| Ok((parsed(row, "id")?, row.get::<_, String>("name")?));
-            let found = tx.all("SELECT id, name FROM organizations ORDER BY name", [], read)?;
-            let with_members = found.into_iter().map(|(id, name): (OrganizationId, _)| {
-                let sql = "SELECT users.id, users.name, role FROM organization_members
-                           JOIN users ON users.id = user_id WHERE organization_id = $1 ORDER BY users.name";
-                let member = |row: &Row<'_>| Ok((users::user(row)?, parsed(row, "role")?));
-                let members = tx.all(sql, [id.as_str()], member)?;
-                Ok(Organization { id, name, members })
-            });
-            with_members.collect()
-        })
-        .await
-    }
-
-    /// Gives a user a role in an organisation, or none. `false`: there is nothing to take away.
-    ///
-    /// # Errors
-    /// [`StoreError::NoSuchUser`], [`StoreError::NoSuchOrganization`].
-    pub async fn set_organization_member(
-        &self,
-        organization: String,
-        user: String,
-        role: Option<MemberRole>,
-    ) -> Result<bool, StoreError> {
-        self.transaction(move |tx| {
-            let user = users::named(tx, &user)?.ok_or(StoreError::NoSuchUser(user))?.id;
-            let organization = organization_named(tx, organization)?;
-            let changed = match role {
-                Some(role) => join(tx, &organization, &user, role)?,
-                None => tx.execute(
-                    "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2",
-                    params![organization.as_str(), user.as_str()],
-                )?,
-            };
-            Ok(changed > 0)
-        })
-        .await
-    }
-
-    /// Hands a workspace to an organisation, or back to who made it.
-    ///
-    /// # Errors
-    /// [`StoreError::NoSuchOrganization`].
-    pub async fn hand_workspace(
-        &self,
-        workspace: WorkspaceId,
-        organization: Option<String>,
-    ) -> Result<(), StoreError> {
-        self.transaction(move |tx| {
-            let organization = organization.map(|name| organization_named(tx, name)).transpose()?;
-            let id = organization.as_ref().map(OrganizationId::as_str);
-            tx.execute(
-                "UPDATE workspaces SET organization_id = $2 WHERE id = $1",
-                params![workspace.as_str(), id],
-            )?;
-            Ok(())
-        })
-        .await
-    }
 }
 
 /// Gives a user a role in a workspace.
@@ -297,21 +204,6 @@ pub(super) fn add_member(
     Ok(())
 }
 
-/// Gives a user a role in an organisation. How many rows that changed.
-pub(super) fn join(
-    tx: &Tx<'_>,
-    organization: &OrganizationId,
-    user: &UserId,
-    role: MemberRole,
-) -> Result<usize, StoreError> {
-    tx.execute(
-        "INSERT INTO organization_members (organization_id, user_id, role, created_at_ms)
-         VALUES ($1, $2, $3, $4)
-         ON CONFLICT (organization_id, user_id) DO UPDATE SET role = excluded.role",
-        params![organization.as_str(), user.as_str(), role.to_string(), now_ms()],
-    )
-}
-
 fn members(tx: &Tx<'_>, workspace: &WorkspaceId) -> Result<Vec<Member>, StoreError> {
     let sql = "SELECT users.id, users.name, workspace_users.rank, workspace_members.role FROM workspace_users
                JOIN users ON users.id = workspace_users.user_id
@@ -323,11 +215,6 @@ fn members(tx: &Tx<'_>, workspace: &WorkspaceId) -> Result<Vec<Member>, StoreErr
         let (user, role) = (users::user(row)?, MemberRole::of_rank(row.get("rank")?));
         Ok(Member { user, role, added: added.and_then(|role| role.parse().ok()) })
     })
-}
-
-pub(super) fn organization_named(tx: &Tx<'_>, name: String) -> Result<OrganizationId, StoreError> {
-    let sql = "SELECT id FROM organizations WHERE name = $1";
-    tx.optional(sql, [&name], |row| parsed(row, "id"))?.ok_or(StoreError::NoSuchOrganization(name))
 }
 
 fn seen(row: &Row<'_>) -> rusqlite::Result<(Workspace, MemberRole)> {

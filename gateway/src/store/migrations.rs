@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration::new(11, include_str!("migrations/0011_trust.sqlite.sql")),
     Migration::new(12, include_str!("migrations/0012_issuer.sqlite.sql")),
+    Migration::new(13, include_str!("migrations/0013_people.sqlite.sql")),
 ];
 
 /// The schema version that this build writes.
@@ -211,6 +212,34 @@ mod tests {
         for name in ["issuer_subjects", "issuer_flows"] {
             assert!(connection.table_exists(None, name).unwrap(), "{name} is missing");
         }
+    }
+
+    #[test]
+    fn an_invite_of_before_leads_where_it_led() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        for migration in &MIGRATIONS[..12] {
+            migration.run(&connection).unwrap();
+        }
+        let rows = "INSERT INTO users (id, name, created_at_ms) VALUES ('u', 'owner', 1);
+            INSERT INTO workspaces (id, owner_user_id, name, change_seq, created_at_ms)
+                VALUES ('w', 'u', 'main', 1, 1);
+            INSERT INTO invites (id, code_hash, uses_left, workspace_id, role, created_at_ms, expires_at_ms)
+                VALUES ('i', 'h', 2, 'w', 'viewer', 3, 4), ('j', 'k', 1, NULL, NULL, 5, 6);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection).unwrap();
+        let sql =
+            "SELECT uses_left, workspace_id, role, expires_at_ms, organization_id, created_by FROM invites
+                   WHERE code_hash = 'h'";
+        let found: (i64, String, String, i64, Option<String>, Option<String>) = connection
+            .query_row(sql, [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            })
+            .unwrap();
+        assert_eq!(found, (2, "w".into(), "viewer".into(), 4, None, None));
+        connection.execute("DELETE FROM workspaces", []).unwrap();
+        let left: i64 = connection.query_row("SELECT COUNT(*) FROM invites", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 1, "it went with its workspace, and the one that leads nowhere stays");
     }
 
     #[test]

@@ -9,9 +9,9 @@
 //! | `installation` | installation, gateways |
 //! | `trust` | certificate_authorities, and what boxes know of them |
 //! | `users`, `devices`, `tokens` | users, sign_in_codes, browser_sessions, api_tokens |
-//! | `accounts`, `passkeys` | passwords, passkeys, passkey_challenges, invites |
+//! | `accounts`, `passkeys`, `invites` | passwords, passkeys, passkey_challenges, invites |
 //! | `subjects` | issuer_subjects, issuer_flows |
-//! | `members` | workspace_members, organizations, organization_members |
+//! | `members`, `organizations` | workspace_members, organizations, organization_members |
 //! | `workspaces` | workspaces, workspace_volumes |
 //! | `instances`, `ports` | workspace_instances, enrollment_tokens, links |
 //! | `sessions`, `attention`, `desired` | sessions |
@@ -41,11 +41,13 @@ mod events;
 mod grants;
 mod installation;
 mod instances;
+mod invites;
 mod leases;
 mod links;
 mod members;
 mod migrations;
 mod notifications;
+mod organizations;
 mod passkeys;
 mod ports;
 mod previews;
@@ -73,7 +75,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::caller::{Caller, Source};
 
-pub use accounts::{Invite, Redeemed};
 pub use attention::AttentionOutcome;
 pub use audit::{AuditEntry, AuditFilter, AuditNote, Broken, Deed, Head, Outcome};
 pub use backups::StoredBackup;
@@ -83,14 +84,16 @@ pub use desired::{SealedDelta, SealedSnapshot};
 pub use devices::{Device, EndDevices};
 pub use environments::StoredEnvironment;
 pub use events::EventOutcome;
-pub use grants::{Entrant, Grant, Seen, Viewer};
+pub use grants::{Entrant, Grant, Granted, Seen, Viewer};
 pub use instances::{EnrollOutcome, HelloOutcome, Shown};
+pub use invites::{Invite, InvitePlace, NewInvite, Redeemed};
 pub use links::PreviewLink;
-pub use members::{InvalidRole, Member, MemberRole, Organization};
+pub use members::{InvalidRole, Member, MemberRole};
 pub(crate) use notifications::word;
 pub use notifications::{
     Arrival, Asked, AskedChoice, Inbox, Mute, Notification, Seen as SeenNotifications, Wanted,
 };
+pub use organizations::Organization;
 pub use passkeys::{Ceremony, StoredPasskey};
 pub use ports::PortsOutcome;
 pub use previews::{Preview, Visibility};
@@ -167,6 +170,15 @@ pub enum StoreError {
     /// The user has as many tokens as a user may have.
     #[error("there are {0} tokens, and that is as many as there may be: revoke one first")]
     TooManyTokens(u64),
+    /// The user has as many invites as a user may have.
+    #[error("there are {0} invites of yours, and that is as many as there may be: take one back first")]
+    TooManyInvites(u64),
+    /// An invite into what is not its maker's.
+    #[error("only an owner of a workspace or an organisation can invite into it")]
+    NotTheirs,
+    /// It would leave an organisation without an owner.
+    #[error("an organisation keeps an owner: make somebody else one first")]
+    LastOwner,
     /// The user has as many passkeys as a user may have.
     #[error("there are {0} passkeys, and that is as many as there may be: remove one first")]
     TooManyPasskeys(u64),

@@ -7,7 +7,8 @@ use rusqlite::params;
 
 use super::transaction::Tx;
 use super::{
-    BrowserSession, CurrentUser, MemberRole, Store, StoreError, deadline_ms, hash, members, now_ms, users,
+    BrowserSession, CurrentUser, MemberRole, Store, StoreError, deadline_ms, hash, now_ms, organizations,
+    users,
 };
 use crate::auth::{LONGEST_NAME, new_secret};
 
@@ -57,8 +58,8 @@ impl Store {
             }
             let user = users::add(tx, free_name(tx, &newcomer.name)?)?;
             if let Some((organization, role)) = newcomer.organization {
-                let organization = members::organization_named(tx, organization)?;
-                members::join(tx, &organization, &user.id, role)?;
+                let organization = organizations::find_named(tx, organization)?;
+                organizations::put_member(tx, &organization, &user.id, role)?;
             }
             link(tx, &subject, &user.id)?;
             Ok((user, true))

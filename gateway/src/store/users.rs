@@ -70,14 +70,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn owner(&self) -> Result<CurrentUser, StoreError> {
-        self.transaction(|tx| {
-            let sql = "SELECT id, name FROM users ORDER BY created_at_ms, id LIMIT 1";
-            if let Some(found) = tx.optional(sql, [], user)? {
-                return Ok(found);
-            }
-            add(tx, OWNER_NAME.to_owned())
+        self.transaction(|tx| match first(tx)? {
+            Some(found) => Ok(found),
+            None => add(tx, OWNER_NAME.to_owned()),
         })
         .await
+    }
+
+    /// Whether a user is the installation's owner, its first user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_owner(&self, user: UserId) -> Result<bool, StoreError> {
+        self.transaction(move |tx| Ok(first(tx)?.is_some_and(|first| first.id == user))).await
     }
 
     /// Remembers a sign-in code.
@@ -273,6 +278,10 @@ pub(super) fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), Stor
     tx.execute("DELETE FROM sign_in_codes WHERE user_id = $1", [user.as_str()])?;
     tx.execute("DELETE FROM browser_sessions WHERE user_id = $1", [user.as_str()])?;
     Ok(())
+}
+
+fn first(tx: &Tx<'_>) -> Result<Option<CurrentUser>, StoreError> {
+    tx.optional("SELECT id, name FROM users ORDER BY created_at_ms, id LIMIT 1", [], user)
 }
 
 /// Makes a user.

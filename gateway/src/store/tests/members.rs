@@ -9,7 +9,7 @@ use super::*;
 
 impl Fixture {
     /// Another user, signed in with their name as the cookie.
-    async fn other(&self, name: &str) -> (UserId, BrowserSession) {
+    pub(super) async fn other(&self, name: &str) -> (UserId, BrowserSession) {
         let user = self.store.add_user(name.into()).await.unwrap().id;
         assert!(self.store.begin_sign_in(user.clone(), browser(name)).await.unwrap());
         (user, BrowserSession::of_token(name))
@@ -37,11 +37,11 @@ async fn the_best_way_to_a_workspace_counts() {
     assert_eq!(f.role_of(&ana).await, Some(MemberRole::Viewer));
     assert!(matches!(f.set("bob", MemberRole::Viewer).await, Err(StoreError::NoSuchUser(_))));
 
-    f.store.create_organization("team".into()).await.unwrap();
-    let put = |role| f.store.set_organization_member("team".into(), "ana".into(), role);
-    assert!(put(Some(MemberRole::Editor)).await.unwrap());
+    let team = f.store.create_organization("team".into(), None).await.unwrap();
+    let put = f.store.set_organization_member(team.clone(), "ana".into(), MemberRole::Editor, None);
+    assert_eq!(put.await.unwrap().id, ana);
     assert_eq!(f.role_of(&ana).await, Some(MemberRole::Viewer), "the workspace is not the organisation's");
-    f.store.hand_workspace(f.workspace.clone(), Some("team".into())).await.unwrap();
+    f.store.hand_workspace(f.workspace.clone(), Some(team.clone())).await.unwrap();
     assert_eq!(f.role_of(&ana).await, Some(MemberRole::Editor));
     assert_eq!(f.role_of(&f.user).await, None, "it is no user's now");
     f.set("ana", MemberRole::Owner).await.unwrap();
@@ -53,7 +53,8 @@ async fn the_best_way_to_a_workspace_counts() {
     let remove =
         || f.store.remove_member(f.workspace.clone(), ana.clone(), f.user.clone(), RequestId::random());
     assert!(remove().await.unwrap() && !remove().await.unwrap());
-    assert!(put(None).await.unwrap() && !put(None).await.unwrap());
+    let leave = || f.store.remove_organization_member(team.clone(), ana.clone(), None);
+    assert!(leave().await.unwrap() && !leave().await.unwrap());
     assert_eq!(f.role_of(&ana).await, None);
     f.store.hand_workspace(f.workspace.clone(), None).await.unwrap();
     assert_eq!(f.role_of(&f.user).await, Some(MemberRole::Owner));
@@ -65,7 +66,17 @@ async fn the_best_way_to_a_workspace_counts() {
         .into_iter()
         .map(|entry| entry.action)
         .collect();
-    assert_eq!(actions, ["member_removed", "member_set", "member_set"]);
+    let newest_first = [
+        "workspace_handed",
+        "organization_member_removed",
+        "member_removed",
+        "member_set",
+        "workspace_handed",
+        "organization_member_set",
+        "organization_made",
+        "member_set",
+    ];
+    assert_eq!(actions, newest_first);
 }
 
 #[tokio::test]

@@ -57,11 +57,14 @@ async fn a_code_lets_one_browser_in_to_one_preview_for_as_long_as_it_is_signed_i
         f.store.preview_access(preview.clone(), Some(Grant::of_token(token))).await.unwrap().unwrap().1
     };
     let grant = granted(&preview, "token").await.unwrap();
+    assert_eq!(grant.user.as_ref(), Some(&f.user), "it is counted as the user's");
     assert_eq!(granted(&other, "token").await, None);
     assert_eq!(granted(&preview, "guessed").await, None);
-    let views: HashSet<Seen> =
-        [(preview.clone(), Viewer::Granted(grant)), (preview.clone(), Viewer::SignedIn(browser.clone()))]
-            .into();
+    let views: HashSet<Seen> = [
+        (preview.clone(), Viewer::Granted(grant.grant)),
+        (preview.clone(), Viewer::SignedIn(browser.clone())),
+    ]
+    .into();
     let public = (preview.clone(), Viewer::Anybody);
     let all: HashSet<Seen> = views.iter().cloned().chain([public.clone()]).collect();
     assert_eq!(f.store.ended_views(all.clone()).await.unwrap(), [public].into(), "it was never public");
@@ -109,7 +112,9 @@ async fn a_link_lets_in_whoever_has_it_until_it_ends() {
     assert!(!enter(&one, &other, "t").await, "a link leads to one preview");
     assert!(enter(&one, &preview, "first").await && enter(&one, &preview, "second").await, "many people");
     assert!(enter(&second, &preview, "other").await);
-    let seen = (preview.clone(), Viewer::Granted(granted("first").await.unwrap()));
+    let first = granted("first").await.unwrap();
+    assert_eq!(first.user, None, "it is nobody's");
+    let seen = (preview.clone(), Viewer::Granted(first.grant));
     assert_eq!(f.store.ended_views([seen.clone()].into()).await.unwrap(), HashSet::new());
     let until = f.store.preview(preview.clone()).await.unwrap().unwrap().link_until_ms;
     assert_eq!(until, Some(second.expires_at_ms.max(one.expires_at_ms)));

@@ -55,8 +55,8 @@ async fn a_newcomer_joins_an_organisation_that_is_there() {
     let none = f.store.add_user_of_subject(subject("1"), with("team")).await;
     assert!(matches!(none, Err(StoreError::NoSuchOrganization(_))));
     assert_eq!(f.store.user_named("ana".into()).await.unwrap(), None, "nobody was made");
-    f.store.create_organization("team".into()).await.unwrap();
-    f.store.hand_workspace(f.workspace.clone(), Some("team".into())).await.unwrap();
+    let team = f.store.create_organization("team".into(), None).await.unwrap();
+    f.store.hand_workspace(f.workspace.clone(), Some(team)).await.unwrap();
     let (ana, _) = f.store.add_user_of_subject(subject("1"), with("team")).await.unwrap();
     assert_eq!(f.store.workspaces_of(ana.id).await.unwrap()[0].1, MemberRole::Editor);
 }

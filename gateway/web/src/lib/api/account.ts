@@ -75,7 +75,7 @@ export function decodeIssuer(value: unknown): Issuer | null {
   return { name: text(from, 'name'), url: text(from, 'url') };
 }
 
-function user(value: unknown): User {
+export function decodeUser(value: unknown): User {
   const from = fields(value, 'user');
   return { id: text(from, 'id'), name: text(from, 'name') };
 }
@@ -138,7 +138,7 @@ export function decodeCreatedToken(value: unknown): CreatedToken {
 
 export function decodeMember(value: unknown): Member {
   const from = fields(value, 'member');
-  return { user: user(from['user']), role: text(from, 'role'), added: textOrNull(from, 'added') };
+  return { user: decodeUser(from['user']), role: text(from, 'role'), added: textOrNull(from, 'added') };
 }
 
 export function decodeMembers(value: unknown): Member[] {

@@ -1,4 +1,5 @@
-// Every request the UI makes, one function each. Same origin, cookie auth; failures are always `ApiError`.
+// The requests that the UI makes, one function each; those about organisations and invites stand beside their shapes.
+// Same origin, cookie auth; failures are always `ApiError`.
 
 import { type AuditFilter, type AuditPage, auditQuery, decodeAuditPage } from './audit';
 import {

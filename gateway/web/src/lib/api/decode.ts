@@ -124,6 +124,7 @@ export function decodeMe(value: unknown): Me {
   const user = fields(from['user'], 'user');
   return {
     user: { id: text(user, 'id'), name: text(user, 'name') },
+    installation_owner: flag(from, 'installation_owner'),
     installation: text(from, 'installation'),
     version: text(from, 'version'),
   };

@@ -46,6 +46,8 @@ export interface Session {
 
 export interface Me {
   user: { id: string; name: string };
+  /** Who makes invites and organisations. */
+  installation_owner: boolean;
   installation: string;
   version: string;
 }

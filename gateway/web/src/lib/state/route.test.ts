@@ -2,7 +2,15 @@
 import { expect, it } from 'vitest';
 
 import { nameProblem } from './names';
-import { backupsHref, environmentHref, membersHref, parseRoute, sessionHref, watchHref } from './route';
+import {
+  backupsHref,
+  environmentHref,
+  membersHref,
+  organizationHref,
+  parseRoute,
+  sessionHref,
+  watchHref,
+} from './route';
 
 it.each([
   ['/', { view: 'workspaces' }],
@@ -21,6 +29,10 @@ it.each([
   [membersHref('a/b'), { view: 'members', workspace: 'a/b' }],
   ['/account', { view: 'account' }],
   ['/invite', { view: 'invite' }],
+  ['/invites', { view: 'invites' }],
+  ['/organizations', { view: 'organizations' }],
+  [organizationHref('a/b'), { view: 'organization', id: 'a/b' }],
+  ['/organizations/%', { view: 'not_found' }],
   ['/workspaces/ws-1', { view: 'not_found' }],
   ['/workspaces/%/environment', { view: 'not_found' }],
   ['/watch/', { view: 'not_found' }],

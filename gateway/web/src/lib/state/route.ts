@@ -10,6 +10,10 @@ export type Route =
   | { view: 'audit' }
   | { view: 'account' }
   | { view: 'members'; workspace: string }
+  | { view: 'organizations' }
+  | { view: 'organization'; id: string }
+  /** Invites that were made, and to be made. */
+  | { view: 'invites' }
   /** Somebody follows an invite. */
   | { view: 'invite' }
   /** A guest follows a share's link ... */
@@ -24,6 +28,11 @@ export const INBOX = '/inbox';
 export const ACCOUNT = '/account';
 export const NOTIFICATION_SETTINGS = '/settings/notifications';
 export const AUDIT = '/audit';
+export const ORGANIZATIONS = '/organizations';
+export const INVITES = '/invites';
+
+/** Views of one thing, by the first word of their paths. */
+const VIEWS = { sessions: 'session', watch: 'watch', organizations: 'organization' } as const;
 
 export function parseRoute(pathname: string): Route {
   if (pathname === '/') return { view: 'workspaces' };
@@ -32,6 +41,8 @@ export function parseRoute(pathname: string): Route {
   if (pathname === NOTIFICATION_SETTINGS) return { view: 'notification_settings' };
   if (pathname === AUDIT) return { view: 'audit' };
   if (pathname === ACCOUNT) return { view: 'account' };
+  if (pathname === ORGANIZATIONS) return { view: 'organizations' };
+  if (pathname === INVITES) return { view: 'invites' };
   if (pathname === '/invite') return { view: 'invite' };
   if (pathname === '/share') return { view: 'share' };
 
@@ -47,10 +58,11 @@ export function parseRoute(pathname: string): Route {
     }
   }
 
-  const match = /^\/(sessions|watch)\/([^/]+)\/?$/.exec(pathname);
-  if (match?.[2] !== undefined) {
+  const match = /^\/(sessions|watch|organizations)\/([^/]+)\/?$/.exec(pathname);
+  if (match?.[1] !== undefined && match[2] !== undefined) {
     try {
-      return { view: match[1] === 'watch' ? 'watch' : 'session', id: decodeURIComponent(match[2]) };
+      const view = VIEWS[match[1] as keyof typeof VIEWS];
+      return { view, id: decodeURIComponent(match[2]) };
     } catch {
       return { view: 'not_found' };
     }
@@ -72,6 +84,10 @@ export function backupsHref(workspace: string): string {
 
 export function membersHref(workspace: string): string {
   return `/workspaces/${encodeURIComponent(workspace)}/members`;
+}
+
+export function organizationHref(id: string): string {
+  return `${ORGANIZATIONS}/${encodeURIComponent(id)}`;
 }
 
 export function watchHref(id: string): string {
