@@ -16,7 +16,12 @@ pub const PASSWORD: &str = "a-password-of-the-tests";
 /// N = 256, r = 1): else each call of restic takes most of a second for that alone.
 const REPOSITORY: [(&str, &[u8]); 2] = [
     ("config", include_bytes!("../data/repository/config")),
-    (KEY_FILE, include_bytes!("../data/repository/keys/c8cc636118b21b7ce5996bb7a26613fc341caf14adc256490b307cfdf836575a")),
+    (
+        KEY_FILE,
+        include_bytes!(
+            "../data/repository/keys/c8cc636118b21b7ce5996bb7a26613fc341caf14adc256490b307cfdf836575a"
+        ),
+    ),
 ];
 
 /// Named by the hash of what is in it.

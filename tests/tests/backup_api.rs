@@ -126,7 +126,8 @@ async fn a_repository_set_up_in_the_gateway_is_backed_up_to_browsed_and_restored
 
 /// Files of the repository that hold data.
 fn packs(this: &BackupStack) -> usize {
-    let count = |directory: std::io::Result<fs::DirEntry>| fs::read_dir(directory.unwrap().path()).unwrap().count();
+    let count =
+        |directory: std::io::Result<fs::DirEntry>| fs::read_dir(directory.unwrap().path()).unwrap().count();
     fs::read_dir(this.s3.path("main/data")).unwrap().map(count).sum()
 }
 
@@ -161,7 +162,8 @@ async fn a_box_whose_key_can_not_delete_backs_up_and_the_gateway_prunes() {
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(500_000 + seed).collect();
         fs::write(&old, noise).unwrap();
         let time = format!("2020-01-01 {hour}:00:00");
-        let words = ["backup", "--host", &workspace, "--tag", "berth", "--time", &time, old.to_str().unwrap()];
+        let words =
+            ["backup", "--host", &workspace, "--tag", "berth", "--time", &time, old.to_str().unwrap()];
         let made = this.try_restic(&words, password);
         assert!(made.status.success(), "{made:?}");
     }

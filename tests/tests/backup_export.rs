@@ -1,7 +1,10 @@
 //! The way out: all files as one archive, in the browser's way, in a file, and in the bucket; and one that is cut is never
 //! taken for a whole one.
 
-#![expect(clippy::disallowed_methods, reason = "an archive is unpacked by other programs than the one that made it")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an archive is unpacked by other programs than the one that made it"
+)]
 
 #[path = "backup/tree.rs"]
 mod tree;
@@ -85,7 +88,11 @@ async fn everything_comes_through_the_gateway_as_it_was_and_is_in_the_index() {
         let path = this.user("projects/work").join(name);
         let line = of(&format!("user/projects/work/{name}"));
         let size = fs::metadata(&path).unwrap().len();
-        assert_eq!((line["size"].as_u64(), line["sha256"].as_str()), (Some(size), Some(&*sha256(&path))), "{line}");
+        assert_eq!(
+            (line["size"].as_u64(), line["sha256"].as_str()),
+            (Some(size), Some(&*sha256(&path))),
+            "{line}"
+        );
     }
     assert_eq!(of("user/projects/work/setuid")["mode"], "4755");
     let end = index.last().unwrap();
@@ -104,14 +111,16 @@ async fn everything_comes_through_the_gateway_as_it_was_and_is_in_the_index() {
         assert!(said.contains("can't be read to its end"), "{said}");
         assert!(!unpack(&archive[..length], &this.stack.path("cut")), "cut at {length}");
     }
-    let audit = client.call(Method::GET, &format!("/workspaces/{workspace}/audit"), None).await.body.to_string();
+    let audit =
+        client.call(Method::GET, &format!("/workspaces/{workspace}/audit"), None).await.body.to_string();
     assert!(audit.contains("backup_archive"), "{audit}");
 }
 
 /// The process that writes an archive of this tree.
 fn writer(tree: &Path) -> Option<Pid> {
     let ending = format!("worker\0export\0--root\0{}\0", tree.display());
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let found = pids.map(Pid::from_raw).find(|pid| {
         fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(&ending))
     });
@@ -136,7 +145,12 @@ async fn a_stream_that_is_cut_breaks_off_and_its_writer_ends() {
     assert!(writer().is_some(), "it is done already: the stream is not held up");
     // Meanwhile another is refused.
     let other = client.call(Method::GET, &path, None).await;
-    assert_eq!((other.status, other.body["error"]["kind"].as_str()), (409, Some("backup_busy")), "{}", other.body);
+    assert_eq!(
+        (other.status, other.body["error"]["kind"].as_str()),
+        (409, Some("backup_busy")),
+        "{}",
+        other.body
+    );
     // Its writer is killed: the reader hears of it.
     kill(writer().unwrap(), Signal::SIGKILL).unwrap();
     let mut broke = false;

@@ -75,7 +75,8 @@ impl BackedUp {
         wait::until("a unit of restic that backs up", async || {
             let state = self.state()?;
             (state["running"]["phase"] == "backing up").then_some(())?;
-            let list = ["systemctl", "list-units", "--plain", "--no-legend", "--state=running", "berth-restic-*"];
+            let list =
+                ["systemctl", "list-units", "--plain", "--no-legend", "--state=running", "berth-restic-*"];
             let units = self.machine.says(&list);
             units.split_whitespace().next().map(str::to_owned)
         })
@@ -86,9 +87,7 @@ impl BackedUp {
     async fn slow_backup(&self) -> String {
         self.as_claude("head -c 3000000 /dev/urandom >~/projects-noise");
         self.proxy.set(Weather::Trickle(3_000));
-        let _ = self.machine.says(&[
-            "systemd-run", "--quiet", "--collect", "box-agent", "backup", "run",
-        ]);
+        let _ = self.machine.says(&["systemd-run", "--quiet", "--collect", "box-agent", "backup", "run"]);
         self.unit().await
     }
 
@@ -145,13 +144,21 @@ fn restic_is_a_unit_with_few_rights_that_ends_as_it_is_told() {
         let next = this.followed("claude", &["run"]);
         assert_eq!(next["outcome"], "good", "{next}");
         assert_eq!(this.locks(), 0, "a lock was left");
-        let units = this.machine.says(&["systemctl", "list-units", "--all", "--plain", "--no-legend", "berth-restic-*"]);
+        let units = this.machine.says(&[
+            "systemctl",
+            "list-units",
+            "--all",
+            "--plain",
+            "--no-legend",
+            "berth-restic-*",
+        ]);
         assert_eq!(units, "", "a unit was left");
     });
 }
 
 /// Plants what a restore may spoil, with names, rights and owners.
-const PLANT: &str = "mkdir -p ~/work/dir && cd ~/work && echo one >file && ln file dir/twin && ln -s ../file dir/link
+const PLANT: &str =
+    "mkdir -p ~/work/dir && cd ~/work && echo one >file && ln file dir/twin && ln -s ../file dir/link
     && mkfifo pipe && echo x >private && chmod 0600 private && echo s >setuid && chmod 4755 setuid
     && truncate -s 9M sparse && echo end >>sparse
     && python3 -c \"import os; os.setxattr('file', 'user.berth', b'kept')\"";
@@ -166,14 +173,24 @@ fn what_comes_back_is_the_users_wherever_their_links_lead() {
         let this = BackedUp::boot(&stack).await;
         let _ = this.as_claude(PLANT);
         // Root's, in the user's tree: it is backed up, and comes back as the user's.
-        let _ = this.machine.says(&["sh", "-c", "echo r >/home/claude/work/roots && chmod 0600 /home/claude/work/roots"]);
+        let _ = this.machine.says(&[
+            "sh",
+            "-c",
+            "echo r >/home/claude/work/roots && chmod 0600 /home/claude/work/roots",
+        ]);
         let before = this.as_claude(LOOK);
         let good = this.followed("claude", &["run"]);
         assert_eq!(good["outcome"], "good", "{good}");
         let _ = this.machine.says(&["rm", "-rf", "/home/claude/work"]);
         let restored = this.followed("claude", &["restore", "--in-place", "/user/home/work"]);
-        assert!(["good", "partial"].contains(&restored["outcome"].as_str().unwrap_or_default()), "{restored}");
-        assert_eq!(this.as_claude(LOOK), before.replace("roots f 600 root:root", "roots f 600 claude:claude"));
+        assert!(
+            ["good", "partial"].contains(&restored["outcome"].as_str().unwrap_or_default()),
+            "{restored}"
+        );
+        assert_eq!(
+            this.as_claude(LOOK),
+            before.replace("roots f 600 root:root", "roots f 600 claude:claude")
+        );
         let inodes = this.as_claude("cd ~/work && stat -c %i file dir/twin | uniq | wc -l");
         assert_eq!(inodes, "1", "a hard link is two files");
 
@@ -186,8 +203,13 @@ fn what_comes_back_is_the_users_wherever_their_links_lead() {
         assert_eq!(this.machine.says(&["ls", "/srv/roots"]), "file");
 
         // An archive is the user's doing: what only root may read is not in it, and is named.
-        let _ = this.machine.says(&["sh", "-c", "rm /home/claude/work; echo r >/home/claude/roots; chmod 600 /home/claude/roots"]);
-        let said = this.machine.run_as("claude", &["box-agent", "backup", "export", "--to", "/tmp/all.tar.zst"]);
+        let _ = this.machine.says(&[
+            "sh",
+            "-c",
+            "rm /home/claude/work; echo r >/home/claude/roots; chmod 600 /home/claude/roots",
+        ]);
+        let said =
+            this.machine.run_as("claude", &["box-agent", "backup", "export", "--to", "/tmp/all.tar.zst"]);
         let words = String::from_utf8_lossy(&said.stdout).into_owned();
         assert_eq!(said.status.code(), Some(3), "{said:?}");
         assert!(words.contains("user/home/roots: left out: Permission denied"), "{words}");

@@ -117,7 +117,8 @@ impl Bucket {
         let sent = self.client.request(method, url).timeout(time).body(body).send().await;
         let answer = sent.map_err(unreachable)?;
         let status = answer.status();
-        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header =
+            |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let tag = header(reqwest::header::ETAG);
         let length = header(reqwest::header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let text = text(answer).await?;
@@ -235,7 +236,8 @@ mod tests {
     #[test]
     fn a_refusal_says_what_it_means() {
         let kind = |status: &str, body: String| refused(status, &body).kind();
-        let body = |code| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>x</Message></Error>");
+        let body =
+            |code| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>x</Message></Error>");
         for (status, code, expected) in [
             ("403", "SignatureDoesNotMatch", "access_denied"),
             ("401", "", "access_denied"),

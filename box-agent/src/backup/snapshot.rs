@@ -174,7 +174,11 @@ async fn copy_users_databases(run: &mut Run<'_>) {
     tracing::info!(run = run.record.run, databases = copied.found.len(), "databases were looked for");
     for database in copied.found {
         if let Some(problem) = database.problem {
-            run.warn(format!("the database {} may be torn in this backup: {}", database.path, short(&problem)));
+            run.warn(format!(
+                "the database {} may be torn in this backup: {}",
+                database.path,
+                short(&problem)
+            ));
         }
     }
     if copied.is_cut {

@@ -173,15 +173,22 @@ fn one(database: &Path, copy: &Path, each_bytes: u64, deadline: Instant) -> io::
     let parent = copy.parent().ok_or(io::ErrorKind::InvalidInput)?;
     directory(parent)?;
     let room = statvfs(parent)?;
-    if (room.blocks_available() as u64).saturating_mul(room.fragment_size() as u64) < bytes.saturating_mul(2) {
+    if (room.blocks_available() as u64).saturating_mul(room.fragment_size() as u64) < bytes.saturating_mul(2)
+    {
         return Err(io::Error::other("the volume has no room for a copy"));
     }
     let has_log = header(database)?[VERSION] == WAL;
     step_by_step(database, copy, has_log, deadline).map_err(io::Error::other)
 }
 
-fn step_by_step(database: &Path, copy: &Path, has_log: bool, deadline: Instant) -> Result<(), rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+fn step_by_step(
+    database: &Path,
+    copy: &Path,
+    has_log: bool,
+    deadline: Instant,
+) -> Result<(), rusqlite::Error> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(database, flags)?;
     let mut target = Connection::open(copy)?;
     // Nobody reads it before it is in a snapshot.
@@ -245,7 +252,11 @@ mod tests {
         let huge = open("projects/huge.db", "DELETE");
         huge.execute("INSERT INTO words VALUES (zeroblob(2000000))", []).unwrap();
         // A writer in the middle of something: what is not committed is in no copy.
-        logged.execute_batch("BEGIN; INSERT INTO words VALUES ('two'); COMMIT; BEGIN; INSERT INTO words VALUES (3);").unwrap();
+        logged
+            .execute_batch(
+                "BEGIN; INSERT INTO words VALUES ('two'); COMMIT; BEGIN; INSERT INTO words VALUES (3);",
+            )
+            .unwrap();
 
         let made = copy(root, LIMITS).unwrap();
         let mut found: Vec<(&str, bool)> =
@@ -255,7 +266,10 @@ mod tests {
             [("projects/app/no ending", true), ("projects/huge.db", false), ("projects/plain.db", true)];
         assert_eq!(found, expected, "{made:?}");
         let copies = root.join(COPIES);
-        assert_eq!((rows(&copies.join("projects/app/no ending")), rows(&copies.join("projects/plain.db"))), (2, 1));
+        assert_eq!(
+            (rows(&copies.join("projects/app/no ending")), rows(&copies.join("projects/plain.db"))),
+            (2, 1)
+        );
         assert!(copies.join(LIST).exists() && !copies.join("projects/huge.db").exists());
         // Again, with copies left behind, and after.
         drop((plain, left_out, huge));

@@ -99,7 +99,8 @@ fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summar
     let mut text = Vec::new();
     loop {
         text.clear();
-        let count = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text).map_err(CheckError::Broken)?;
+        let count =
+            reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text).map_err(CheckError::Broken)?;
         if count == 0 {
             break;
         }

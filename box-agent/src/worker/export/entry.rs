@@ -158,7 +158,11 @@ impl Entry {
     }
 
     /// Writes it, with its bytes.
-    pub(super) fn append(mut self, archive: &mut tar::Builder<impl Write>, content: impl Read) -> io::Result<()> {
+    pub(super) fn append(
+        mut self,
+        archive: &mut tar::Builder<impl Write>,
+        content: impl Read,
+    ) -> io::Result<()> {
         let records = self.records.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
         archive.append_pax_extensions(records)?;
         self.header.set_cksum();
@@ -285,7 +289,8 @@ impl Read for Content<'_> {
             Some(_) => 0,
             None => match self.file.read(room) {
                 Ok(0) => {
-                    self.problem = Some("it became shorter while it was read; zeroes stand for the rest".into());
+                    self.problem =
+                        Some("it became shorter while it was read; zeroes stand for the rest".into());
                     0
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -293,7 +298,8 @@ impl Read for Content<'_> {
                     return Err(error);
                 }
                 Err(error) => {
-                    self.problem = Some(format!("it can't be read to its end ({error}); zeroes stand for the rest"));
+                    self.problem =
+                        Some(format!("it can't be read to its end ({error}); zeroes stand for the rest"));
                     0
                 }
                 Ok(count) => count,
