@@ -121,10 +121,9 @@ fn writer(tree: &Path) -> Option<Pid> {
     let ending = format!("worker\0export\0--root\0{}\0", tree.display());
     let pids =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let found = pids.map(Pid::from_raw).find(|pid| {
+    pids.map(Pid::from_raw).find(|pid| {
         fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(&ending))
-    });
-    found
+    })
 }
 
 #[tokio::test]

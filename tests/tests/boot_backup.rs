@@ -67,7 +67,9 @@ impl BackedUp {
 
     /// Runs a script in the user's home, as the user.
     fn as_claude(&self, script: &str) -> String {
-        berth_tests::process::stdout(&self.machine.run_as("claude", &["sh", "-ec", script]))
+        berth_tests::process::stdout(
+            &self.machine.run_as("claude", &["env", "HOME=/home/claude", "sh", "-ec", script]),
+        )
     }
 
     /// The unit of the restic that runs, once one does the work.
@@ -206,7 +208,7 @@ fn what_comes_back_is_the_users_wherever_their_links_lead() {
         let _ = this.machine.says(&[
             "sh",
             "-c",
-            "rm /home/claude/work; echo r >/home/claude/roots; chmod 600 /home/claude/roots",
+            "rm -rf /home/claude/work; echo r >/home/claude/roots; chmod 600 /home/claude/roots",
         ]);
         let said =
             this.machine.run_as("claude", &["box-agent", "backup", "export", "--to", "/tmp/all.tar.zst"]);

@@ -208,7 +208,7 @@ async fn asked(run: &mut Run<'_>, bucket: &Bucket, ask: &Ask<'_>) -> Result<Answ
 /// Bytes that are in use on the volume: no archive of it is much larger.
 fn used(volume: &Path) -> u64 {
     statvfs(volume).map_or(0, |stat| {
-        let blocks = (stat.blocks() as u64).saturating_sub(stat.blocks_free() as u64);
-        blocks.saturating_mul(stat.fragment_size() as u64)
+        let blocks = stat.blocks().saturating_sub(stat.blocks_free());
+        blocks.saturating_mul(stat.fragment_size())
     })
 }

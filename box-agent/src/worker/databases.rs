@@ -173,8 +173,7 @@ fn one(database: &Path, copy: &Path, each_bytes: u64, deadline: Instant) -> io::
     let parent = copy.parent().ok_or(io::ErrorKind::InvalidInput)?;
     directory(parent)?;
     let room = statvfs(parent)?;
-    if (room.blocks_available() as u64).saturating_mul(room.fragment_size() as u64) < bytes.saturating_mul(2)
-    {
+    if room.blocks_available().saturating_mul(room.fragment_size()) < bytes.saturating_mul(2) {
         return Err(io::Error::other("the volume has no room for a copy"));
     }
     let has_log = header(database)?[VERSION] == WAL;
