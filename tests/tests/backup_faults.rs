@@ -231,9 +231,20 @@ async fn what_is_killed_in_the_middle_is_told_truthfully_and_the_next_run_works(
 
 #[tokio::test]
 #[ignore = "takes minutes"]
-async fn the_same_thirty_times() {
-    let victims = [Victim::Restic, Victim::Agent, Victim::Gateway];
-    killed_at_random(victims.into_iter().cycle().take(30)).await;
+async fn so_are_ten_restics() {
+    killed_at_random([Victim::Restic; 10]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn so_are_ten_agents() {
+    killed_at_random([Victim::Agent; 10]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn so_are_ten_runs_whose_gateway_is_killed() {
+    killed_at_random([Victim::Gateway; 10]).await;
 }
 
 fn newest(state: &Value) -> i64 {
