@@ -160,14 +160,14 @@ fn restic_is_a_unit_with_few_rights_that_ends_as_it_is_told() {
 
 /// Plants what a restore may spoil, with names, rights and owners.
 const PLANT: &str =
-    "mkdir -p ~/work/dir && cd ~/work && echo one >file && ln file dir/twin && ln -s ../file dir/link
-    && mkfifo pipe && echo x >private && chmod 0600 private && echo s >setuid && chmod 4755 setuid
-    && truncate -s 9M sparse && echo end >>sparse
-    && python3 -c \"import os; os.setxattr('file', 'user.berth', b'kept')\"";
+    "mkdir -p ~/work/dir && cd ~/work && echo one >file && ln file dir/twin && ln -s ../file dir/link && \
+    mkfifo pipe && echo x >private && chmod 0600 private && echo s >setuid && chmod 4755 setuid && \
+    truncate -s 9M sparse && echo end >>sparse && \
+    python3 -c \"import os; os.setxattr('file', 'user.berth', b'kept')\"";
 
 /// All that is to be the same.
-const LOOK: &str = "cd ~/work && find . -printf '%p %y %m %u:%g %n %l %T@\\n' | sort && sha256sum file sparse
-    && stat -c %b sparse && python3 -c \"import os; print(os.getxattr('file', 'user.berth'))\"";
+const LOOK: &str = "cd ~/work && find . -printf '%p %y %m %u:%g %n %l %T@\\n' | sort && sha256sum file sparse && \
+    stat -c %b sparse && python3 -c \"import os; print(os.getxattr('file', 'user.berth'))\"";
 
 #[test]
 fn what_comes_back_is_the_users_wherever_their_links_lead() {
