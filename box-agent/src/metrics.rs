@@ -121,6 +121,7 @@ impl Metrics {
             Work::Backup => "backup",
             Work::Restore => "restore",
             Work::Drill => "drill",
+            Work::Export => "export",
             Work::Unknown => "unknown",
         };
         let how = match outcome {

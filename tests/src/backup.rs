@@ -12,6 +12,21 @@ use crate::{Stack, programs, wait};
 /// The repository's password.
 pub const PASSWORD: &str = "a-password-of-the-tests";
 
+/// An empty repository with [`PASSWORD`], made by restic, whose key was then wrapped anew with a weak derivation (scrypt with
+/// N = 256, r = 1): else each call of restic takes most of a second for that alone.
+const REPOSITORY: [(&str, &[u8]); 2] = [
+    ("config", include_bytes!("../data/repository/config")),
+    (
+        KEY_FILE,
+        include_bytes!(
+            "../data/repository/keys/c8cc636118b21b7ce5996bb7a26613fc341caf14adc256490b307cfdf836575a"
+        ),
+    ),
+];
+
+/// Named by the hash of what is in it.
+const KEY_FILE: &str = "keys/c8cc636118b21b7ce5996bb7a26613fc341caf14adc256490b307cfdf836575a";
+
 /// A gateway, an agent and an S3 server.
 pub struct BackupStack {
     /// Gateway and agent.
@@ -33,11 +48,25 @@ impl BackupStack {
         this
     }
 
-    /// The same without the agent, which is enrolled.
+    /// The same without the agent, which is enrolled. An empty repository is there.
     ///
     /// # Panics
     /// When something does not start.
     pub async fn prepare(more: &str) -> Self {
+        let this = Self::without_repository(more).await;
+        for (name, bytes) in REPOSITORY {
+            let path = this.s3.path("main").join(name);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+            std::fs::write(path, bytes).expect("a part of a repository");
+        }
+        this
+    }
+
+    /// The same, and the repository is yet to be made.
+    ///
+    /// # Panics
+    /// When something does not start.
+    pub async fn without_repository(more: &str) -> Self {
         let stack = Stack::start_gateway().await;
         stack.enroll("main");
         let s3 = S3::start(&stack.path("")).await;
@@ -53,7 +82,7 @@ impl BackupStack {
     /// # Panics
     /// When something does not start.
     pub async fn by_gateway() -> Self {
-        let mut this = Self::prepare("").await;
+        let mut this = Self::without_repository("").await;
         let config = this.stack.path("box-agent.toml");
         let text = std::fs::read_to_string(&config).expect("settings");
         let lines =

@@ -19,6 +19,12 @@ pub const KEY_ID: &str = "AKBERTHTESTS";
 /// The key.
 pub const SECRET_KEY: &str = "SKBERTHTESTSSECRET";
 
+/// A key that may delete, too, where [`Weather::AddOnly`] is.
+pub const OTHER_KEY_ID: &str = "AKBERTHPRUNES";
+
+/// That key.
+pub const OTHER_SECRET_KEY: &str = "SKBERTHPRUNESSECRET";
+
 /// The one bucket.
 pub const BUCKET: &str = "boxes";
 
@@ -41,9 +47,9 @@ impl S3 {
         let data = directory.join("s3");
         std::fs::create_dir_all(data.join(BUCKET)).expect("a bucket");
         let address = format!("127.0.0.1:{port}");
-        let keys = format!("{KEY_ID},{SECRET_KEY}");
-        let arguments =
-            ["serve", "s3", "--addr", &address, "--auth-key", &keys, "--vfs-cache-mode", "off", "--config"];
+        let keys = [format!("{KEY_ID},{SECRET_KEY}"), format!("{OTHER_KEY_ID},{OTHER_SECRET_KEY}")];
+        let arguments = ["serve", "s3", "--addr", &address, "--auth-key", &keys[0], "--auth-key", &keys[1]];
+        let arguments = [arguments.as_slice(), &["--vfs-cache-mode", "off", "--config"]].concat();
         let data_text = data.to_str().expect("a plain path");
         let arguments = [arguments.as_slice(), &["/dev/null", data_text]].concat();
         let mut process = Process::new("s3", programs::rclone(), &arguments, directory);
@@ -86,6 +92,8 @@ pub enum Weather {
     Trickle(u64),
     /// Passes on what reads, and answers what writes with 507, as a server whose disk is full.
     Full,
+    /// Refuses to delete anything to whoever has not the other key.
+    AddOnly,
     /// Takes requests and answers nothing.
     Silent,
 }
@@ -220,7 +228,11 @@ async fn serve(mut client: TcpStream, sky: Arc<Sky>) {
             sky.refuse();
             refuse(&mut client, &head, 507).await;
         }
-        Weather::Fair | Weather::Storm | Weather::Unknown | Weather::Full => {
+        Weather::AddOnly if line.starts_with("DELETE ") && !head.contains(OTHER_KEY_ID) => {
+            sky.refuse();
+            refuse(&mut client, &head, 403).await;
+        }
+        Weather::Fair | Weather::Storm | Weather::Unknown | Weather::Full | Weather::AddOnly => {
             pass(client, &head, sky.upstream, None, None).await
         }
         Weather::Cut(bytes) => {

@@ -12,7 +12,7 @@ use berth_tests::backup::{BackupStack, PASSWORD};
 use berth_tests::process::{failure, stdout};
 use tree::{assert_same, plant};
 
-/// The first backup comes by itself and at once; the repository is made for it.
+/// The first backup comes by itself and at once.
 #[tokio::test]
 async fn a_tree_comes_back_as_it_was_byte_for_byte_aside_and_in_place() {
     let this = BackupStack::start("").await;

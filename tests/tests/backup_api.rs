@@ -5,7 +5,7 @@ use std::fs;
 
 use berth_tests::backup::BackupStack;
 use berth_tests::process::{failure, run_with, stdout};
-use berth_tests::s3::{BUCKET, KEY_ID, SECRET_KEY};
+use berth_tests::s3::{BUCKET, KEY_ID, OTHER_KEY_ID, OTHER_SECRET_KEY, SECRET_KEY, Weather};
 use berth_tests::{Client, wait};
 use http::Method;
 use serde_json::{Value, json};
@@ -122,6 +122,73 @@ async fn a_repository_set_up_in_the_gateway_is_backed_up_to_browsed_and_restored
         assert!(audit.contains(action), "{action} is not in {audit}");
     }
     assert!(!audit.contains(SECRET_KEY));
+}
+
+/// Files of the repository that hold data.
+fn packs(this: &BackupStack) -> usize {
+    let count =
+        |directory: std::io::Result<fs::DirEntry>| fs::read_dir(directory.unwrap().path()).unwrap().count();
+    fs::read_dir(this.s3.path("main/data")).unwrap().map(count).sum()
+}
+
+#[tokio::test]
+async fn a_box_whose_key_can_not_delete_backs_up_and_the_gateway_prunes() {
+    let this = BackupStack::by_gateway().await;
+    this.proxy.set(Weather::AddOnly);
+    let client = this.stack.client().await;
+    client.wait_for_box("online").await;
+    let workspace = client.workspace().await;
+    let mut wanted = repository(&this);
+    wanted["add_only"] = true.into();
+    let path = format!("/workspaces/{workspace}/backup-repository");
+    assert_eq!(client.call(Method::PUT, &path, Some(wanted)).await.status, 200);
+    let sheet = client.call(Method::POST, &format!("{path}/recovery-sheet"), None).await.body;
+    let password = sheet["password"].as_str().unwrap();
+    let first = state(&client, &workspace, |state| ended(state, "drill").is_some()).await;
+    for work in ["backup", "drill"] {
+        let run = ended(&first, work).unwrap();
+        assert_eq!((run["outcome"].as_str(), run["warnings"].is_null()), (Some("good"), true), "{run}");
+    }
+    // Once more: what could not be taken away is in nobody's way.
+    let good = this.followed(&["run"], 0);
+    assert!(good["warnings"].is_null(), "{good}");
+    assert!(this.proxy.refused() > 0, "nothing was refused, so nothing was shown");
+    let phases = good["phases"].to_string();
+    assert!(!phases.contains("forgetting") && !phases.contains("giving space"), "{phases}");
+
+    // Of a day long ago only the last is kept, so there is something to give back.
+    let old = this.stack.path("old");
+    for (hour, seed) in [("01", 1), ("02", 2)] {
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(500_000 + seed).collect();
+        fs::write(&old, noise).unwrap();
+        let time = format!("2020-01-01 {hour}:00:00");
+        let words =
+            ["backup", "--host", &workspace, "--tag", "berth", "--time", &time, old.to_str().unwrap()];
+        let made = this.try_restic(&words, password);
+        assert!(made.status.success(), "{made:?}");
+    }
+    let before = packs(&this);
+    let config = this.stack.path("gateway.toml");
+    let restic = berth_tests::programs::restic();
+    let words = ["backup", "prune", "main", "--restic", restic.to_str().unwrap(), "--config"];
+    let words = [words.as_slice(), &[config.to_str().unwrap()]].concat();
+    let with = |id: &'static str, secret: &'static str| {
+        let keys = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)];
+        let keys = keys.map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+        run_with(&berth_tests::programs::built("gateway"), &words, &keys)
+    };
+    let refused = with(KEY_ID, SECRET_KEY);
+    assert!(!refused.status.success(), "the box's own key prunes: {refused:?}");
+    assert_eq!(packs(&this), before);
+    let pruned = stdout(&with(OTHER_KEY_ID, OTHER_SECRET_KEY));
+    assert!(packs(&this) < before, "{pruned}");
+    let list = this.try_restic(&["snapshots", "--json", "--no-lock"], password);
+    let list: Vec<Value> = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(list.len(), 3, "{list:?}");
+    let checked = this.try_restic(&["check"], password);
+    assert!(checked.status.success(), "{checked:?}");
+    let after = this.followed(&["run"], 0);
+    assert_eq!(after["outcome"], "good", "{after}");
 }
 
 #[tokio::test]

@@ -91,18 +91,14 @@ async fn a_server_that_is_only_slow_is_waited_for_and_a_person_may_end_that() {
     this.proxy.set(Weather::Trickle(4_000));
     let ended = std::thread::scope(|scope| {
         let run = scope.spawn(|| this.followed(&["run"], 1));
-        loop {
-            if this.state()["running"]["phase"] == "backing up" {
-                // One at a time: a second is refused while this one goes on.
-                let refused = this.backup(&["run"]);
-                assert_eq!(refused.status.code(), Some(1));
-                let words = String::from_utf8_lossy(&refused.stderr).into_owned();
-                assert!(words.contains("a backup goes on"), "{refused:?}");
-                let _ = stdout(&this.backup(&["cancel"]));
-                break run.join().unwrap();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        reaches(&this, "backing up");
+        // One at a time: a second is refused while this one goes on.
+        let refused = this.backup(&["run"]);
+        assert_eq!(refused.status.code(), Some(1));
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(words.contains("a backup goes on"), "{refused:?}");
+        let _ = stdout(&this.backup(&["cancel"]));
+        run.join().unwrap()
     });
     assert_eq!(ended["outcome"], "cancelled", "{ended}");
     assert!(ended["problem"]["message"].as_str().unwrap().contains("it was at: backing up"), "{ended}");
@@ -120,9 +116,7 @@ async fn a_run_that_hangs_is_ended_by_a_person_and_the_next_one_works() {
     this.proxy.set(Weather::Silent);
     let asked = std::thread::scope(|scope| {
         let run = scope.spawn(|| this.followed(&["run"], 1));
-        while this.state()["running"]["phase"] != "opening the repository" {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        reaches(&this, "opening the repository");
         let _ = stdout(&this.backup(&["cancel"]));
         run.join().unwrap()
     });
@@ -130,6 +124,15 @@ async fn a_run_that_hangs_is_ended_by_a_person_and_the_next_one_works() {
     this.proxy.set(Weather::Fair);
     let _ = this.followed(&["run"], 0);
     this.assert_sound();
+}
+
+/// Waits until a run is in this phase, on this thread.
+fn reaches(this: &BackupStack, phase: &str) {
+    let began = Instant::now();
+    while this.state()["running"]["phase"] != phase {
+        assert!(began.elapsed() < wait::PATIENCE * 4, "{phase} is not reached: {}", this.state());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Who is killed.
@@ -228,9 +231,20 @@ async fn what_is_killed_in_the_middle_is_told_truthfully_and_the_next_run_works(
 
 #[tokio::test]
 #[ignore = "takes minutes"]
-async fn the_same_thirty_times() {
-    let victims = [Victim::Restic, Victim::Agent, Victim::Gateway];
-    killed_at_random(victims.into_iter().cycle().take(30)).await;
+async fn so_are_ten_restics() {
+    killed_at_random([Victim::Restic; 10]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn so_are_ten_agents() {
+    killed_at_random([Victim::Agent; 10]).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn so_are_ten_runs_whose_gateway_is_killed() {
+    killed_at_random([Victim::Gateway; 10]).await;
 }
 
 fn newest(state: &Value) -> i64 {

@@ -32,7 +32,7 @@ async fn only_what_was_read_back_and_compared_counts_as_verified() {
 
 #[tokio::test]
 async fn a_broken_promise_is_told_to_the_user_and_taken_back() {
-    let mut this = BackupStack::prepare("new_keys_secs = 0").await;
+    let mut this = BackupStack::without_repository("new_keys_secs = 0").await;
     this.write_keys(KEY_ID, "not-the-secret", PASSWORD);
     this.stack.start_agent().await;
     let failed = this.first().await;

@@ -100,6 +100,21 @@ async fn a_backup_is_looked_into_and_a_file_restored_by_hand() {
     browser.press("restore-confirm").await;
     shown_run(&browser, "restore", "good").await;
     assert_eq!(fs::read_to_string(&file).unwrap(), "to be kept");
+
+    // The way out: an archive to this computer, and one into the bucket.
+    let href = browser.element("export-download").await.attr("href").await.unwrap().unwrap();
+    let href = serde_json::to_string(&href).unwrap();
+    let script = format!(
+        "return fetch({href}).then(async (answer) => [answer.headers.get('content-type'), (await answer.blob()).size > 100])"
+    );
+    assert_eq!(browser.script(&script).await, serde_json::json!(["application/zstd", true]));
+    browser.state("backup-status", "idle", wait::PATIENCE * 4).await;
+    browser.press("export-bucket").await;
+    shown_run(&browser, "export", "good").await;
+    let place = says(&browser, "backup-run-place", "Stored as").await;
+    assert!(place.contains("s3://boxes/main/exports/"), "{place}");
+    browser.picture("backups-exported").await;
+    assert_eq!(fs::read_dir(this.s3.path("main/exports")).unwrap().count(), 1);
     browser.close().await;
 }
 

@@ -33,7 +33,8 @@ pub(super) async fn drill(run: &mut Run<'_>) -> Result<Outcome, Problem> {
     run.unlock().await?;
     let part: u32 = run.store.backup_note(NOTE_PART).await.unwrap_or_default().unwrap_or_default();
     run.enter("reading a part of the repository");
-    let checked = run.call(|| Call::remote(calls::check(part))).await;
+    let add_only = run.target.add_only;
+    let checked = run.call(|| Call::remote(calls::check(part, add_only))).await;
     let found = std::mem::take(&mut run.summary.num_errors);
     match checked {
         Err(Problem::Failed { words, .. }) => {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use berth_protocol::backup::{BackupCredentials, BackupState, DesiredBackup, Reason, RestoreOrder, Work};
 use berth_protocol::ids::WorkspaceId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::export::{Archive, Reading};
 use super::plan::schedule::Schedule;
 use super::problem::Problem;
 use super::restic::Restic;
@@ -50,6 +51,8 @@ pub enum Order {
     Restore(RestoreOrder),
     /// Read backups back and compare.
     Drill(Reason),
+    /// Put an archive of all into the bucket.
+    Export,
 }
 
 impl Order {
@@ -60,6 +63,7 @@ impl Order {
             Self::Backup(_) => Work::Backup,
             Self::Restore(_) => Work::Restore,
             Self::Drill(_) => Work::Drill,
+            Self::Export => Work::Export,
         }
     }
 
@@ -68,7 +72,7 @@ impl Order {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Backup(reason) | Self::Drill(reason) => *reason,
-            Self::Restore(_) => Reason::Asked,
+            Self::Restore(_) | Self::Export => Reason::Asked,
         }
     }
 }
@@ -108,6 +112,8 @@ pub(super) struct Inner {
     pub(super) waiting: tokio::sync::Mutex<mpsc::Receiver<Order>>,
     /// Whether somebody takes orders.
     serving: watch::Sender<bool>,
+    /// Archives that are read by somebody else than a run: each reads all that is there.
+    reading: Arc<Semaphore>,
 }
 
 /// The run that goes on.
@@ -153,6 +159,7 @@ impl Backups {
             orders,
             waiting: tokio::sync::Mutex::new(waiting),
             serving: watch::Sender::new(false),
+            reading: Arc::new(Semaphore::new(1)),
         })))
     }
 
@@ -193,6 +200,20 @@ impl Backups {
             run.cancel.cancel();
         }
         self.state()
+    }
+
+    /// Begins to write an archive of the user's tree, for whoever reads it; one at a time.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn archive(&self) -> Result<(Archive, Reading), NotTaken> {
+        let serving = self.0.serving.subscribe();
+        if !*serving.borrow() {
+            return Err(NotTaken::Away);
+        }
+        let turn = self.0.reading.clone().try_acquire_owned().map_err(|_| NotTaken::Busy("an export"))?;
+        let archive = Archive::of(&self.0.places).map_err(NotTaken::Problem)?;
+        Ok((archive, Reading::new(serving, turn)))
     }
 
     /// Whether backups are set up.
@@ -302,6 +323,7 @@ fn named(work: Work) -> &'static str {
         Work::Backup => "a backup",
         Work::Restore => "a restore",
         Work::Drill => "a check of the backups",
+        Work::Export => "an export",
         Work::Unknown => "another run",
     }
 }

@@ -1,5 +1,5 @@
-//! What backups need done as the terminals' user: the user's own list and hooks, a sample of their files, and putting
-//! restored files in place. Root opens nothing in their tree for it.
+//! What backups need done as the terminals' user: the user's own list and hooks, copies of their databases, a sample of
+//! their files, and putting restored files in place. Root opens nothing in their tree for it.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,11 +15,16 @@ use super::engine::Places;
 use super::problem::short;
 use crate::host::command::Invocation;
 use crate::host::group::{Ended, Group, Pipes};
+use crate::settings::BackupSettings;
+use crate::worker::databases::Databases;
 use crate::worker::restore::{PlaceJob, Placed};
 use crate::worker::sample::Sampled;
 
 /// How long a sample may take.
 const SAMPLE_DEADLINE: Duration = Duration::from_mins(2);
+
+/// How long a step of copying a database may go on after its time.
+const DATABASES_GRACE: Duration = Duration::from_mins(2);
 
 /// Bytes of an answer, at most.
 const MAX_SAID: u64 = 4 << 20;
@@ -98,6 +103,28 @@ pub async fn unchanged(places: &Places, sample: &[Sampled]) -> Result<Vec<Sample
     let mut input = serde_json::to_vec(sample).unwrap_or_default();
     input.push(b'\n');
     ask(places, words, Input::Bytes(input), SAMPLE_DEADLINE).await
+}
+
+/// Copies the user's databases to where the snapshot finds them whole.
+///
+/// # Errors
+/// A sentence.
+pub async fn copy_databases(places: &Places, settings: &BackupSettings) -> Result<Databases, String> {
+    let patience = settings.databases_deadline_secs;
+    let (patience_text, each) = (patience.to_string(), settings.databases_max_bytes.to_string());
+    let words = ["worker", "databases", "--patience-secs", &patience_text, "--each-bytes", &each, "--root"];
+    // It has a deadline of its own, at which it still says what it has done.
+    let deadline = Duration::from_secs(patience).saturating_add(DATABASES_GRACE);
+    ask(places, words.map(OsString::from), Input::Nothing, deadline).await
+}
+
+/// Removes those copies.
+///
+/// # Errors
+/// A sentence.
+pub async fn remove_database_copies(places: &Places) -> Result<(), String> {
+    let words = ["worker", "databases", "--remove", "--root"].map(OsString::from);
+    ask(places, words, Input::Nothing, SAMPLE_DEADLINE).await
 }
 
 /// What restoring these entries, an entry a line, would change.

@@ -15,7 +15,8 @@
 //! | [`restic`] | runs the program |
 //! | [`engine`] | what all runs share: one at a time, the board, the keys' age |
 //! | [`run`] | one run: phases, attempts, progress, its record |
-//! | [`snapshot`], [`restore`], [`drill`] | what runs do |
+//! | [`snapshot`], [`restore`], [`drill`], [`export`] | what runs do |
+//! | [`s3`] | puts an object into a bucket, in parts |
 //! | [`query`] | looks into the repository beside the runs |
 //! | [`hand`] | what is done as the terminals' user |
 //! | [`worker`] | begins runs when it is time, or somebody asks |
@@ -23,6 +24,7 @@
 
 pub mod drill;
 pub mod engine;
+pub mod export;
 pub mod hand;
 pub mod plan;
 pub mod problem;
@@ -30,6 +32,7 @@ pub mod query;
 pub mod restic;
 pub mod restore;
 pub mod run;
+mod s3;
 pub mod snapshot;
 pub mod target;
 pub mod watch;

@@ -87,6 +87,9 @@ pub enum Problem {
     /// What is to be restored is not in the snapshot.
     #[error("{0}")]
     NotFound(String),
+    /// An archive could not be made, or is not where it should be.
+    #[error("{0}")]
+    Export(String),
     /// Whatever else.
     #[error("restic failed ({how}): {words}")]
     Failed {
@@ -119,6 +122,7 @@ impl Problem {
             Self::Differs(_) => "differs",
             Self::Damaged(_) => "repository_damaged",
             Self::NotFound(_) => "not_found",
+            Self::Export(_) => "export_failed",
             Self::Failed { .. } => "restic_failed",
         }
     }

@@ -42,6 +42,15 @@ pub(super) struct Run<'a> {
     left_out: usize,
 }
 
+/// How long something was tried, and with keys of which age.
+pub(super) struct Patience {
+    began: Instant,
+    attempt: u32,
+    /// The key that worked last.
+    worked: Option<String>,
+    keys_age: Option<Duration>,
+}
+
 /// A record of a run that begins.
 pub(super) fn record(work: Work, reason: Reason) -> BackupRun {
     BackupRun {
@@ -176,41 +185,61 @@ impl<'a> Run<'a> {
     }
 
     async fn attempts(&mut self, call: impl Fn() -> Call<'a>) -> Result<Completeness, Problem> {
-        let began = Instant::now();
+        let mut patience = self.patience().await;
+        loop {
+            self.renew(&mut patience);
+            let problem = match self.once(call()).await {
+                Ok(done) => return Ok(done),
+                Err(problem) => problem,
+            };
+            self.pause_after(&problem, &mut patience).await?;
+            if problem == Problem::Locked {
+                // By one that has gone meanwhile, perhaps; what comes of it shows in the next attempt.
+                let _ = self.once(Call::remote(calls::unlock())).await;
+            }
+        }
+    }
+
+    /// For something that may be tried more than once.
+    pub(super) async fn patience(&self) -> Patience {
+        let worked = self.store.backup_note(NOTE_KEY).await.unwrap_or_default();
+        Patience { began: Instant::now(), attempt: 1, worked, keys_age: None }
+    }
+
+    /// Takes up keys that were changed meanwhile: they count for the next attempt.
+    pub(super) fn renew(&mut self, patience: &mut Patience) {
+        if let Ok(target) = self.engine.target() {
+            self.target = target;
+        }
+        patience.keys_age = self.engine.keys_age(&self.target.credentials, patience.worked.as_deref());
+    }
+
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// The problem, when there is to be none.
+    pub(super) async fn pause_after(
+        &self,
+        problem: &Problem,
+        patience: &mut Patience,
+    ) -> Result<(), Problem> {
         let settings = &self.engine.settings;
         let limits = Limits {
             new_keys: Duration::from_secs(settings.new_keys_secs),
             new_keys_pause: Duration::from_secs(settings.new_keys_pause_secs),
             open: Duration::from_secs(settings.open_deadline_secs),
         };
-        let worked: Option<String> = self.store.backup_note(NOTE_KEY).await.unwrap_or_default();
-        let mut attempt = 1;
-        loop {
-            // Keys that were changed meanwhile count for the next attempt.
-            if let Ok(target) = self.engine.target() {
-                self.target = target;
-            }
-            let age = self.engine.keys_age(&self.target.credentials, worked.as_deref());
-            let problem = match self.once(call()).await {
-                Ok(done) => return Ok(done),
-                Err(problem) => problem,
-            };
-            let chance = fastrand::f64();
-            let pause = retry::pause(&problem, attempt, began.elapsed(), age, &limits, chance);
-            let over = self.began.elapsed() >= self.deadline;
-            let Some(pause) = pause.filter(|_| !over) else { return Err(problem) };
-            tracing::info!(attempt, %problem, pause_millis = pause.as_millis(), "restic is asked again");
-            self.waits(problem.to_string());
-            attempt += 1;
-            tokio::select! {
-                // Cancel-safe: a pause and a token.
-                () = tokio::time::sleep(pause) => {}
-                () = self.cancel.cancelled() => return Err(Problem::Cancelled),
-            }
-            if problem == Problem::Locked {
-                // By one that has gone meanwhile, perhaps; what comes of it shows in the next attempt.
-                let _ = self.once(Call::remote(calls::unlock())).await;
-            }
+        let (elapsed, chance) = (patience.began.elapsed(), fastrand::f64());
+        let pause = retry::pause(problem, patience.attempt, elapsed, patience.keys_age, &limits, chance);
+        let over = self.began.elapsed() >= self.deadline;
+        let Some(pause) = pause.filter(|_| !over) else { return Err(problem.clone()) };
+        tracing::info!(attempt = patience.attempt, %problem, pause_millis = pause.as_millis(), "it is tried again");
+        self.waits(problem.to_string());
+        patience.attempt += 1;
+        tokio::select! {
+            // Cancel-safe: a pause and a token.
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.cancel.cancelled() => Err(Problem::Cancelled),
         }
     }
 
@@ -254,6 +283,25 @@ impl<'a> Run<'a> {
         });
     }
 
+    /// Shows how many bytes were done, of something whose end is not known.
+    pub(super) fn progressed(&self, bytes: u64) {
+        self.engine.board.send_modify(|board| {
+            if let Some(running) = &mut board.running {
+                running.progress = Some(Progress { bytes, ..Progress::default() });
+                running.waiting = None;
+            }
+        });
+    }
+
+    /// The keys have worked, and are not new any more.
+    pub(super) async fn keys_worked(&mut self) {
+        self.engine.keys_worked();
+        let key_id = self.target.credentials.key_id.clone();
+        if let Err(error) = self.store.note_backup(NOTE_KEY, &key_id).await {
+            self.warn(format!("it is not noted which key worked: {error}"));
+        }
+    }
+
     /// Makes sure that there is a repository that the keys and the password open; `make` one that is absent.
     ///
     /// # Errors
@@ -272,11 +320,7 @@ impl<'a> Run<'a> {
             }
             outcome => drop(outcome?),
         }
-        self.engine.keys_worked();
-        let key_id = self.target.credentials.key_id.clone();
-        if let Err(error) = self.store.note_backup(NOTE_KEY, &key_id).await {
-            self.warn(format!("it is not noted which key worked: {error}"));
-        }
+        self.keys_worked().await;
         Ok(())
     }
 

@@ -75,6 +75,7 @@ pub(super) async fn make(run: &mut Run<'_>) -> Result<Outcome, Problem> {
         run.warn(sentence);
         Vec::new()
     });
+    copy_users_databases(run).await;
     let list = excludes::file(&places.volume, &run.engine.settings.exclude, &hand::list(places).await);
     let file = ListFile::write(&places.papers, &list)?;
     run.enter("backing up");
@@ -82,6 +83,11 @@ pub(super) async fn make(run: &mut Run<'_>) -> Result<Outcome, Problem> {
     let (there, volume, path) = (sources.there, places.volume.as_path(), file.0.clone());
     let made = run.call(|| Call::reading(calls::backup(host, &path, &there), volume)).await;
     let summary = run.summary.clone();
+    if run.engine.settings.databases
+        && let Err(sentence) = hand::remove_database_copies(places).await
+    {
+        run.warn(format!("copies of databases are left in the user's tree: {sentence}"));
+    }
     run.enter("running the user's hook");
     if let Err(sentence) = hand::hook(places, Hook::After, patience).await {
         // The snapshot is not the worse for it.
@@ -153,6 +159,31 @@ async fn copy_databases(run: &Run<'_>) -> Result<(), String> {
     let _ = std::fs::remove_file(&new);
     run.store.copy_to(&new).await.map_err(|error| failed(chain(&error)))?;
     std::fs::rename(&new, &copy).map_err(|error| failed(error.to_string()))
+}
+
+/// Copies the user's databases, too, as the user. A backup without a copy is whole: what may be torn in it is named.
+async fn copy_users_databases(run: &mut Run<'_>) {
+    if !run.engine.settings.databases {
+        return;
+    }
+    run.enter("copying the user's databases");
+    let copied = match hand::copy_databases(&run.engine.places, &run.engine.settings).await {
+        Ok(copied) => copied,
+        Err(sentence) => return run.warn(format!("databases were not copied: {sentence}")),
+    };
+    tracing::info!(run = run.record.run, databases = copied.found.len(), "databases were looked for");
+    for database in copied.found {
+        if let Some(problem) = database.problem {
+            run.warn(format!(
+                "the database {} may be torn in this backup: {}",
+                database.path,
+                short(&problem)
+            ));
+        }
+    }
+    if copied.is_cut {
+        run.warn("there are more databases than were looked for: what is not in the list may be torn".into());
+    }
 }
 
 /// The list of what is left out, for as long as restic runs.

@@ -12,7 +12,7 @@ use super::engine::{Backups, Inner, Order};
 use super::plan::schedule::Last;
 use super::problem::Problem;
 use super::run::{Run, outcome_of, record};
-use super::{drill, restore, snapshot, watch};
+use super::{drill, export, restore, snapshot, watch};
 use crate::events::Events;
 use crate::store::{Store, StoreError};
 
@@ -140,7 +140,7 @@ impl Backups {
                 if counts { store.note_backup(NOTE_LAST, &attempt).await } else { Ok(()) }
             }
             Order::Drill(_) => store.note_backup(NOTE_DRILL, &ended.began_ms).await,
-            Order::Restore(_) => Ok(()),
+            Order::Restore(_) | Order::Export => Ok(()),
         };
         if let Err(error) = noted {
             tracing::warn!(error = chain(&error), "when the last run was is not noted");
@@ -248,6 +248,7 @@ async fn attempt(
     let outcome = match (order, from) {
         (Order::Backup(_), _) => snapshot::make(&mut run).await,
         (Order::Drill(_), _) => drill::drill(&mut run).await,
+        (Order::Export, _) => export::to_bucket(&mut run).await,
         (Order::Restore(order), Some(from)) => restore::bring_back(&mut run, order, from).await,
         (Order::Restore(_), None) => Err(Problem::NotFound("no snapshot is meant".into())),
     };

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 3 done and something was left out, 1 failed or ended early.
 
+mod archive;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -61,6 +62,18 @@ enum Verb {
     Restore(Restore),
     /// Read backups back now, and compare
     Check,
+    /// Write everything of the user's as one archive, tar in zstd, with an index as its last member
+    Export {
+        /// Where to: s3 (beside the repository), a file that is not there yet, or - for standard output
+        #[arg(long, value_name = "s3|FILE|-")]
+        to: PathBuf,
+    },
+    /// Read an archive of export to its end, and hold it to its index
+    ExportCheck {
+        /// The archive; - is standard input
+        #[arg(value_name = "FILE|-")]
+        archive: PathBuf,
+    },
     /// End what goes on
     Cancel,
 }
@@ -95,6 +108,11 @@ impl Backup {
         match self.verb {
             Verb::Run => follow(options, BackupRequest::Run, Work::Backup, json),
             Verb::Check => follow(options, BackupRequest::Drill, Work::Drill, json),
+            Verb::Export { to } if to == Path::new("s3") => {
+                follow(options, BackupRequest::Export, Work::Export, json)
+            }
+            Verb::Export { to } => archive::export(options, &to, json),
+            Verb::ExportCheck { archive } => archive::check(&archive, json),
             Verb::Restore(restore) => {
                 let order = restore.order(options)?;
                 follow(options, BackupRequest::Restore(order), Work::Restore, json)

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use berth_daemon::exit::Exit;
 use berth_protocol::control::files::{FileName, MAX_UPLOAD};
@@ -16,7 +17,7 @@ use crate::worker::clone::clone;
 use crate::worker::credential::answer;
 use crate::worker::environment::settle;
 use crate::worker::upload::{Outcome, store};
-use crate::worker::{compare, hooks, post_start, restore, sample};
+use crate::worker::{compare, databases, export, hooks, post_start, restore, sample};
 
 #[derive(Debug, Args)]
 pub(super) struct Worker {
@@ -52,6 +53,27 @@ enum Work {
         /// Say instead which of the files on standard input are still the same
         #[arg(long)]
         unchanged: bool,
+    },
+    /// Write the user's tree as an archive on standard output, and on standard error what is in it
+    Export {
+        /// The user's tree
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
+    /// Copy the user's databases to where a backup finds them whole
+    Databases {
+        /// The user's tree
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+        /// Remove the copies instead
+        #[arg(long)]
+        remove: bool,
+        /// How long that may take
+        #[arg(long, default_value_t = 0)]
+        patience_secs: u64,
+        /// Bytes of one database, at most
+        #[arg(long, default_value_t = 0)]
+        each_bytes: u64,
     },
     /// Put what is in the directory that is standard input in its place
     Place {
@@ -137,6 +159,14 @@ impl Worker {
             Work::Sample { root, unchanged: true } => {
                 job().and_then(|files| say(&sample::unchanged(&root, files)))
             }
+            Work::Export { root } => write_archive(&root),
+            Work::Databases { root, remove: true, .. } => {
+                databases::remove(&root).map_err(complain).ok().and_then(|()| say(&()))
+            }
+            Work::Databases { root, patience_secs, each_bytes, .. } => {
+                let limits = databases::Limits { patience: Duration::from_secs(patience_secs), each_bytes };
+                databases::copy(&root, limits).map_err(complain).ok().and_then(|made| say(&made))
+            }
             Work::Compare { root } => say(&compare::compare(&root, io::stdin().lock())),
             Work::Place { root, job } => place(&root, &job),
             Work::Holders { major, minor, unmounted } => say(&holders(Number(major, minor), unmounted)),
@@ -148,6 +178,17 @@ impl Worker {
         };
         if done.is_some() { Exit::Success } else { Exit::Failure }
     }
+}
+
+/// Writes the archive. Its bytes have the standard output, so what is in it is said on the other.
+fn write_archive(root: &Path) -> Option<()> {
+    let summary = export::export(root, io::stdout().lock()).map_err(complain).ok()?;
+    serde_json::to_writer(io::stderr().lock(), &summary).ok()
+}
+
+/// For whoever started this.
+fn complain(error: io::Error) {
+    let _ = writeln!(io::stderr(), "{error}");
 }
 
 /// Places what is in the directory that is standard input.

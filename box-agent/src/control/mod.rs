@@ -63,6 +63,8 @@ pub enum BackupRequest {
     Run,
     /// Read them back.
     Drill,
+    /// Put an archive of all beside the repository.
+    Export,
     /// Bring files back.
     Restore(RestoreOrder),
     /// End what goes on.

@@ -151,6 +151,7 @@ async fn backup(backups: &Backups, asked: BackupRequest, all: bool) -> Answer {
         BackupRequest::Cancel => state(Ok(backups.cancel())),
         BackupRequest::Run => state(backups.order(Order::Backup(Reason::Asked))),
         BackupRequest::Drill => state(backups.order(Order::Drill(Reason::Asked))),
+        BackupRequest::Export => state(backups.order(Order::Export)),
         BackupRequest::Restore(order) => match order.check() {
             Ok(()) => state(backups.order(Order::Restore(order))),
             Err(error) => Answer::Refused(error.to_string()),

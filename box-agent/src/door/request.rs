@@ -55,6 +55,10 @@ pub enum BackupAsked {
     Restore,
     /// Read them back.
     Check,
+    /// Put an archive of all beside the repository.
+    Export,
+    /// That archive's bytes.
+    Archive,
     /// End what goes on.
     Cancel,
     /// Which snapshots there are.
@@ -75,6 +79,8 @@ impl BackupAsked {
             "/run" => (Self::Run, Method::POST),
             "/restore" => (Self::Restore, Method::POST),
             "/check" => (Self::Check, Method::POST),
+            "/export" => (Self::Export, Method::POST),
+            "/archive" => (Self::Archive, Method::GET),
             "/cancel" => (Self::Cancel, Method::POST),
             "/snapshots" => (Self::Snapshots, Method::GET),
             // Their bodies are paths, which may hold anything.
@@ -86,7 +92,7 @@ impl BackupAsked {
     }
 
     fn acts(self) -> bool {
-        matches!(self, Self::Run | Self::Restore | Self::Check | Self::Cancel)
+        matches!(self, Self::Run | Self::Restore | Self::Check | Self::Export | Self::Cancel)
     }
 }
 

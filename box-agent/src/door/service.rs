@@ -70,7 +70,10 @@ pub struct Door {
     pub dial_backs: Counter,
 }
 
-type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+/// A body that fails ends its connection: what came of it is not the whole.
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+type Answer = Response<Body>;
 
 /// Answers one request.
 ///
@@ -256,8 +259,10 @@ fn backup(answered: Answered) -> Answer {
             answer
         }
         Answered::File(length, pieces) => {
-            let mut answer = with_type("application/octet-stream", lines(pieces));
-            answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+            let mut answer = with_type("application/octet-stream", streamed(pieces));
+            if let Some(length) = length {
+                answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+            }
             answer
         }
     }
@@ -269,21 +274,30 @@ fn no_content() -> Answer {
     answer
 }
 
-fn with_type(kind: &'static str, body: UnsyncBoxBody<Bytes, Infallible>) -> Answer {
+fn with_type(kind: &'static str, body: Body) -> Answer {
     let mut answer = Response::new(body);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
 
-fn whole(body: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {
-    Full::from(body.into()).boxed_unsync()
+fn whole(body: impl Into<Bytes>) -> Body {
+    Full::from(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// A body that goes on for as long as lines come; whoever drops it stops them.
-fn lines(receiver: mpsc::Receiver<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {
+fn lines(receiver: mpsc::Receiver<Bytes>) -> Body {
     let frames = futures_util::stream::unfold(receiver, async |mut receiver| {
         let line = receiver.recv().await?;
         Some((Ok(Frame::data(line)), receiver))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// A body of pieces, the last of which may be that there are no more.
+fn streamed(receiver: mpsc::Receiver<io::Result<Bytes>>) -> Body {
+    let frames = futures_util::stream::unfold(receiver, async |mut receiver| {
+        let piece = receiver.recv().await?;
+        Some((piece.map(Frame::data), receiver))
     });
     StreamBody::new(frames).boxed_unsync()
 }

@@ -53,6 +53,12 @@ pub struct BackupSettings {
     pub new_keys_pause_secs: u64,
     /// How long each of the user's hooks may take.
     pub hook_deadline_secs: u64,
+    /// SQLite databases of the user are copied whole before each backup.
+    pub databases: bool,
+    /// How long that may take.
+    pub databases_deadline_secs: u64,
+    /// Bytes of one that is copied, at most.
+    pub databases_max_bytes: u64,
     /// Memory that restic may use under systemd, as systemd writes it.
     pub memory_max: String,
 }
@@ -100,6 +106,9 @@ impl Default for BackupSettings {
             new_keys_secs: 180,
             new_keys_pause_secs: 5,
             hook_deadline_secs: 300,
+            databases: true,
+            databases_deadline_secs: 120,
+            databases_max_bytes: 1 << 30,
             memory_max: "1G".into(),
         }
     }
@@ -148,6 +157,7 @@ impl BackupSettings {
             ("stall_secs", self.stall_secs),
             ("new_keys_pause_secs", self.new_keys_pause_secs),
             ("hook_deadline_secs", self.hook_deadline_secs),
+            ("databases_deadline_secs", self.databases_deadline_secs),
         ] {
             if !(1..=31_536_000).contains(&seconds) {
                 return Err(format!("backup.{key} = {seconds} is not between 1 and 31536000"));

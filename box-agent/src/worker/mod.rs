@@ -8,6 +8,8 @@
 //! | [`environment`] | puts variables and files of the environment in place |
 //! | [`clone`], [`credential`] | clones a repository, and tells git its token |
 //! | [`post_start`] | runs the workspace's script |
+//! | [`databases`] | makes consistent copies of SQLite databases, for backups |
+//! | [`export`] | writes all of it as one archive |
 //! | [`sample`] | takes hashes of some files, for drills |
 //! | [`compare`] | says what restoring in place would change |
 //! | [`restore`] | puts what was restored in its place |
@@ -19,7 +21,9 @@
 pub mod clone;
 pub mod compare;
 pub mod credential;
+pub mod databases;
 pub mod environment;
+pub mod export;
 pub mod fresh;
 pub mod holders;
 pub mod hooks;

@@ -27,8 +27,8 @@ const MAX_ENTRIES: usize = 200_000;
 /// How long the walk may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Directories that a backup leaves out by default; one that is in it all the same is sampled less, which does no harm.
-const LEFT_OUT: [&str; 9] =
+/// Directories that a backup leaves out by default: nothing in them is looked at beforehand.
+pub(super) const LEFT_OUT: [&str; 9] =
     ["node_modules", "target", ".venv", "__pycache__", ".cache", ".npm", ".cargo", ".rustup", "restored"];
 
 /// A file of a sample.

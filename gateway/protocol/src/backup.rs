@@ -6,6 +6,8 @@
 //! | `POST /v1/backup/run` | 202 with [`BackupState`], or 409 [`KIND_BUSY`] |
 //! | `POST /v1/backup/restore` with [`RestoreOrder`] | the same |
 //! | `POST /v1/backup/check` | the same |
+//! | `POST /v1/backup/export` | the same: an archive of the user's tree is put beside the repository |
+//! | `GET /v1/backup/archive` | that archive's bytes, in chunks; one that breaks off has no last chunk |
 //! | `POST /v1/backup/cancel` | 202 with [`BackupState`] |
 //! | `GET /v1/backup/snapshots` | a list of [`Snapshot`] |
 //! | `POST /v1/backup/entries` with [`Look`] | a list of [`Entry`]: what is in that directory |

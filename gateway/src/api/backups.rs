@@ -200,17 +200,65 @@ pub async fn file(
     let detail = json!({ "snapshot": look.snapshot, "path": look.path });
     app.store.note(note(&workspace, &user, &request_id, "backup_file", detail)).await?;
     let file = asked(handle.backup_file(&look, &request_id).await)?;
+    Ok(download(file, "application/octet-stream", look.path.name()))
+}
+
+/// Begins to put an archive of all of the user's files beside the repository. It is not encrypted.
+#[utoipa::path(
+    post, path = "/api/v1/workspaces/{workspace}/backups/export", params(("workspace" = String, Path)),
+    responses(
+        (status = 202, body = Backups), (status = 401, body = Error), (status = 403, body = Error),
+        (status = 404, body = Error), (status = 409, body = Error), (status = 501, body = Error),
+        (status = 502, body = Error), (status = 503, body = Error)
+    )
+)]
+pub async fn export(
+    State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
+    Extension(request_id): Extension<RequestId>,
+    InWorkspace(workspace): InWorkspace,
+) -> Result<(StatusCode, Json<Backups>), ApiError> {
+    act(&app, &workspace, &user, &request_id, ("/export", "backup_export"), &json!({})).await
+}
+
+/// All of the user's files as they are now, as one archive: tar in zstd, with an index as its last member. It is made
+/// while it is read; one that can't be made whole breaks off.
+#[utoipa::path(
+    get, path = "/api/v1/workspaces/{workspace}/backups/archive", params(("workspace" = String, Path)),
+    responses(
+        (status = 200, content_type = "application/zstd"), (status = 401, body = Error),
+        (status = 404, body = Error), (status = 409, body = Error), (status = 501, body = Error),
+        (status = 502, body = Error), (status = 503, body = Error)
+    )
+)]
+pub async fn archive(
+    State(app): State<SharedApp>,
+    Extension(user): Extension<CurrentUser>,
+    Extension(request_id): Extension<RequestId>,
+    InWorkspace(workspace): InWorkspace,
+) -> Result<Response, ApiError> {
+    let handle = box_of(&app, &workspace.id)?;
+    app.store.note(note(&workspace, &user, &request_id, "backup_archive", json!({}))).await?;
+    let archive = asked(handle.backup_archive(&request_id).await)?;
+    let name = format!("{}-{}.tar.zst", workspace.name, jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    Ok(download(archive, "application/zstd", &name))
+}
+
+/// A file to be kept, and never shown as a page of ours.
+fn download(file: BackupFile, kind: &'static str, name: &str) -> Response {
     let length = file.length;
     let mut response = Response::new(Body::from_stream(pieces(file)));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     // A browser that gets less says that the download failed.
-    headers.insert(header::CONTENT_LENGTH, length.into());
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(disposition) = HeaderValue::from_str(&disposition(look.path.name())) {
+    if let Ok(disposition) = HeaderValue::from_str(&disposition(name)) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
-    Ok(response)
+    response
 }
 
 fn pieces(

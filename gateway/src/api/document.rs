@@ -78,6 +78,8 @@ use super::{
         backups::entries,
         backups::preview,
         backups::file,
+        backups::export,
+        backups::archive,
         environment::show,
         environment::replace,
         sessions::list,

@@ -244,6 +244,18 @@ pub fn routes() -> Vec<Route> {
             Policy::Workspace(Editor),
             get(backups::file),
         ),
+        route(
+            Method::POST,
+            "/workspaces/{workspace}/backups/export",
+            Policy::Workspace(Editor),
+            post(backups::export),
+        ),
+        route(
+            Method::GET,
+            "/workspaces/{workspace}/backups/archive",
+            Policy::Workspace(Editor),
+            get(backups::archive),
+        ),
         route(Method::GET, "/sessions/{session}", Policy::Watch, get(sessions::show)),
         route(Method::PATCH, "/sessions/{session}", Policy::Session(Editor), patch(sessions::rename)),
         route(Method::DELETE, "/sessions/{session}", Policy::Session(Editor), delete(sessions::end)),

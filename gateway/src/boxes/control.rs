@@ -94,7 +94,7 @@ pub(super) async fn ask_backup(door: &mut DoorConnection, command: &Command) -> 
     read(response, MAX_LOOK_ANSWER).await
 }
 
-/// Asks for a file of a backup.
+/// Asks for a file of a backup, or an archive of all.
 pub(super) async fn backup_file(
     mut door: DoorConnection,
     command: &Command,
@@ -104,15 +104,14 @@ pub(super) async fn backup_file(
         return Err(refusal(response).await);
     }
     let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let length = length.ok_or(DoorError::Nonsense)?;
     Ok(BackupFile { length, body: response.into_body(), _door: door })
 }
 
-/// A file of a backup on its way. Dropped, nobody reads it any more.
+/// A file of a backup, or an archive, on its way. Dropped, nobody reads it any more.
 #[derive(Debug)]
 pub struct BackupFile {
-    /// How long it is. One that ends sooner is not whole.
-    pub length: u64,
+    /// How long it is, if that is known. One that ends sooner is not whole; one whose length is not known breaks off then.
+    pub length: Option<u64>,
     body: Incoming,
     _door: DoorConnection,
 }

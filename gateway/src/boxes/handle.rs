@@ -334,7 +334,17 @@ impl BoxHandle {
     /// # Errors
     /// [`DoorError`].
     pub async fn backup_file(&self, look: &Look, request_id: &RequestId) -> Result<BackupFile, DoorError> {
-        control::backup_file(self.connect().await?, &Command::backup("/file", look, request_id)).await
+        let command = Command::backup("/file", look, request_id);
+        let file = control::backup_file(self.connect().await?, &command).await?;
+        if file.length.is_some() { Ok(file) } else { Err(DoorError::Nonsense) }
+    }
+
+    /// An archive of the user's tree, which is written as it is read.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    pub async fn backup_archive(&self, request_id: &RequestId) -> Result<BackupFile, DoorError> {
+        control::backup_file(self.connect().await?, &Command::backup_read("/archive", request_id)).await
     }
 
     /// Sends a file for a session.

@@ -64,7 +64,9 @@ pub fn noise(count: usize) -> Vec<u8> {
 /// The same, others for each seed.
 pub fn noise_of(seed: u64, count: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
-    std::iter::repeat_with(|| random.u8(..)).take(count).collect()
+    let mut bytes = vec![0; count];
+    random.fill(&mut bytes);
+    bytes
 }
 
 /// Sets an extended attribute; Python is what every machine of tests has.

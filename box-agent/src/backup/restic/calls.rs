@@ -73,10 +73,13 @@ pub fn prune() -> Vec<OsString> {
     ["prune", "--max-unused", "5%"].map(OsString::from).into()
 }
 
-/// Reads one of seven parts of the repository back.
+/// Reads one of seven parts of the repository back. It wants the repository for itself, which it never has when locks
+/// can't be taken away: `add_only`.
 #[must_use]
-pub fn check(part: u32) -> Vec<OsString> {
-    vec!["check".into(), format!("--read-data-subset={}/7", part % 7 + 1).into()]
+pub fn check(part: u32, add_only: bool) -> Vec<OsString> {
+    let mut args = vec!["check".into(), format!("--read-data-subset={}/7", part % 7 + 1).into()];
+    args.extend(add_only.then(|| "--no-lock".into()));
+    args
 }
 
 /// Lists the snapshots of a workspace.
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_part_is_read_in_turn() {
-        let part = |number| words(check(number))[1].clone();
+        let part = |number| words(check(number, false))[1].clone();
         assert_eq!(
             (part(0), part(6), part(7)),
             (
@@ -197,5 +200,6 @@ mod tests {
                 "--read-data-subset=1/7".into()
             )
         );
+        assert_eq!(words(check(0, true)).last().map(String::as_str), Some("--no-lock"));
     }
 }

@@ -111,11 +111,11 @@ async fn one_that_hangs_is_asked_to_end_and_named_by_what_it_waited_for() {
     let (outcome, _) = run(&hangs("401 Unauthorized"), &bounds()).await;
     assert_eq!(outcome.unwrap_err().kind(), "access_denied");
     let late = Bounds { deadline: Duration::from_millis(100), ..bounds() };
-    let (outcome, _) = run(&fake("trap 'exit 130' INT; sleep 600 & wait"), &late).await;
+    let (outcome, _) = run(&fake("trap 'kill $!; exit 130' INT; sleep 600 & wait"), &late).await;
     assert_eq!(outcome.unwrap_err().kind(), "too_late");
     let cancelled = bounds();
     cancelled.cancel.cancel();
-    let (outcome, _) = run(&fake("trap 'exit 130' INT; sleep 600 & wait"), &cancelled).await;
+    let (outcome, _) = run(&fake("trap 'kill $!; exit 130' INT; sleep 600 & wait"), &cancelled).await;
     assert_eq!(outcome.unwrap_err(), Problem::Cancelled);
 }
 

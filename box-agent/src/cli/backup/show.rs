@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use crate::worker::export::Summary;
+
 /// Runs of the history that are shown.
 const SHOWN: usize = 10;
 
@@ -85,6 +87,20 @@ pub(super) fn run(run: &BackupRun, as_json: bool) {
     }
 }
 
+pub(super) fn archive(summary: &Summary, as_json: bool) {
+    if as_json {
+        return json(summary);
+    }
+    println!("{} files, {}", summary.files, size(summary.bytes));
+    for flaw in &summary.named {
+        println!("    {}", plain(flaw));
+    }
+    let more = summary.flawed.saturating_sub(summary.named.len() as u64);
+    if more > 0 {
+        println!("    and {more} more, which the index names");
+    }
+}
+
 pub(super) fn snapshots(snapshots: &[Snapshot], as_json: bool) -> Exit {
     if as_json {
         json(&snapshots);
@@ -136,6 +152,7 @@ fn work(work: Work) -> &'static str {
         Work::Backup => "backup",
         Work::Restore => "restore",
         Work::Drill => "check",
+        Work::Export => "export",
         Work::Unknown => "run",
     }
 }

@@ -1,5 +1,7 @@
 //! Backups at the door: how they are, what can be begun, and what is in them.
 
+use std::io;
+
 use berth_protocol::backup::{
     BackupState, KIND_BUSY, KIND_NOT_CONFIGURED, KIND_NOT_FOUND, KIND_REPOSITORY, Look, MAX_LOOK_BODY,
     Reason, RestoreOrder,
@@ -17,11 +19,13 @@ use tracing::Instrument;
 use super::once::Once;
 use super::{invalid, read};
 use crate::backup::engine::{Backups, NotTaken, Order};
+use crate::backup::export::{Archive, Reading};
 use crate::backup::problem::Problem;
 use crate::backup::restic::complaints;
 use crate::backup::restic::launch::Job;
 use crate::door::request::{BackupAsked, Refusal};
 use crate::host::group::Ended;
+use crate::worker::export::Summary;
 
 /// Pieces of a file that wait for the gateway; restic waits too.
 const PIECES_WAITING: usize = 4;
@@ -39,8 +43,8 @@ pub struct BackupCalls {
 pub enum Answered {
     /// This, as JSON.
     Json(StatusCode, Vec<u8>),
-    /// A file of so many bytes. One that ends sooner is not whole, and its connection is closed.
-    File(u64, mpsc::Receiver<Bytes>),
+    /// A file, of so many bytes if that is known. One that is not whole ends with an error, which closes its connection.
+    File(Option<u64>, mpsc::Receiver<io::Result<Bytes>>),
 }
 
 impl BackupCalls {
@@ -88,7 +92,14 @@ impl BackupCalls {
                 let (entry, job) = backups.file(&look.snapshot, &look.path).await?;
                 let (sender, receiver) = mpsc::channel(PIECES_WAITING);
                 tokio::spawn(pour(job, sender).in_current_span());
-                Ok(Answered::File(entry.size, receiver))
+                Ok(Answered::File(Some(entry.size), receiver))
+            }
+            BackupAsked::Export => self.begin(id, Order::Export),
+            BackupAsked::Archive => {
+                let (archive, reading) = backups.archive()?;
+                let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+                tokio::spawn(pour_archive(archive, reading, sender).in_current_span());
+                Ok(Answered::File(None, receiver))
             }
         }
     }
@@ -116,26 +127,62 @@ fn users(look: Look) -> Result<Look, Refusal> {
     if look.path.is_users() { Ok(look) } else { Err(invalid("only /user and what is in it is shown")) }
 }
 
+type Pieces = mpsc::Sender<io::Result<Bytes>>;
+
 /// Passes a file on. Whoever does not receive any more ends it.
-async fn pour(mut job: Job, sender: mpsc::Sender<Bytes>) {
+async fn pour(mut job: Job, sender: Pieces) {
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         match (&mut job.stdout).take(PIECE as u64).read_to_end(&mut piece).await {
             Ok(1..) => {
-                if sender.send(piece.into()).await.is_err() {
+                if sender.send(Ok(piece.into())).await.is_err() {
                     return;
                 }
             }
             Ok(0) => break,
-            Err(error) => return tracing::warn!(%error, "a file of a backup broke off"),
+            Err(error) => return broken(&sender, "a file of a backup", &error.to_string()).await,
         }
     }
     let Job { mut group, stderr, .. } = job;
     let words = complaints(stderr).await;
     match group.ended().await {
         Ok(Ended::Code(0)) => {}
-        ended => tracing::warn!(?ended, words, "a file of a backup did not come whole"),
+        ended => broken(&sender, "a file of a backup", &format!("{ended:?}: {words}")).await,
     }
+}
+
+/// Passes an archive on, for as long as somebody receives it and the volume is not to be let go.
+async fn pour_archive(mut archive: Archive, mut reading: Reading, sender: Pieces) {
+    let work = async {
+        loop {
+            match archive.piece(PIECE).await {
+                Ok(piece) if piece.is_empty() => break,
+                Ok(piece) => {
+                    if sender.send(Ok(piece.into())).await.is_err() {
+                        return tracing::info!("nobody reads the archive any more");
+                    }
+                }
+                Err(error) => return broken(&sender, "an archive", &error.to_string()).await,
+            }
+        }
+        match archive.finish().await {
+            Ok(Summary { files, bytes, flawed, .. }) => {
+                tracing::info!(files, bytes, flawed, "an archive of all was read");
+            }
+            Err(problem) => broken(&sender, "an archive", &problem.to_string()).await,
+        }
+    };
+    tokio::select! {
+        // Cancel-safe, both: nothing of it is used any more.
+        () = work => {}
+        () = reading.over() => broken(&sender, "an archive", "the volume is let go").await,
+    }
+}
+
+/// Whoever reads must not take what has come for the whole.
+async fn broken(sender: &Pieces, what: &str, why: &str) {
+    tracing::warn!(why, "{what} did not come whole");
+    let _ = sender.send(Err(io::Error::other(why.to_owned()))).await;
 }
 
 impl From<NotTaken> for Refusal {

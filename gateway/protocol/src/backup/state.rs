@@ -40,6 +40,8 @@ pub enum Work {
     Restore,
     /// Reads backups back and compares.
     Drill,
+    /// Puts an archive of all beside the repository.
+    Export,
     /// A kind of a newer version.
     #[serde(other)]
     Unknown,
@@ -157,7 +159,7 @@ pub struct BackupRun {
     /// What took how long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<Phase>,
-    /// Where a restore put things, on the volume.
+    /// Where a restore put things, on the volume; where an export is, as `s3://<bucket>/<key>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
 }

@@ -1,14 +1,15 @@
 // Backups on the wire: how a box says they are, what is in them, and where they go. Keys go in and never come back.
 
 import {
-  DecodeError,
-  type Fields,
   count,
   countOrNull,
   decodeList,
   fields,
   flag,
   list,
+  optional,
+  plainText,
+  some,
   text,
   textOrNull,
 } from './decode';
@@ -28,7 +29,7 @@ export interface Backups {
 
 export interface Running {
   run: number;
-  /** `backup`, `restore`, `drill`. */
+  /** `backup`, `restore`, `drill`, `export`. */
   work: string;
   reason: string;
   began_ms: number;
@@ -53,7 +54,7 @@ export interface BackupRun {
   added_bytes: number;
   warnings: string[];
   phases: { name: string; millis: number }[];
-  /** Where a restore put things. */
+  /** Where a restore put things, or an export is. */
   place: string | null;
 }
 
@@ -119,20 +120,6 @@ export interface RecoverySheet {
   steps: string[];
 }
 
-function optional<T>(value: unknown, decode: (value: unknown) => T): T | null {
-  return value === null || value === undefined ? null : decode(value);
-}
-
-/** A list that a box leaves out when it is empty. */
-function some<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
-  return from[key] === undefined ? [] : list(from, key, item);
-}
-
-function plain(value: unknown): string {
-  if (typeof value !== 'string') throw new DecodeError('it is not a string');
-  return value;
-}
-
 function running(value: unknown): Running {
   const from = fields(value, 'running');
   return {
@@ -171,7 +158,7 @@ function run(value: unknown): BackupRun {
     files: count(from, 'files'),
     bytes: count(from, 'bytes'),
     added_bytes: count(from, 'added_bytes'),
-    warnings: some(from, 'warnings', plain),
+    warnings: some(from, 'warnings', plainText),
     phases: some(from, 'phases', (value) => {
       const phase = fields(value, 'phase');
       return { name: text(phase, 'name'), millis: count(phase, 'millis') };
@@ -188,7 +175,7 @@ export function decodeBackups(value: unknown): Backups {
     next_ms: countOrNull(from, 'next_ms'),
     last_good_ms: countOrNull(from, 'last_good_ms'),
     last_verified_ms: countOrNull(from, 'last_verified_ms'),
-    alarms: some(from, 'alarms', plain),
+    alarms: some(from, 'alarms', plainText),
     history: some(from, 'history', run),
   };
 }
@@ -258,6 +245,6 @@ export function decodeRecoverySheet(value: unknown): RecoverySheet {
     password: text(from, 'password'),
     key_id: text(from, 'key_id'),
     host: text(from, 'host'),
-    steps: list(from, 'steps', plain),
+    steps: list(from, 'steps', plainText),
   };
 }

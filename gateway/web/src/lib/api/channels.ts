@@ -1,7 +1,6 @@
 // Channels and settings of notifications, on the wire. Secrets go in and never come back.
 
-import { count, fields, list, text, textOrNull } from './decode';
-import { countOrNull, flag } from './inbox';
+import { count, countOrNull, fields, flag, list, text, textOrNull } from './decode';
 
 export interface Channel {
   id: string;

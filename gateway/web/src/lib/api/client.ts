@@ -278,8 +278,11 @@ export async function getBackups(workspaceId: string): Promise<Backups> {
   return decoded(decodeBackups, await request('GET', backupsPath(workspaceId)));
 }
 
-/** Begins a backup or a check, or ends what goes on. How far it is, is in the state. */
-export async function actOnBackups(workspaceId: string, what: 'run' | 'check' | 'cancel'): Promise<Backups> {
+/** Begins a backup, a check or an export, or ends what goes on. How far it is, is in the state. */
+export async function actOnBackups(
+  workspaceId: string,
+  what: 'run' | 'check' | 'export' | 'cancel',
+): Promise<Backups> {
   return decoded(decodeBackups, await request('POST', `${backupsPath(workspaceId)}/${what}`));
 }
 
@@ -323,6 +326,11 @@ export async function getRestorePreview(
 /** Where a file of a snapshot is downloaded from. */
 export function backupFileHref(workspaceId: string, snapshot: string, path: string): string {
   return placePath(workspaceId, 'file', snapshot, path);
+}
+
+/** All files as one archive, which is made while it is read: a link, and not something to be held in memory. */
+export function backupArchiveHref(workspaceId: string): string {
+  return `${backupsPath(workspaceId)}/archive`;
 }
 
 export async function getBackupRepository(workspaceId: string): Promise<BackupRepository> {

@@ -64,6 +64,21 @@ export function list<T>(from: Fields, key: string, item: (value: unknown) => T):
   return value.map((entry: unknown) => item(entry));
 }
 
+/** What may be absent or null. */
+export function optional<T>(value: unknown, item: (value: unknown) => T): T | null {
+  return value === null || value === undefined ? null : item(value);
+}
+
+/** A list that is left out when it is empty. */
+export function some<T>(from: Fields, key: string, item: (value: unknown) => T): T[] {
+  return from[key] === undefined ? [] : list(from, key, item);
+}
+
+export function plainText(value: unknown): string {
+  if (typeof value !== 'string') throw new DecodeError('it is not a string');
+  return value;
+}
+
 /** An answer that is a list itself. */
 export function decodeList<T>(value: unknown, item: (value: unknown) => T): T[] {
   return list({ answer: value }, 'answer', item);

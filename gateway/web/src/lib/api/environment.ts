@@ -1,6 +1,6 @@
 // A workspace's environment on the wire. Secrets go in and never come back: names and sizes do.
 
-import { count, fields, flag, list, text, textOrNull } from './decode';
+import { count, fields, flag, list, optional, text, textOrNull } from './decode';
 
 export interface Environment {
   version: number;
@@ -51,10 +51,6 @@ export interface NewEnvironment {
     keep_token: boolean;
   } | null;
   post_start: string | null;
-}
-
-function optional<T>(value: unknown, decode: (value: unknown) => T): T | null {
-  return value === null || value === undefined ? null : decode(value);
 }
 
 function work(value: unknown): ReportedWork {

@@ -1,7 +1,7 @@
 // Notifications and what sessions are doing, on the wire. Words are open sets, and texts come from programs on a box:
 // they are shown as text.
 
-import { type Fields, DecodeError, count, fields, list, text, textOrNull } from './decode';
+import { type Fields, count, countOrNull, fields, flag, list, text, textOrNull } from './decode';
 
 export interface Belief {
   /** `working`, `waiting_for_input`, `waiting_for_approval`, `done`, `failed`, `idle`, `gone` or `unknown`. */
@@ -67,16 +67,6 @@ export interface Inbox {
 
 export interface InboxPage extends Inbox {
   next: number | null;
-}
-
-export function countOrNull(from: Fields, key: string): number | null {
-  return from[key] === null || from[key] === undefined ? null : count(from, key);
-}
-
-export function flag(from: Fields, key: string): boolean {
-  const value = from[key];
-  if (typeof value !== 'boolean') throw new DecodeError(`${key} is not true or false`);
-  return value;
 }
 
 function belief(from: Fields): Belief {

@@ -1,7 +1,7 @@
 // Words for backups, and the way to a directory.
 import { expect, it } from 'vitest';
 
-import { formatDuration, outcomeLook, runTitle, shownPath, wayTo } from './backups';
+import { formatDuration, outcomeLook, runTitle, shownPath, shownPlace, wayTo } from './backups';
 
 it('names what is known and passes on what is not', () => {
   expect(runTitle({ work: 'backup', reason: 'suspend' })).toBe('Backup before a suspension');
@@ -28,4 +28,10 @@ it('leads to a directory step by step', () => {
     { name: 'c', path: '/user/a b/c' },
   ]);
   expect(shownPath('/user/a/b')).toBe('a/b');
+});
+
+it('says where a restore or an export is', () => {
+  expect(shownPlace({ work: 'restore', place: '/user/restored/x' })).toEqual(['Restored to', 'restored/x']);
+  expect(shownPlace({ work: 'export', place: 's3://b/k' })).toEqual(['Stored as', 's3://b/k']);
+  expect(shownPlace({ work: 'backup', place: null })).toBeNull();
 });

@@ -21,7 +21,12 @@ export function outcomeLook(outcome: string | null): Look {
   return OUTCOMES[outcome] ?? { tone: 'muted', icon: 'question', word: outcome };
 }
 
-const WORKS: Record<string, string> = { backup: 'Backup', restore: 'Restore', drill: 'Check' };
+const WORKS: Record<string, string> = {
+  backup: 'Backup',
+  restore: 'Restore',
+  drill: 'Check',
+  export: 'Export',
+};
 
 const REASONS: Record<string, string> = {
   scheduled: 'by schedule',
@@ -54,6 +59,12 @@ export const ROOT = '/user';
 /** A path of the volume as its user knows it. */
 export function shownPath(path: string): string {
   return path === ROOT ? 'all files' : path.slice(ROOT.length + 1);
+}
+
+/** Where a run put something: a restore in the user's files, an export in the bucket. */
+export function shownPlace({ work, place }: Pick<BackupRun, 'work' | 'place'>): [string, string] | null {
+  if (place === null) return null;
+  return work === 'export' ? ['Stored as', place] : ['Restored to', shownPath(place)];
 }
 
 /** The directories on the way to a path, the first of them the root. */
