@@ -3,6 +3,7 @@
 use berth_tests::{Browser, Stack};
 
 #[tokio::test]
+#[ignore = "takes some thirty pictures, for a minute"]
 async fn every_page_of_settings_has_the_one_frame_and_fits() {
     let stack = Stack::start().await;
     let client = stack.client().await;
