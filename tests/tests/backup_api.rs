@@ -132,6 +132,7 @@ fn packs(this: &BackupStack) -> usize {
 }
 
 #[tokio::test]
+#[ignore = "opens a repository many times whose key is dear to derive"]
 async fn a_box_whose_key_can_not_delete_backs_up_and_the_gateway_prunes() {
     let this = BackupStack::by_gateway().await;
     this.proxy.set(Weather::AddOnly);
@@ -156,10 +157,10 @@ async fn a_box_whose_key_can_not_delete_backs_up_and_the_gateway_prunes() {
     let phases = good["phases"].to_string();
     assert!(!phases.contains("forgetting") && !phases.contains("giving space"), "{phases}");
 
-    // Of a day long ago only the last is kept, so there is something to give back.
+    // Of a day long ago only the last is kept, and the oldest of all: between them is something to give back.
     let old = this.stack.path("old");
-    for (hour, seed) in [("01", 1), ("02", 2)] {
-        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(500_000 + seed).collect();
+    for (hour, more) in [("01", 1), ("02", 2), ("03", 3)] {
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(500_000 + more).collect();
         fs::write(&old, noise).unwrap();
         let time = format!("2020-01-01 {hour}:00:00");
         let words =
@@ -184,7 +185,7 @@ async fn a_box_whose_key_can_not_delete_backs_up_and_the_gateway_prunes() {
     assert!(packs(&this) < before, "{pruned}");
     let list = this.try_restic(&["snapshots", "--json", "--no-lock"], password);
     let list: Vec<Value> = serde_json::from_slice(&list.stdout).unwrap();
-    assert_eq!(list.len(), 3, "{list:?}");
+    assert_eq!(list.len(), 4, "{list:?}");
     let checked = this.try_restic(&["check"], password);
     assert!(checked.status.success(), "{checked:?}");
     let after = this.followed(&["run"], 0);

@@ -50,6 +50,23 @@ async fn new_keys_need_no_person_and_ones_that_worked_are_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_key_that_can_not_delete_is_enough_for_backups_and_checks() {
+    let mut this = BackupStack::prepare("add_only = true").await;
+    this.proxy.set(Weather::AddOnly);
+    this.stack.start_agent().await;
+    let first = this.first().await;
+    // Locks are left, and in nobody's way.
+    let good = this.followed(&["run"], 0);
+    let checked = this.followed(&["check"], 0);
+    for run in [&first, &good, &checked] {
+        assert_eq!((run["outcome"].as_str(), run["warnings"].is_null()), (Some("good"), true), "{run}");
+    }
+    assert!(this.proxy.refused() > 0, "nothing was refused, so nothing was shown");
+    let phases = good["phases"].to_string();
+    assert!(!phases.contains("forgetting") && !phases.contains("giving space"), "{phases}");
+}
+
+#[tokio::test]
 async fn each_trouble_has_its_name_and_leaves_a_sound_repository() {
     each_has_its_name(&[(Weather::Status(503), "unreachable"), (Weather::Full, "no_space")]).await;
 }

@@ -198,8 +198,12 @@ fn what_comes_back_is_the_users_wherever_their_links_lead() {
         // A directory is a link to where only root may write: nothing of root's is touched.
         let _ = this.machine.says(&["sh", "-c", "mkdir /srv/roots && echo mine >/srv/roots/file"]);
         let _ = this.as_claude("rm -r ~/work && ln -s /srv/roots ~/work");
-        let restored = this.followed("claude", &["restore", "--in-place", "/user/home/work/file"]);
+        // The newest is of before the first restore, when there was nothing.
+        let snapshot = good["snapshot"].as_str().expect("a snapshot");
+        let verb = ["restore", "--in-place", "--snapshot", snapshot, "/user/home/work/file"];
+        let restored = this.followed("claude", &verb);
         println!("    {restored}");
+        assert!(!restored.to_string().contains("exit code"), "nothing was even tried: {restored}");
         assert_eq!(this.machine.says(&["cat", "/srv/roots/file"]), "mine");
         assert_eq!(this.machine.says(&["ls", "/srv/roots"]), "file");
 

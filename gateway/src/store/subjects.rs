@@ -56,6 +56,8 @@ impl Store {
             if let Some((user, _)) = find(tx, &subject)? {
                 return Ok((user, false));
             }
+            // The first user owns the installation, and that is whoever opens the operator's link.
+            users::owner(tx)?;
             let user = users::add(tx, free_name(tx, &newcomer.name)?)?;
             if let Some((organization, role)) = newcomer.organization {
                 let organization = organizations::find_named(tx, organization)?;

@@ -70,11 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn owner(&self) -> Result<CurrentUser, StoreError> {
-        self.transaction(|tx| match first(tx)? {
-            Some(found) => Ok(found),
-            None => add(tx, OWNER_NAME.to_owned()),
-        })
-        .await
+        self.transaction(owner).await
     }
 
     /// Whether a user is the installation's owner, its first user.
@@ -278,6 +274,14 @@ pub(super) fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), Stor
     tx.execute("DELETE FROM sign_in_codes WHERE user_id = $1", [user.as_str()])?;
     tx.execute("DELETE FROM browser_sessions WHERE user_id = $1", [user.as_str()])?;
     Ok(())
+}
+
+/// The installation's first user, made where there is none.
+pub(super) fn owner(tx: &Tx<'_>) -> Result<CurrentUser, StoreError> {
+    match first(tx)? {
+        Some(found) => Ok(found),
+        None => add(tx, OWNER_NAME.to_owned()),
+    }
 }
 
 fn first(tx: &Tx<'_>) -> Result<Option<CurrentUser>, StoreError> {

@@ -106,3 +106,14 @@ async fn a_sign_in_ends_when_it_says_and_is_as_old_as_its_proof() {
         assert_eq!(f.store.browser_session("t").await.unwrap().unwrap().proved_at_ms, expected);
     }
 }
+
+#[tokio::test]
+async fn who_comes_first_by_an_issuer_does_not_own_the_installation() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("gateway.db")).unwrap();
+    let (ana, _) = store.add_user_of_subject(subject("1"), newcomer("ana")).await.unwrap();
+    assert!(!store.is_owner(ana.id.clone()).await.unwrap());
+    let owner = store.owner().await.unwrap();
+    assert_ne!(owner.id, ana.id);
+    assert!(store.is_owner(owner.id).await.unwrap());
+}
