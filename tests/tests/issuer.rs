@@ -268,6 +268,7 @@ async fn keys_serve_through_an_outage_in_which_they_change() {
 async fn made_up_keys_do_not_send_the_gateway_to_the_issuer_again_and_again() {
     let (stack, issuer) = start(CREATE).await;
     assert_eq!(exchange(&stack, &issuer.token("user_1", &json!({}))).await.0, 200);
+    let begun = std::time::Instant::now();
     let made_up = |number: usize| {
         let head = json!({ "alg": "RS256", "kid": format!("made-up-{number}") });
         issuer.key.sign_as(&head, &issuer.claims("user_1"))
@@ -277,7 +278,9 @@ async fn made_up_keys_do_not_send_the_gateway_to_the_issuer_again_and_again() {
         assert_eq!(said(&stack, Method::GET, "/me", &made_up(number)).await.0, 401);
     }
     let asked = issuer.seen("/keys").len();
-    assert!((1..=4).contains(&asked), "asked {asked} times for keys");
+    // Once for the first token, and once in ten seconds from then on.
+    let most = 2 + usize::try_from(begun.elapsed().as_secs() / 10).unwrap();
+    assert!((1..=most).contains(&asked), "asked {asked} times for keys");
     assert_eq!(issuer.seen("/.well-known").len(), 1);
 }
 

@@ -85,12 +85,14 @@ async fn a_code_signs_in_the_browser_that_was_sent_for_it_once() {
     let (others, others_way) = sent(&stack, "").await;
     let (my_back, others_back) = (allowed(&my_way, "go").await, allowed(&others_way, "go").await);
     let code = |url: &str| pairs(url.split_once('?').unwrap().1)["code"].clone();
+    let asked_for = issuer.seen("/token").len();
     for (what, url) in [
         ("another's way back", others_back.clone()),
         ("no state", my_back.replace("&state=", "&stat=")),
         ("another issuer", my_back.replace("&iss=http", "&iss=https")),
     ] {
         assert_eq!(back(&url, &mine).await.0, "/?sign_in=issuer_failed", "{what}");
+        assert_eq!(issuer.seen("/token").len(), asked_for, "{what} was told to the issuer");
     }
     // A code of another sign-in, brought into this one: the issuer refuses it without its verifier.
     let swapped = my_back.replace(&code(&my_back), &code(&others_back));
