@@ -9,27 +9,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use berth_protocol::attention::Answer;
-use berth_protocol::backup::Look;
-use berth_protocol::control::files::Uploaded;
-use berth_protocol::control::{Exec, Input, PaneAddress, Screen};
-use berth_protocol::ids::{AttachmentId, InstanceId, RequestId, SessionId, WorkspaceId};
+use berth_protocol::ids::{AttachmentId, InstanceId, RequestId, WorkspaceId};
 use hyper::body::Bytes;
 use rustls::ClientConfig;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::control::{self, BackupFile, Command, ExecOutput};
+use super::control::{self, Command};
 use super::dial::{BoxStream, Dialer, DoorConnection, dial, speak};
 use super::dial_back::DialBacks;
 use super::door::{self, DoorError, DoorStream, TerminalRequest};
 use super::presence::{Presence, PresenceState};
 use super::race::race;
 use super::routes::{Attempt, Routes};
-use super::upload::{self, Upload};
 use crate::metrics::Metrics;
 use crate::store::Instance;
 
@@ -238,133 +231,8 @@ impl BoxHandle {
         door::open_port(self.connect().await?, port, request_id).await
     }
 
-    /// What panes of a session show.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn screen(
-        &self,
-        session: &SessionId,
-        address: PaneAddress,
-        request_id: &RequestId,
-    ) -> Result<Screen, DoorError> {
-        let answer = self.command(&Command::screen(session, address, request_id)).await?;
-        serde_json::from_slice(&answer).map_err(|_| DoorError::Nonsense)
-    }
-
-    /// Types into a pane of a session.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn input(
-        &self,
-        session: &SessionId,
-        input: &Input,
-        request_id: &RequestId,
-    ) -> Result<(), DoorError> {
-        self.command(&Command::input(session, input, request_id)).await.map(drop)
-    }
-
-    /// Answers a question of a pane, if the pane still shows it.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn answer(
-        &self,
-        session: &SessionId,
-        answer: &Answer,
-        request_id: &RequestId,
-    ) -> Result<(), DoorError> {
-        self.command(&Command::answer(session, answer, request_id)).await.map(drop)
-    }
-
-    /// Runs a command, which ends when what is returned is dropped.
-    ///
-    /// # Errors
-    /// [`DoorError`], when it was not started.
-    pub async fn exec(&self, exec: &Exec, request_id: &RequestId) -> Result<ExecOutput, DoorError> {
-        let command = Command::exec(exec, request_id);
-        if let Some(connection) = self.take_warm() {
-            // The prober replaces what was taken.
-            self.nudge();
-            match control::exec(connection, &command).await {
-                // The box starts a command once for each request id, so it may be asked again.
-                Err(DoorError::Lost(_)) => self.drop_warm(),
-                outcome => return outcome,
-            }
-        }
-        control::exec(self.connect().await?, &command).await
-    }
-
-    /// Asks something of backups that is only read: `what` is the rest of its path.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn backup_read<T: DeserializeOwned>(
-        &self,
-        what: &str,
-        request_id: &RequestId,
-    ) -> Result<T, DoorError> {
-        self.backup_command(&Command::backup_read(what, request_id)).await
-    }
-
-    /// Asks something of backups with a body. The box acts once for each request id.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn backup<T: DeserializeOwned>(
-        &self,
-        what: &str,
-        body: &impl Serialize,
-        request_id: &RequestId,
-    ) -> Result<T, DoorError> {
-        self.backup_command(&Command::backup(what, body, request_id)).await
-    }
-
-    async fn backup_command<T: DeserializeOwned>(&self, command: &Command) -> Result<T, DoorError> {
-        // A connection of its own: the repository may take its time, and warm ones are for those who don't.
-        let mut connection = self.connect().await?;
-        let outcome = control::ask_backup(&mut connection, command).await;
-        let answer = self.answered(connection, outcome)?;
-        serde_json::from_slice(&answer).map_err(|_| DoorError::Nonsense)
-    }
-
-    /// A file of a backup.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn backup_file(&self, look: &Look, request_id: &RequestId) -> Result<BackupFile, DoorError> {
-        let command = Command::backup("/file", look, request_id);
-        let file = control::backup_file(self.connect().await?, &command).await?;
-        if file.length.is_some() { Ok(file) } else { Err(DoorError::Nonsense) }
-    }
-
-    /// An archive of the user's tree, which is written as it is read.
-    ///
-    /// # Errors
-    /// [`DoorError`].
-    pub async fn backup_archive(&self, request_id: &RequestId) -> Result<BackupFile, DoorError> {
-        control::backup_file(self.connect().await?, &Command::backup_read("/archive", request_id)).await
-    }
-
-    /// Sends a file for a session.
-    ///
-    /// # Errors
-    /// [`DoorError`]; see [`super::Broken::of`] for a file that did not come.
-    pub async fn upload(&self, upload: Upload) -> Result<Uploaded, DoorError> {
-        if let Some(mut connection) = self.take_warm() {
-            self.nudge();
-            // A stream can't be sent twice, so that a warm connection has to prove itself first.
-            if door::status(&mut connection).await.is_ok() {
-                return upload::send(connection, upload).await;
-            }
-            self.drop_warm();
-        }
-        upload::send(self.connect().await?, upload).await
-    }
-
     /// Asks a command on a warm connection or on a new one, which is warm afterwards.
-    async fn command(&self, command: &Command) -> Result<Bytes, DoorError> {
+    pub(super) async fn command(&self, command: &Command) -> Result<Bytes, DoorError> {
         if let Some(mut connection) = self.take_warm() {
             match control::ask(&mut connection, command).await {
                 // The box acts once for each request id, so it may be asked again.
@@ -377,7 +245,11 @@ impl BoxHandle {
         self.answered(connection, outcome)
     }
 
-    fn answered<T>(&self, connection: DoorConnection, outcome: Result<T, DoorError>) -> Result<T, DoorError> {
+    pub(super) fn answered<T>(
+        &self,
+        connection: DoorConnection,
+        outcome: Result<T, DoorError>,
+    ) -> Result<T, DoorError> {
         let whole = matches!(outcome, Ok(_) | Err(DoorError::Refused { .. } | DoorError::SessionUnknown));
         if whole && !self.retired.is_cancelled() {
             let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
@@ -389,7 +261,7 @@ impl BoxHandle {
     }
 
     /// Makes a connection by the best way there is now.
-    async fn connect(&self) -> Result<DoorConnection, DoorError> {
+    pub(super) async fn connect(&self) -> Result<DoorConnection, DoorError> {
         let ca = self.ca.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let config = self.dialer.config_for(&self.instance, ca.as_deref());
         let config = config.map_err(|_| DoorError::Unreachable(None))?;
@@ -431,7 +303,7 @@ impl BoxHandle {
         use_them(&mut self.routes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take_warm(&self) -> Option<DoorConnection> {
+    pub(super) fn take_warm(&self) -> Option<DoorConnection> {
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| warm.pop()).find(|connection| !connection.sender.is_closed())
     }

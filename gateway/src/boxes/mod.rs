@@ -14,8 +14,10 @@
 //! | `control`, `lines` | commands over a connection, and what they say |
 //! | `upload` | a file over a connection, as it comes |
 //! | `handle` | one box: warm connections, probes, streams |
+//! | `commands` | what it is asked to do |
 //! | `presence` | what a probe found |
 
+mod commands;
 mod control;
 mod dial;
 mod dial_back;
