@@ -31,15 +31,16 @@ mod starts;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
+use crate::plan::Group;
 use crate::report::Report;
 
 /// What to measure, and how long.
 #[derive(Debug, Parser)]
 #[command(name = "bench", about = "Measures Berth beside nginx, haproxy and ttyd alone")]
 pub struct Options {
-    /// Fewer and shorter rounds: under two minutes
+    /// Fewer and shorter rounds of keys, previews and idle: under two minutes
     #[arg(long)]
     quick: bool,
     /// Write the figures here too
@@ -47,38 +48,28 @@ pub struct Options {
     json: Option<PathBuf>,
     /// Only these groups of figures
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
-    only: Vec<plan::Group>,
+    only: Vec<Group>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let wanted = |group| options.only.is_empty() || options.only.contains(&group);
+    let wanted = |group: &Group| match options.only.as_slice() {
+        [] => !options.quick || group.is_quick(),
+        named => named.contains(group),
+    };
     let mut report = Report::new(options.quick);
-    if wanted(plan::Group::Starts) {
-        starts::measure(&mut report, options.quick).await;
-    }
-    if wanted(plan::Group::Keys) {
-        keys::measure(&mut report, options.quick).await;
-    }
-    if wanted(plan::Group::Previews) {
-        previews::measure(&mut report, options.quick).await;
-    }
-    if wanted(plan::Group::Signals) {
-        signals::measure(&mut report, options.quick).await;
-    }
-    if wanted(plan::Group::Idle) {
-        idle::measure(&mut report, options.quick).await;
-    }
-    // These take longer than a quick run may.
-    if wanted(plan::Group::Backups) && !options.quick {
-        backups::measure(&mut report).await;
-    }
-    if wanted(plan::Group::Crowd) && !options.quick {
-        crowd::measure(&mut report).await;
-    }
-    if wanted(plan::Group::Boxes) && !options.quick {
-        boxes::measure(&mut report).await;
+    for group in Group::value_variants().iter().filter(|group| wanted(group)) {
+        match group {
+            Group::Keys => keys::measure(&mut report, options.quick).await,
+            Group::Previews => previews::measure(&mut report, options.quick).await,
+            Group::Idle => idle::measure(&mut report, options.quick).await,
+            Group::Starts => starts::measure(&mut report, options.quick).await,
+            Group::Signals => signals::measure(&mut report, options.quick).await,
+            Group::Backups => backups::measure(&mut report).await,
+            Group::Crowd => crowd::measure(&mut report).await,
+            Group::Boxes => boxes::measure(&mut report).await,
+        }
     }
     print!("{report}");
     if let Some(path) = &options.json

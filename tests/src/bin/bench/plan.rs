@@ -5,22 +5,29 @@ use clap::ValueEnum;
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Group {
-    /// From the start of a program to its first answer, and its memory then.
-    Starts,
     /// Keys and floods in terminals.
     Keys,
     /// Requests and downloads of previews.
     Previews,
-    /// From a bell in a pane to a browser's inbox.
-    Signals,
     /// Memory of terminals and connections on which nothing happens.
     Idle,
-    /// A backup by the agent and by restic alone. Not in a quick run.
+    /// From the start of a program to its first answer, and its memory then.
+    Starts,
+    /// From a bell in a pane to a browser's inbox.
+    Signals,
+    /// A backup by the agent and by restic alone.
     Backups,
-    /// A gateway with nine thousand terminals. Not in a quick run.
+    /// A gateway with nine thousand terminals.
     Crowd,
-    /// A gateway with a thousand boxes. Not in a quick run.
+    /// A gateway with a thousand boxes.
     Boxes,
+}
+
+impl Group {
+    /// Whether a quick run has it, unless groups were named.
+    pub fn is_quick(self) -> bool {
+        matches!(self, Self::Keys | Self::Previews | Self::Idle)
+    }
 }
 
 /// A bound that a figure must keep.
