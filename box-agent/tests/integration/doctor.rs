@@ -64,5 +64,5 @@ async fn status_is_for_programs_too() {
     assert_eq!((&status["ready"], &status["sessions"]), (&true.into(), &1.into()));
     let phases: Vec<&str> =
         status["phases"].as_array().unwrap().iter().map(|phase| phase["name"].as_str().unwrap()).collect();
-    assert_eq!(phases, ["volume", "layout", "database", "tmux", "ttyd", "door", "environment", "sessions"]);
+    assert_eq!(phases, ["volume", "layout", "database", "tmux", "door", "ttyd", "environment", "sessions"]);
 }

@@ -280,7 +280,8 @@ pub(super) fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), Stor
 pub(super) fn owner(tx: &Tx<'_>) -> Result<CurrentUser, StoreError> {
     match first(tx)? {
         Some(found) => Ok(found),
-        None => add(tx, OWNER_NAME.to_owned()),
+        // A moment ago, so that nobody who is made together with it is as old.
+        None => add_at(tx, OWNER_NAME.to_owned(), now_ms() - 1),
     }
 }
 
@@ -290,9 +291,13 @@ fn first(tx: &Tx<'_>) -> Result<Option<CurrentUser>, StoreError> {
 
 /// Makes a user.
 pub(super) fn add(tx: &Tx<'_>, name: String) -> Result<CurrentUser, StoreError> {
+    add_at(tx, name, now_ms())
+}
+
+fn add_at(tx: &Tx<'_>, name: String, created_at_ms: i64) -> Result<CurrentUser, StoreError> {
     let new = CurrentUser { id: UserId::random(), name };
     let sql = "INSERT INTO users (id, name, created_at_ms) VALUES ($1, $2, $3)";
-    match tx.execute(sql, params![new.id.as_str(), new.name, now_ms()]) {
+    match tx.execute(sql, params![new.id.as_str(), new.name, created_at_ms]) {
         Err(error) if error.is_conflict() => Err(StoreError::NameTaken(new.name)),
         other => other.map(|_| new),
     }
