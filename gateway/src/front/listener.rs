@@ -111,17 +111,18 @@ impl Shared {
         self.app.limits.connection(peer).map(Some)
     }
 
+    /// What a connection turns out to be is boxed: a task that could become any has room for the largest, twice.
     async fn serve_tcp(self, tcp: TcpStream, peer: IpAddr) -> io::Result<()> {
         tune(&tcp)?;
         match &self.tls {
-            None => self.serve_http(tcp, peer).await,
+            None => Box::pin(self.serve_http(tcp, peer)).await,
             Some(acceptor) => {
                 let mut tls = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
                 tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
                 if tls.get_ref().1.alpn_protocol() == Some(HTTP_2) {
-                    return self.serve_http2(tls, peer).await;
+                    return Box::pin(self.serve_http2(tls, peer)).await;
                 }
-                self.serve_http(tls, peer).await
+                Box::pin(self.serve_http(tls, peer)).await
             }
         }
     }
@@ -133,7 +134,8 @@ impl Shared {
         let app = self.app.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let shared = self.clone();
-            async move { shared.answer(request.map(Body::new), peer).await }
+            // Boxed: a connection keeps room for what answers, also while nothing is asked.
+            Box::pin(shared.answer(request.map(Body::new), peer))
         });
         let serving = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
