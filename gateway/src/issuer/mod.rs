@@ -74,11 +74,6 @@ pub enum IssuerError {
     /// There is nothing in it.
     #[error("there is no secret in {0}")]
     Empty(PathBuf),
-    /// The organisation of new users is not there.
-    #[error(
-        "issuer.organization = \"{0}\": there is no such organisation: `gateway organization create` makes it"
-    )]
-    NoOrganization(String),
 }
 
 /// The issuer of the settings.
