@@ -150,6 +150,25 @@ async fn what_the_issuer_says_of_a_browser_must_answer_its_question() {
 }
 
 #[tokio::test]
+async fn newcomers_need_the_organisation_that_the_settings_name() {
+    let (stack, issuer) = start("organization = \"team\"\n").await;
+    issuer.set_user(json!({ "sub": "user_1", "preferred_username": "ana" }));
+    let comes = async || {
+        let (cookie, to) = sent(&stack, "").await;
+        back(&allowed(&to, "go").await, &cookie).await.0
+    };
+    assert_eq!(comes().await, "/?sign_in=no_account");
+    let owner = stack.client().await;
+    stack.operate(&["organization", "create", "team"]);
+    stack.operate(&["organization", "set", "team", "owner", "owner"]);
+    let known = owner.get("/organizations").await;
+    let path = format!("/organizations/{}", known["organizations"][0]["id"].as_str().unwrap());
+    let refused = owner.call(Method::PATCH, &path, Some(json!({ "name": "crew" }))).await;
+    assert_eq!((refused.status, refused.kind()), (409, "organization_in_settings"));
+    assert_eq!(comes().await, "/");
+}
+
+#[tokio::test]
 async fn a_client_that_is_not_public_proves_itself_with_a_secret_from_a_file() {
     use std::os::unix::fs::PermissionsExt;
     let (mut stack, issuer) = (Stack::start_gateway().await, Issuer::start().await);

@@ -3,8 +3,8 @@
 //!
 //! A renewed certificate has a new key, so that a copy of the old one opens nothing once the old certificate has ended. It
 //! can be renewed, though, for as long as the box itself could have: what ends a copy for certain is a newer enrolment, or
-//! `gateway workspace revoke`. The new one is written beside the identity, proved to the gateway, and put in force by one rename; door and link use it from
-//! their next connection on, and what is open goes on.
+//! `gateway workspace revoke`. The new one is written beside the identity, proved to the gateway, and put in force by one
+//! rename; door and link use it from their next connection on, and what is open goes on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
