@@ -18,21 +18,22 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tells everyone who watches when another process has written to the store, until the gateway stops.
 pub async fn watch_store(app: SharedApp) {
-    let mut known = None;
+    let (mut known, mut told) = (None, None);
     loop {
         match app.store.foreign_writes().await {
-            Ok(found) => {
-                if known.replace(found).is_some_and(|before| before != found) {
-                    // First whom to believe: links look at it when they hear of the change.
-                    if let Err(error) = app.trust.follow(&app.store, &app.sealer).await {
-                        tracing::error!(error = %berth_daemon::exit::chain(&error), "CAs not looked at");
-                    }
-                    if let Err(error) = follow_boxes(&app).await {
-                        tracing::warn!(error = %berth_daemon::exit::chain(&error), "boxes not looked at");
-                    }
+            // Nothing was looked at before.
+            Ok(found) if known.is_none() => (known, told) = (Some(found), Some(found)),
+            Ok(found) if known != Some(found) => {
+                // What could not be followed is looked at again, or whom nobody believes any more would stay.
+                let followed = follow(&app).await;
+                if followed {
+                    known = Some(found);
+                }
+                if told.replace(found) != Some(found) || followed {
                     app.changes.publish(Change::Anything);
                 }
             }
+            Ok(_) => {}
             Err(error) => tracing::warn!(error = %berth_daemon::exit::chain(&error), "store not looked at"),
         }
         tokio::select! {
@@ -40,6 +41,20 @@ pub async fn watch_store(app: SharedApp) {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}
         }
     }
+}
+
+/// Looks at what decides who may be here. Whether all of it was seen.
+async fn follow(app: &SharedApp) -> bool {
+    // First whom to believe: links look at it when they hear of the change.
+    let trust = app.trust.follow(&app.store, &app.sealer).await;
+    if let Err(error) = &trust {
+        tracing::error!(error = %berth_daemon::exit::chain(error), "CAs not looked at");
+    }
+    let boxes = follow_boxes(app).await;
+    if let Err(error) = &boxes {
+        tracing::warn!(error = %berth_daemon::exit::chain(error), "boxes not looked at");
+    }
+    trust.is_ok() && boxes.is_ok()
 }
 
 /// Cuts boxes that own no workspace any more, and those whose CA was removed. Their links find out by themselves.

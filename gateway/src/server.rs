@@ -262,7 +262,10 @@ async fn issuer(settings: &Settings, store: &Store) -> Result<Option<Issuer>, Se
     if let Some(name) = settings.issuer.organization.as_ref().filter(|_| found.is_some())
         && !store.organizations().await?.iter().any(|known| known.name == *name)
     {
-        return Err(IssuerError::NoOrganization(name.clone()).into());
+        tracing::warn!(
+            organization = %name,
+            "issuer.organization: there is no such organisation, so newcomers are refused: `gateway organization create` makes it"
+        );
     }
     Ok(found)
 }

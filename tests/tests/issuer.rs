@@ -391,7 +391,6 @@ async fn without_an_issuer_there_is_no_such_way_and_a_wrong_one_stops_the_start(
     for (more, words) in [
         ("algorithms = [\"HS256\"]\n", "HS256"),
         ("client_secret_file = \"/nowhere/secret\"\n", "/nowhere/secret"),
-        ("new_users = \"create\"\norganization = \"nobody\"\n", "no such organisation"),
     ] {
         std::fs::write(&file, format!("{settings}{}", issuer.settings(more))).unwrap();
         let refused = stack.gateway_verb(&["serve"]);

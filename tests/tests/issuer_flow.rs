@@ -73,6 +73,14 @@ async fn a_code_signs_in_the_browser_that_was_sent_for_it_once() {
         201,
         "lately proved"
     );
+    // That it was asked to have them prove it anew is no proof: their browser carries the question, and can change it.
+    issuer.set_user(json!({ "sub": "user_2", "preferred_username": "eva" }));
+    let (cookie, to) = sent(&stack, "?again=true").await;
+    assert!(to.contains("prompt=login") && to.contains("max_age=0"), "{to}");
+    let stripped = to.replace("&prompt=login", "").replace("&max_age=0", "");
+    let eva = signed_in(&stack, &back(&allowed(&stripped, "go").await, &cookie).await.1);
+    let make = eva.call(Method::POST, "/tokens", Some(json!({ "name": "ci" }))).await;
+    assert_eq!(make.kind(), "prove_again");
 
     // Once: neither the code nor the way back is good again, with the cookie or without.
     for cookie in [cookie.as_str(), ""] {
@@ -142,6 +150,25 @@ async fn what_the_issuer_says_of_a_browser_must_answer_its_question() {
 }
 
 #[tokio::test]
+async fn newcomers_need_the_organisation_that_the_settings_name() {
+    let (stack, issuer) = start("organization = \"team\"\n").await;
+    issuer.set_user(json!({ "sub": "user_1", "preferred_username": "ana" }));
+    let comes = async || {
+        let (cookie, to) = sent(&stack, "").await;
+        back(&allowed(&to, "go").await, &cookie).await.0
+    };
+    assert_eq!(comes().await, "/?sign_in=no_account");
+    let owner = stack.client().await;
+    stack.operate(&["organization", "create", "team"]);
+    stack.operate(&["organization", "set", "team", "owner", "owner"]);
+    let known = owner.get("/organizations").await;
+    let path = format!("/organizations/{}", known["organizations"][0]["id"].as_str().unwrap());
+    let refused = owner.call(Method::PATCH, &path, Some(json!({ "name": "crew" }))).await;
+    assert_eq!((refused.status, refused.kind()), (409, "organization_in_settings"));
+    assert_eq!(comes().await, "/");
+}
+
+#[tokio::test]
 async fn a_client_that_is_not_public_proves_itself_with_a_secret_from_a_file() {
     use std::os::unix::fs::PermissionsExt;
     let (mut stack, issuer) = (Stack::start_gateway().await, Issuer::start().await);
@@ -191,6 +218,7 @@ async fn a_button_leads_to_the_issuer_and_back_and_proves_again_who_one_is() {
     let prove = "[data-testid='prove-dialog'] [data-testid='sign-in-issuer']";
     assert_eq!(browser.css(prove).await.text().await.unwrap(), "Prove it with Example");
     browser.picture("prove-issuer").await;
+    issuer.set_user(json!({ "sub": "user_1", "preferred_username": "ana", "auth_time": now() }));
     browser.css(prove).await.click().await.unwrap();
     browser.css("#go").await.click().await.unwrap();
     wait::until("ana to be back", named).await;

@@ -1,9 +1,10 @@
 //! Keeps the identity in order for as long as the agent runs, without a person: renews the certificate when the gateway says
 //! so, and believes the CAs that it names.
 //!
-//! A renewed certificate has a new key, so that a copy of the old one is worth nothing once the old certificate has ended.
-//! It is written beside the identity, proved to the gateway, and put in force by one rename; door and link use it from
-//! their next connection on, and what is open goes on.
+//! A renewed certificate has a new key, so that a copy of the old one opens nothing once the old certificate has ended. It
+//! can be renewed, though, for as long as the box itself could have: what ends a copy for certain is a newer enrolment, or
+//! `gateway workspace revoke`. The new one is written beside the identity, proved to the gateway, and put in force by one
+//! rename; door and link use it from their next connection on, and what is open goes on.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -71,7 +71,14 @@ pub async fn rename(
     InOrganization(mut organization, role): InOrganization,
     body: Result<Json<OrganizationName>, JsonRejection>,
 ) -> Result<Json<Organization>, ApiError> {
-    organization.name = checked(body)?;
+    let name = checked(body)?;
+    let newcomers = app.issuer.as_ref().and_then(|issuer| issuer.settings().organization.as_deref());
+    // The settings know it by its name.
+    if name != organization.name && newcomers == Some(organization.name.as_str()) {
+        let message = "the gateway's settings name this organisation (issuer.organization): the operator changes it there first";
+        return Err(ApiError::new(StatusCode::CONFLICT, "organization_in_settings", message));
+    }
+    organization.name = name;
     app.store.rename_organization(organization.id.clone(), organization.name.clone(), user.id).await?;
     Ok(Json(Organization::new(organization, role)))
 }

@@ -15,7 +15,6 @@ use crate::app::{App, SharedApp};
 use crate::auth::CookieOf;
 use crate::issuer::{FLOW, Issuer, Refused, Verified};
 use crate::limits::Limited;
-use crate::store::now_ms;
 
 /// Path that leads to the issuer, ...
 pub const ISSUER_PATH: &str = "/sign-in/issuer";
@@ -55,7 +54,7 @@ pub async fn begin(
         Ok(begun) => begun,
         Err(why) => return Ok(redirect(&failed(why))),
     };
-    app.store.put_issuer_flow(&begun.ticket, again, FLOW).await?;
+    app.store.put_issuer_flow(&begun.ticket, FLOW).await?;
     let mut response = redirect(begun.url.as_str());
     let cookie = CookieOf::Issuer(&app.installation.id).set(&app.origin, &begun.ticket, FLOW);
     response.headers_mut().append(SET_COOKIE, cookie);
@@ -72,10 +71,10 @@ pub async fn callback(
     let Query(query) = query.map_err(|rejection| ApiError::malformed_query(&rejection))?;
     let issuer = with_button(&app)?;
     app.limits.count(Limited::SignIn, address)?;
-    let (verified, again) = come_back(&app, issuer, &headers, query).await?;
-    // Asked to, the issuer has had them prove it just now, unless it says otherwise.
+    let verified = come_back(&app, issuer, &headers, query).await?;
+    // That it was asked to have them prove it anew says nothing: the question went through their browser.
     let said = verified.as_ref().ok().and_then(|verified| verified.proved_at_ms);
-    let proved_at_ms = said.unwrap_or(if again { now_ms() } else { 0 });
+    let proved_at_ms = said.unwrap_or(0);
     let mut response = match enter_by_issuer(&app, &headers, issuer, verified, proved_at_ms).await? {
         Ok((user, token)) => signed_in(&app, &headers, &user.id, token.as_deref()).await,
         Err(why) => redirect(&failed(why)),
@@ -85,25 +84,25 @@ pub async fn callback(
     Ok(response)
 }
 
-/// What the issuer says of whoever comes back, and whether they had to prove it anew.
+/// What the issuer says of whoever comes back.
 async fn come_back(
     app: &App,
     issuer: &Issuer,
     headers: &HeaderMap,
     query: BackQuery,
-) -> Result<(Result<Verified, Refused>, bool), ApiError> {
+) -> Result<Result<Verified, Refused>, ApiError> {
     let ticket = CookieOf::Issuer(&app.installation.id).read(headers, &app.origin);
     let Some(ticket) = ticket.filter(|ticket| issuer.has_begun(ticket, &query.state, query.iss.as_deref()))
     else {
-        return Ok((Err(Refused::State), false));
+        return Ok(Err(Refused::State));
     };
-    let Some(again) = app.store.take_issuer_flow(&ticket).await? else {
-        return Ok((Err(Refused::State), false));
-    };
-    if query.error.is_some() || query.code.is_empty() {
-        return Ok((Err(Refused::Denied), again));
+    if !app.store.take_issuer_flow(&ticket).await? {
+        return Ok(Err(Refused::State));
     }
-    Ok((issuer.finish(&back(app), &ticket, &query.code).await, again))
+    if query.error.is_some() || query.code.is_empty() {
+        return Ok(Err(Refused::Denied));
+    }
+    Ok(issuer.finish(&back(app), &ticket, &query.code).await)
 }
 
 fn with_button(app: &App) -> Result<&Issuer, ApiError> {

@@ -2,7 +2,8 @@
 //!
 //! Keys that are older than `keys_secs` are asked for again before they are used, so that one which was taken back is not
 //! taken for long; a token with a key that nobody knows asks, too. Both together at most once in `refetch_secs`, whoever
-//! sends whatever. Whoever has a known key does not wait for somebody else's question.
+//! sends whatever. Whoever has a known key does not wait for somebody else's question. The question is a task of its own:
+//! it goes on when whoever asked goes away, so nobody keeps others from its answer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ struct Times {
 /// The keys.
 pub(super) struct Cache {
     times: Times,
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
     /// Held by whoever asks the issuer.
     asking: Arc<AsyncMutex<()>>,
 }
@@ -80,22 +81,27 @@ impl Cache {
             kept: Duration::from_secs(settings.keys_kept_secs),
             pause: Duration::from_secs(settings.refetch_secs),
         };
-        Self { times, known: Mutex::default(), asking: Arc::default() }
+        Self { times, known: Arc::default(), asking: Arc::default() }
     }
 
     /// The key of this name, with `ask` as the way to get all of them; `None`: the issuer did not answer.
     pub(super) async fn key(
         &self,
         id: Option<&str>,
-        ask: impl Future<Output = Option<Keys>>,
+        ask: impl Future<Output = Option<Keys>> + Send + 'static,
     ) -> Result<Key, Refused> {
         match self.begin(id) {
             (Step::Use, Some(key), _) => return Ok(key),
             (Step::Ask, _, Some(alone)) => {
-                if let Some(keys) = ask.await {
-                    self.known().keys = Some((Arc::new(keys), Instant::now()));
-                }
-                drop(alone);
+                let known = self.known.clone();
+                let asked = tokio::spawn(async move {
+                    if let Some(keys) = ask.await {
+                        lock(&known).keys = Some((Arc::new(keys), Instant::now()));
+                    }
+                    drop(alone);
+                });
+                // One that failed has told nothing.
+                let _ = asked.await;
             }
             // Somebody else may be asking just now.
             _ => drop(self.asking.lock().await),
@@ -124,8 +130,12 @@ impl Cache {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
+}
+
+fn lock(known: &Mutex<Known>) -> std::sync::MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -182,10 +192,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn keys_are_kept_through_an_outage_and_a_new_one_is_known_after_it() {
         let cache = cache();
-        let asked = AtomicU32::new(0);
-        let ask = async |answer: Option<Keys>| {
-            asked.fetch_add(1, Ordering::Relaxed);
-            answer
+        let asked = Arc::new(AtomicU32::new(0));
+        let ask = |answer: Option<Keys>| {
+            let asked = asked.clone();
+            async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                answer
+            }
         };
         let known = async |id: &str, answer: Option<Keys>| cache.key(Some(id), ask(answer)).await.map(drop);
         assert_eq!(known("old", None).await, Err(Refused::Unavailable));
@@ -236,5 +249,17 @@ mod tests {
         };
         let (first, (), ()) = tokio::join!(cache.key(Some("one"), slow), quick, unknown);
         first.map(drop).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_goes_on_when_whoever_asked_goes_away() {
+        let cache = cache();
+        let slow = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            keys(&["one"])
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(1), cache.key(Some("one"), slow)).await;
+        assert!(gone.is_err());
+        cache.key(Some("one"), async { panic!("it is asked already") }).await.map(drop).unwrap();
     }
 }

@@ -126,7 +126,7 @@ impl Issuer {
             if in_form { (client.secret.as_deref(), None) } else { (None, client.secret.as_deref()) };
         let form = client.form(back, ticket, code, in_form);
         let by = in_head.map(|secret| client.authorization(secret));
-        let answer = self.http.post(&url, form, by).await.map_err(|error| {
+        let answer = self.asked.http.post(&url, form, by).await.map_err(|error| {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "the issuer gave no token for a code");
             match error {
                 AskError::Status { status, .. } if status.is_client_error() => Refused::Code,
@@ -145,7 +145,7 @@ impl Issuer {
     }
 
     async fn document(&self) -> Result<Arc<Document>, Refused> {
-        self.discovery.document(&self.http, &self.settings).await.map_err(|error| {
+        self.asked.document().await.map_err(|error| {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "the issuer's document could not be read");
             Refused::Unavailable
         })

@@ -34,6 +34,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -42,7 +43,7 @@ use crate::store::now_ms;
 
 use cache::Cache;
 pub use claims::{Claims, Way};
-use discovery::Discovery;
+use discovery::{Discovery, Document};
 use flow::Client;
 pub use flow::{Begun, FLOW};
 use http::{AskError, Http};
@@ -73,20 +74,21 @@ pub enum IssuerError {
     /// There is nothing in it.
     #[error("there is no secret in {0}")]
     Empty(PathBuf),
-    /// The organisation of new users is not there.
-    #[error(
-        "issuer.organization = \"{0}\": there is no such organisation: `gateway organization create` makes it"
-    )]
-    NoOrganization(String),
 }
 
 /// The issuer of the settings.
 pub struct Issuer {
     settings: IssuerSettings,
     cache: Cache,
+    asked: Arc<Asked>,
+    client: Option<Client>,
+}
+
+/// What is asked of the issuer over the network.
+struct Asked {
+    settings: IssuerSettings,
     discovery: Discovery,
     http: Http,
-    client: Option<Client>,
 }
 
 /// A token that was found good.
@@ -114,8 +116,11 @@ impl Issuer {
             settings.client_id.clone().map(|id| Ok(Client::new(id, secret(settings)?))).transpose()?;
         Ok(Some(Self {
             cache: Cache::new(settings),
-            discovery: Discovery::default(),
-            http: Http::default(),
+            asked: Arc::new(Asked {
+                settings: settings.clone(),
+                discovery: Discovery::default(),
+                http: Http::default(),
+            }),
             client,
             settings: settings.clone(),
         }))
@@ -158,16 +163,27 @@ impl Issuer {
     /// [`Refused`].
     pub async fn verify(&self, token: &str, way: Way<'_>) -> Result<Verified, Refused> {
         let token = Token::read(token)?;
-        let key = self.cache.key(token.key_id(), self.ask_for_keys()).await?;
+        let key = self.cache.key(token.key_id(), self.asked.clone().keys()).await?;
         let claims = token.open(&key)?;
         let now = seconds(now_ms());
         claims.check(&self.settings, way, now)?;
         let proved_at_ms = claims.proved_at(&self.settings, now).map(millis);
         Ok(Verified { expires_at_ms: millis(claims.exp), proved_at_ms, claims })
     }
+}
+
+impl Asked {
+    /// The issuer's document, which is read on when whoever asked goes away.
+    async fn document(self: &Arc<Self>) -> Result<Arc<Document>, AskError> {
+        let asked = self.clone();
+        let reading =
+            tokio::spawn(async move { asked.discovery.document(&asked.http, &asked.settings).await });
+        let not_read = |_| AskError::NotUnderstood(self.settings.url.clone().unwrap_or_default());
+        reading.await.map_err(not_read)?
+    }
 
     /// The keys, from the issuer itself.
-    async fn ask_for_keys(&self) -> Option<Keys> {
+    async fn keys(self: Arc<Self>) -> Option<Keys> {
         match self.read_keys().await {
             Ok(keys) => Some(keys),
             Err(error) => {
@@ -177,10 +193,10 @@ impl Issuer {
         }
     }
 
-    async fn read_keys(&self) -> Result<Keys, AskError> {
+    async fn read_keys(self: &Arc<Self>) -> Result<Keys, AskError> {
         let url = match &self.settings.jwks_url {
             Some(url) => url.clone(),
-            None => self.discovery.document(&self.http, &self.settings).await?.jwks_uri.clone(),
+            None => self.document().await?.jwks_uri.clone(),
         };
         let json = self.http.get(&url).await?;
         let keys = Keys::read(&json, &self.settings.algorithms);

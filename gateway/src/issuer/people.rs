@@ -22,7 +22,14 @@ pub async fn account(
         return Ok(if blocked { Err(Refused::Blocked) } else { Ok(user) });
     }
     let Some(newcomer) = newcomer(issuer, claims) else { return Ok(Err(Refused::NoAccount)) };
-    let (user, made) = app.store.add_user_of_subject(subject, newcomer).await?;
+    let (user, made) = match app.store.add_user_of_subject(subject, newcomer).await {
+        // Accounts that are nobody's are not made; the operator made no such organisation.
+        Err(StoreError::NoSuchOrganization(organization)) => {
+            tracing::warn!(%organization, "issuer.organization: there is no such organisation, so a newcomer is refused");
+            return Ok(Err(Refused::NoAccount));
+        }
+        added => added?,
+    };
     if made {
         tracing::info!(user = %user.id, "account made for a user of the issuer");
         let detail = json!({ "by": "issuer", "name": user.name, "issuer": issuer.id() });

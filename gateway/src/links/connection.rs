@@ -288,6 +288,7 @@ impl Link {
                 self.acknowledge(stream, outcome).await
             }
             FromAgent::WantSnapshot => self.send_snapshot().await,
+            FromAgent::Trusts { generation } if !self.trusting.can_acknowledge(generation) => Ok(()),
             FromAgent::Trusts { generation } => {
                 let (workspace, instance) = (self.workspace.clone(), self.instance.clone());
                 let store = &self.app.store;

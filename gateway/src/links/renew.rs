@@ -15,6 +15,7 @@ use crate::app::SharedApp;
 use crate::ca::{CaError, Period};
 use crate::limits::{Limited, TooMany, Who};
 use crate::store::{Deed, Outcome, StoreError};
+use crate::trust::State;
 
 /// Why a certificate was not renewed, or is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,10 @@ enum RenewError {
     Expired,
     #[error("the box's certificate does not count now")]
     NotNow,
+    #[error(
+        "the CA of the box's certificate was removed: enrol the box anew with `gateway workspace enroll <name>`"
+    )]
+    Distrusted,
     #[error("a newer box owns this workspace, or this one was revoked: its certificate is not renewed")]
     Retired,
     #[error(transparent)]
@@ -44,6 +49,7 @@ impl RenewError {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed_request"),
             Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_signing_request"),
             Self::Expired | Self::NotNow => (StatusCode::FORBIDDEN, KIND_EXPIRED),
+            Self::Distrusted => (StatusCode::FORBIDDEN, "certificate_distrusted"),
             Self::Retired => (StatusCode::FORBIDDEN, REFUSED_RETIRED),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -87,6 +93,7 @@ pub(super) async fn answer(
 /// Tells a box whether its certificate is taken.
 pub(super) async fn identify(app: &SharedApp, peer: &Peer, request_id: RequestId) -> Answer {
     let outcome = async {
+        believed(&app.trust.now(), peer)?;
         if !peer.counts() {
             return Err(RenewError::NotNow);
         }
@@ -102,6 +109,11 @@ pub(super) async fn identify(app: &SharedApp, peer: &Peer, request_id: RequestId
     }
 }
 
+/// A connection may outlast the CA by which it was let in.
+fn believed(trusted: &State, peer: &Peer) -> Result<(), RenewError> {
+    if trusted.trusts(&peer.standing.ca_sha256) { Ok(()) } else { Err(RenewError::Distrusted) }
+}
+
 async fn renew(
     app: &SharedApp,
     peer: &Peer,
@@ -114,6 +126,7 @@ async fn renew(
         return Err(RenewError::Expired);
     }
     let trusted = app.trust.now();
+    believed(&trusted, peer)?;
     let signing = trusted.signing();
     let name = BerthName::Box { installation: app.installation.id.clone(), instance: peer.instance.clone() };
     let period = Period::beginning(now_secs(), rules.life_secs);
@@ -127,4 +140,23 @@ async fn renew(
     tracing::info!(ca = signing.generation, until = period.until, "certificate renewed");
     let trust_generation = trusted.generation();
     Ok(RenewResponse { certificate_pem, ca_pem: trusted.ca_pem(), trust_generation })
+}
+
+#[cfg(test)]
+mod tests {
+    use berth_protocol::ids::InstanceId;
+
+    use super::*;
+    use crate::trust::tests::Fixture;
+
+    #[test]
+    fn who_was_let_in_by_a_ca_that_was_removed_is_believed_no_more() {
+        let (before, after) = (Fixture::new(1), Fixture::new(1));
+        let instance = InstanceId::random();
+        let credentials = before.box_credentials(&instance, 0);
+        let standing = before.trust.now().standing(&credentials.chain[0]).unwrap();
+        let peer = Peer { instance, standing };
+        assert!(believed(&before.trust.now(), &peer).is_ok());
+        assert!(matches!(believed(&after.trust.now(), &peer), Err(RenewError::Distrusted)));
+    }
 }

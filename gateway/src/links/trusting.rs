@@ -46,6 +46,12 @@ impl Trusting {
         &self.standing.ca_sha256
     }
 
+    /// Whether a box that says it has stored this generation says something new that it can know: what it was told over this
+    /// link. By any other number it could keep its CA from being removed, or be taken for one that knows a CA.
+    pub(super) fn can_acknowledge(&self, generation: u64) -> bool {
+        self.told.is_some_and(|(told, _)| told == generation) && self.held != Some(generation)
+    }
+
     /// The box has stored whom to believe.
     pub(super) fn acknowledged(&mut self, generation: u64) {
         self.held = Some(generation);
@@ -75,5 +81,30 @@ impl Trusting {
             Some((_, true)) => std::future::pending().await,
             _ => sleep_until(self.look_at).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use berth_protocol::ids::InstanceId;
+
+    use super::*;
+    use crate::trust::tests::Fixture;
+
+    #[test]
+    fn a_box_acknowledges_what_it_was_told_and_nothing_else() {
+        let fixture = Fixture::new(2);
+        let trusted = fixture.trust.now();
+        let credentials = fixture.box_credentials(&InstanceId::random(), 0);
+        let standing = trusted.standing(&credentials.chain[0]).unwrap();
+        let mut trusting = Trusting::new(standing, Some(1));
+        assert!(!trusting.can_acknowledge(2), "it was told nothing");
+        assert_eq!(trusting.news(&trusted, fixture.trust.rules()).unwrap().generation, 2);
+        for other in [0, 1, 3, u64::MAX] {
+            assert!(!trusting.can_acknowledge(other), "{other}");
+        }
+        assert!(trusting.can_acknowledge(2));
+        trusting.acknowledged(2);
+        assert!(!trusting.can_acknowledge(2), "it is known");
     }
 }

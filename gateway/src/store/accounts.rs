@@ -13,7 +13,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::NameTaken`].
     pub async fn add_user(&self, name: String) -> Result<CurrentUser, StoreError> {
-        self.transaction(move |tx| users::add(tx, name)).await
+        self.transaction(move |tx| match users::first(tx)? {
+            // Where nobody is yet, the owner's name is the owner's.
+            None => Some(users::owner(tx)?)
+                .filter(|owner| owner.name == name)
+                .map_or_else(|| users::add(tx, name), Ok),
+            Some(_) => users::add(tx, name),
+        })
+        .await
     }
 
     /// The hash of a user's password, and who they are, if there is such a user who has one and is not blocked.

@@ -164,7 +164,7 @@ impl Store {
     /// Takes an invite back, any or one into an organisation. `false`: there is none.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError::NotTheirs`].
     pub async fn revoke_invite(
         &self,
         id: InviteId,
@@ -172,6 +172,9 @@ impl Store {
         by: Option<UserId>,
     ) -> Result<bool, StoreError> {
         self.transaction(move |tx| {
+            if let Some(organization) = &into {
+                organizations::demand_owner(tx, organization, by.as_ref())?;
+            }
             let sql = "DELETE FROM invites WHERE id = $1 AND ($2 IS NULL OR organization_id = $2)";
             let into = into.as_ref().map(OrganizationId::as_str);
             if tx.execute(sql, params![id.as_str(), into])? == 0 {

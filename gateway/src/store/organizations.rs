@@ -106,7 +106,7 @@ impl Store {
     /// Gives an organisation another name.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`].
+    /// [`StoreError::NotTheirs`], [`StoreError::NameTaken`].
     pub async fn rename_organization(
         &self,
         id: OrganizationId,
@@ -114,6 +114,7 @@ impl Store {
         by: UserId,
     ) -> Result<(), StoreError> {
         self.transaction(move |tx| {
+            demand_owner(tx, &id, Some(&by))?;
             match tx.execute("UPDATE organizations SET name = $2 WHERE id = $1", params![id.as_str(), name]) {
                 Err(error) if error.is_conflict() => return Err(StoreError::NameTaken(name)),
                 other => other?,
@@ -126,7 +127,7 @@ impl Store {
     /// Adds a user to an organisation, by name, or gives them another role there.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUser`], [`StoreError::LastOwner`].
+    /// [`StoreError::NotTheirs`], [`StoreError::NoSuchUser`], [`StoreError::LastOwner`].
     pub async fn set_organization_member(
         &self,
         id: OrganizationId,
@@ -135,6 +136,7 @@ impl Store {
         by: Option<UserId>,
     ) -> Result<CurrentUser, StoreError> {
         self.transaction(move |tx| {
+            demand_owner(tx, &id, by.as_ref())?;
             let user = users::named(tx, &name)?.ok_or(StoreError::NoSuchUser(name))?;
             if role != MemberRole::Owner {
                 keep_an_owner(tx, &id, &user.id)?;
@@ -150,7 +152,7 @@ impl Store {
     /// Takes a user out of an organisation. `false`: they are not in it.
     ///
     /// # Errors
-    /// [`StoreError::LastOwner`].
+    /// [`StoreError::NotTheirs`], [`StoreError::LastOwner`].
     pub async fn remove_organization_member(
         &self,
         id: OrganizationId,
@@ -158,6 +160,7 @@ impl Store {
         by: Option<UserId>,
     ) -> Result<bool, StoreError> {
         self.transaction(move |tx| {
+            demand_owner(tx, &id, by.as_ref())?;
             keep_an_owner(tx, &id, &user)?;
             let sql = "DELETE FROM organization_members WHERE organization_id = $1 AND user_id = $2";
             if tx.execute(sql, params![id.as_str(), user.as_str()])? == 0 {
@@ -211,6 +214,16 @@ pub(super) fn put_member(
         params![id.as_str(), user.as_str(), role.to_string(), now_ms()],
     )?;
     Ok(())
+}
+
+/// Demands that whoever does something owns the organisation at this moment: their role may have ended since the request
+/// came. The operator at the command line needs none.
+pub(super) fn demand_owner(tx: &Tx<'_>, id: &OrganizationId, by: Option<&UserId>) -> Result<(), StoreError> {
+    let Some(by) = by else { return Ok(()) };
+    let sql = "SELECT 1 FROM organization_members
+               JOIN users ON users.id = user_id AND users.blocked_at_ms IS NULL
+               WHERE organization_id = $1 AND user_id = $2 AND role = 'owner'";
+    tx.optional(sql, params![id.as_str(), by.as_str()], |_| Ok(()))?.ok_or(StoreError::NotTheirs)
 }
 
 /// Refuses to take an organisation's last owner from it. One who is blocked can administrate nothing, and does not count.

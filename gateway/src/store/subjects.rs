@@ -56,7 +56,7 @@ impl Store {
             if let Some((user, _)) = find(tx, &subject)? {
                 return Ok((user, false));
             }
-            // The first user owns the installation, and that is whoever opens the operator's link.
+            // First the owner, who has a name, too.
             users::owner(tx)?;
             let user = users::add(tx, free_name(tx, &newcomer.name)?)?;
             if let Some((organization, role)) = newcomer.organization {
@@ -100,40 +100,33 @@ impl Store {
         .await
     }
 
-    /// Remembers a sign-in that a browser begins at the issuer. `again`: whoever is signed in there must prove it anew.
+    /// Remembers a sign-in that a browser begins at the issuer.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_issuer_flow(
-        &self,
-        ticket: &str,
-        again: bool,
-        lifetime: Duration,
-    ) -> Result<(), StoreError> {
+    pub async fn put_issuer_flow(&self, ticket: &str, lifetime: Duration) -> Result<(), StoreError> {
         let ticket_hash = hash(ticket);
         self.transaction(move |tx| {
+            // Nothing reads `again`: what the issuer was asked proves nothing.
             tx.execute(
-                "INSERT INTO issuer_flows (ticket_hash, again, expires_at_ms) VALUES ($1, $2, $3)",
-                params![ticket_hash, i64::from(again), deadline_ms(lifetime)],
+                "INSERT INTO issuer_flows (ticket_hash, again, expires_at_ms) VALUES ($1, 0, $2)",
+                params![ticket_hash, deadline_ms(lifetime)],
             )?;
             Ok(())
         })
         .await
     }
 
-    /// Takes a sign-in that was begun at the issuer, once: whether somebody had to prove anew who they are. `None`: it is
-    /// unknown, taken or too old.
+    /// Takes a sign-in that was begun at the issuer, once. `false`: it is unknown, taken or too old.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn take_issuer_flow(&self, ticket: &str) -> Result<Option<bool>, StoreError> {
+    pub async fn take_issuer_flow(&self, ticket: &str) -> Result<bool, StoreError> {
         let ticket_hash = hash(ticket);
         self.transaction(move |tx| {
-            let sql = "DELETE FROM issuer_flows WHERE ticket_hash = $1 RETURNING again, expires_at_ms";
-            let taken = tx.optional(sql, [ticket_hash], |row| {
-                Ok((row.get::<_, i64>("again")? != 0, row.get::<_, i64>("expires_at_ms")?))
-            })?;
-            Ok(taken.filter(|(_, expires_at_ms)| *expires_at_ms > now_ms()).map(|(again, _)| again))
+            let sql = "DELETE FROM issuer_flows WHERE ticket_hash = $1 RETURNING expires_at_ms";
+            let taken = tx.optional(sql, [ticket_hash], |row| row.get::<_, i64>("expires_at_ms"))?;
+            Ok(taken.is_some_and(|expires_at_ms| expires_at_ms > now_ms()))
         })
         .await
     }

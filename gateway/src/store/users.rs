@@ -280,24 +280,27 @@ pub(super) fn sign_out_everywhere(tx: &Tx<'_>, user: &UserId) -> Result<(), Stor
 pub(super) fn owner(tx: &Tx<'_>) -> Result<CurrentUser, StoreError> {
     match first(tx)? {
         Some(found) => Ok(found),
-        // A moment ago, so that nobody who is made together with it is as old.
-        None => add_at(tx, OWNER_NAME.to_owned(), now_ms() - 1),
+        None => insert(tx, OWNER_NAME.to_owned()),
     }
 }
 
-fn first(tx: &Tx<'_>) -> Result<Option<CurrentUser>, StoreError> {
+pub(super) fn first(tx: &Tx<'_>) -> Result<Option<CurrentUser>, StoreError> {
     tx.optional("SELECT id, name FROM users ORDER BY created_at_ms, id LIMIT 1", [], user)
 }
 
-/// Makes a user.
+/// Makes a user. The installation's owner comes first, whoever is made, since it is the first user.
 pub(super) fn add(tx: &Tx<'_>, name: String) -> Result<CurrentUser, StoreError> {
-    add_at(tx, name, now_ms())
+    owner(tx)?;
+    insert(tx, name)
 }
 
-fn add_at(tx: &Tx<'_>, name: String, created_at_ms: i64) -> Result<CurrentUser, StoreError> {
+/// Nobody is older than who was there before: a clock that was set back changes not who comes first.
+fn insert(tx: &Tx<'_>, name: String) -> Result<CurrentUser, StoreError> {
     let new = CurrentUser { id: UserId::random(), name };
+    let sql = "SELECT COALESCE(MAX(created_at_ms) + 1, 0) AS next FROM users";
+    let next: i64 = tx.one(sql, [], |row| row.get("next"))?;
     let sql = "INSERT INTO users (id, name, created_at_ms) VALUES ($1, $2, $3)";
-    match tx.execute(sql, params![new.id.as_str(), new.name, created_at_ms]) {
+    match tx.execute(sql, params![new.id.as_str(), new.name, now_ms().max(next)]) {
         Err(error) if error.is_conflict() => Err(StoreError::NameTaken(new.name)),
         other => other.map(|_| new),
     }

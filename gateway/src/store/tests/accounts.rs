@@ -64,3 +64,31 @@ async fn a_passkey_is_one_users_and_no_use_is_counted_twice() {
     assert!(f.store.remove_passkey(f.user.clone(), key.id).await.unwrap());
     assert!(find().await.is_none());
 }
+
+#[tokio::test]
+async fn nobody_who_comes_later_owns_the_installation() {
+    let directory = tempfile::tempdir().unwrap();
+    let empty = |name: &str| Store::open(&directory.path().join(name)).unwrap();
+    // Whoever the operator makes, and whoever has an invite.
+    let store = empty("added");
+    let ana = store.add_user("ana".into()).await.unwrap();
+    assert!(!store.is_owner(ana.id).await.unwrap());
+    assert_eq!(store.owner().await.unwrap().name, "owner");
+    let store = empty("invited");
+    let new = NewInvite { uses: 1, access: None, lifetime: HOUR, by: None };
+    store.create_invite("code", new).await.unwrap();
+    let made = store.redeem_invite("code", "eva".into(), None, browser("eva")).await.unwrap();
+    let Redeemed::Made(eva, _) = made else { panic!("{made:?}") };
+    assert!(!store.is_owner(eva.id).await.unwrap());
+    // The owner's own name is the owner's.
+    let store = empty("named");
+    let owner = store.add_user("owner".into()).await.unwrap();
+    assert!(store.is_owner(owner.id.clone()).await.unwrap());
+    assert!(matches!(store.add_user("owner".into()).await, Err(StoreError::NameTaken(_))));
+    // A clock that is set back changes nothing.
+    let later = now_ms() + 3_600_000;
+    let sql = "UPDATE users SET created_at_ms = $1";
+    store.transaction(move |tx| tx.execute(sql, [later]).map(drop)).await.unwrap();
+    store.add_user("bob".into()).await.unwrap();
+    assert!(store.is_owner(owner.id).await.unwrap());
+}

@@ -61,3 +61,35 @@ async fn the_last_owner_stays() {
     last(remove(&bob).await.map(drop));
     assert!(!remove(&ana).await.unwrap(), "she has gone");
 }
+
+#[tokio::test]
+async fn what_an_owner_may_ends_with_the_role_and_when_they_are_blocked() {
+    let f = fixture().await;
+    let ana = f.store.add_user("ana".into()).await.unwrap().id;
+    let team = f.store.create_organization("team".into(), Some(ana.clone())).await.unwrap();
+    let new = NewInvite {
+        uses: 1,
+        access: Some((InvitePlace::Organization(team.clone()), MemberRole::Viewer)),
+        lifetime: HOUR,
+        by: Some(ana.clone()),
+    };
+    let invite = f.store.create_invite("code", new).await.unwrap().id;
+    f.store.set_organization_member(team.clone(), "owner".into(), MemberRole::Owner, None).await.unwrap();
+    let all = async || {
+        let (team, by) = (|| team.clone(), || Some(ana.clone()));
+        [
+            f.store.rename_organization(team(), "crew".into(), ana.clone()).await,
+            f.store.set_organization_member(team(), "ana".into(), MemberRole::Owner, by()).await.map(drop),
+            f.store.revoke_invite(invite.clone(), Some(team()), by()).await.map(drop),
+            f.store.remove_organization_member(team(), f.user.clone(), by()).await.map(drop),
+        ]
+    };
+    f.store.block_user("ana".into(), true).await.unwrap();
+    assert!(all().await.iter().all(|done| matches!(done, Err(StoreError::NotTheirs))));
+    f.store.block_user("ana".into(), false).await.unwrap();
+    let set = |role| f.store.set_organization_member(team.clone(), "ana".into(), role, None);
+    set(MemberRole::Editor).await.unwrap();
+    assert!(all().await.iter().all(|done| matches!(done, Err(StoreError::NotTheirs))));
+    set(MemberRole::Owner).await.unwrap();
+    assert!(all().await.iter().all(Result::is_ok));
+}
