@@ -1,9 +1,10 @@
 //! Writes the user's tree as a `tar` archive in a zstd frame, whose last member is an index of it all: what each entry is,
-//! how large, and the SHA-256 of each file as it was read.
+//! how large, and the SHA-256 of each file as it was read; of one with holes, that of its map and its parts.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`entry`] | one entry of the archive: header, extended header, bytes |
+//! | [`members`] | reads an archive member by member, without filling holes |
 //! | [`check`] | reads an archive and holds it to its index |
 //!
 //! One pass over the tree, and memory for hard links alone: the index grows in a file without a name. Bytes are read once,
@@ -13,6 +14,7 @@
 
 pub mod check;
 mod entry;
+mod members;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -23,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::entry::Entry;
+use self::entry::{Entry, Hash};
 
 /// The index: the archive's last member, whose lines are [`Line`]s.
 pub const INDEX: &str = "BERTH-INDEX.jsonl";
@@ -69,6 +71,10 @@ pub struct Line {
     /// The hash of a file, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Instead, of a file with holes: of where each stored part begins and how long it is (eight bytes each, the highest
+    /// first; the last part has no bytes and begins where the file ends), and then of the bytes of them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts_sha256: Option<String>,
     /// Why it is not in the archive, or not as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
@@ -196,7 +202,11 @@ impl<W: Write> Export<W> {
         };
         let changed = || Some("it was changed while it was read".to_owned());
         let flaw = problem.or_else(|| if after.is_ok_and(|now| same(&now)) { None } else { changed() });
-        self.note(Line { sha256: Some(hash), flaw, ..line(name, "file", &meta) })
+        let (sha256, parts_sha256) = match hash {
+            Hash::Whole(hash) => (Some(hash), None),
+            Hash::Parts(hash) => (None, Some(hash)),
+        };
+        self.note(Line { sha256, parts_sha256, flaw, ..line(name, "file", &meta) })
     }
 
     fn left_out(&mut self, name: &Path, kind: &str, why: String) -> io::Result<()> {
