@@ -233,6 +233,8 @@ async fn an_archive_in_a_file_is_there_when_it_is_whole_and_replaces_nothing() {
     let said = stdout(&this.backup(&["export", "--to", path]));
     assert!(said.contains(" files, "), "{said}");
     let _ = stdout(&this.backup(&["export-check", path]));
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&file).unwrap());
+    assert_eq!(mode & 0o777, 0o600, "all of somebody's files");
     let before = fs::metadata(&file).unwrap().modified().unwrap();
     let said = failure(&this.backup(&["export", "--to", path]), 1);
     assert!(said.contains("exists"), "{said}");
