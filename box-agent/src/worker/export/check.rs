@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::entry::{Hash, hash_map};
 use super::members::Members;
-use super::{INDEX, Line, Summary, shown};
+use super::{INDEX, Line, Summary, named, shown};
 
 /// What differs and is named, at most.
 const MAX_NAMED: usize = 10;
@@ -87,11 +87,11 @@ fn hash(mut hash: Sha256, reader: &mut impl Read) -> io::Result<String> {
 
 /// Holds what was seen to the index.
 fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summary, CheckError> {
-    let (mut summary, mut wrong, mut named, mut ended) = (Summary::default(), 0, Vec::new(), false);
+    let (mut summary, mut wrong, mut some, mut ended) = (Summary::default(), 0, Vec::new(), false);
     let mut differs = |words: String| {
         wrong += 1;
-        if named.len() < MAX_NAMED {
-            named.push(words);
+        if some.len() < MAX_NAMED {
+            some.push(words);
         }
     };
     let mut reader = BufReader::new(index);
@@ -111,7 +111,7 @@ fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summar
         if let Some(flaw) = &line.flaw {
             summary.flawed += 1;
             if summary.named.len() < MAX_NAMED {
-                summary.named.push(format!("{}: {flaw}", line.path));
+                summary.named.push(named(&line.path, flaw));
             }
         }
         let is_out = line.flaw.as_ref().is_some_and(|flaw| flaw.starts_with("left out"));
@@ -134,7 +134,7 @@ fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summar
         differs(format!("{path} is not in the index"));
     }
     if wrong > 0 {
-        return Err(CheckError::Differs { count: wrong, named });
+        return Err(CheckError::Differs { count: wrong, named: some });
     }
     if ended { Ok(summary) } else { Err(CheckError::NoIndex) }
 }

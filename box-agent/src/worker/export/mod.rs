@@ -36,6 +36,9 @@ const TOP: &str = "user";
 /// How hard zstd tries: what one processor does at the speed of a good network.
 const LEVEL: i32 = 3;
 
+/// Characters of one that is named there, at most: all of the summary fits into a pipe.
+const MAX_NAMED_CHARS: usize = 500;
+
 /// Entries that are left out and named in the summary, at most; the index has all.
 const MAX_NAMED: usize = 10;
 
@@ -219,7 +222,7 @@ impl<W: Write> Export<W> {
         if let Some(flaw) = &line.flaw {
             self.summary.flawed += 1;
             if self.summary.named.len() < MAX_NAMED {
-                self.summary.named.push(format!("{}: {flaw}", line.path));
+                self.summary.named.push(named(&line.path, flaw));
             }
         }
         write_line(&mut self.index, &line)
@@ -235,6 +238,19 @@ impl<W: Write> Export<W> {
         Entry::index(Path::new(INDEX), length).append(&mut self.archive, index.take(length))?;
         self.archive.into_inner()?.finish()?.flush()?;
         Ok(self.summary)
+    }
+}
+
+/// What is wrong with an entry, for people.
+fn named(path: &str, flaw: &str) -> String {
+    let words = format!("{path}: {flaw}");
+    match words.char_indices().nth(MAX_NAMED_CHARS) {
+        // Its end says more than its beginning, and what is wrong is there.
+        Some(_) => {
+            let start = words.char_indices().nth_back(MAX_NAMED_CHARS - 2).map_or(0, |(place, _)| place);
+            format!("…{}", &words[start..])
+        }
+        None => words,
     }
 }
 
