@@ -194,7 +194,11 @@ async fn send(
     }
     // Before anybody sees it in the bucket.
     let summary = archive.finish().await?;
-    asked(run, bucket, &Ask::Complete { upload, tags: &tags }).await?;
+    if let Err(problem) = asked(run, bucket, &Ask::Complete { upload, tags: &tags }).await {
+        // When only its answer was lost, the next one is that there is no such upload: what is there says how it was.
+        let there = bucket.ask(&run.target, &Ask::Size).await.and_then(Answer::size);
+        return if there.is_ok_and(|there| there == sent) { Ok(summary) } else { Err(problem) };
+    }
     let there = asked(run, bucket, &Ask::Size).await?.size()?;
     if there == sent {
         return Ok(summary);
