@@ -16,6 +16,9 @@ use tar::{EntryType, GnuExtSparseHeader, Header};
 /// Bytes of a name that a header takes.
 const NAME_ROOM: usize = 100;
 
+/// Bytes of a block of an archive.
+const BLOCK: u64 = 512;
+
 /// Attributes that give rights, or that only root may set: they are not the user's to take along.
 const NOT_TAKEN: [&str; 2] = ["security.", "trusted."];
 
@@ -233,11 +236,21 @@ fn parts(file: &File, meta: &Metadata) -> io::Result<Option<Vec<Part>>> {
         if end <= start {
             break;
         }
-        parts.push(Part { start, length: end - start });
+        add_part(&mut parts, start, end, meta.len());
         place = end;
     }
     let full = [Part { start: 0, length: meta.len() }];
     Ok((parts != full).then_some(parts))
+}
+
+/// Adds a part by whole blocks, since GNU tar fills each part up to one; with the last one, if they touch then.
+fn add_part(parts: &mut Vec<Part>, start: u64, end: u64, length: u64) {
+    let start = start - start % BLOCK;
+    let end = end.checked_next_multiple_of(BLOCK).unwrap_or(end).min(length);
+    match parts.last_mut().filter(|last| last.start + last.length >= start) {
+        Some(last) => last.length = end - last.start,
+        None => parts.push(Part { start, length: end - start }),
+    }
 }
 
 /// What is stored of a file: the rest of the map of its parts, then those. Exactly as many bytes as the header says,
@@ -333,6 +346,16 @@ impl Read for Content<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_of_whole_blocks_and_do_not_touch() {
+        let mut parts = Vec::new();
+        for (start, end) in [(100, 200), (600, 1030), (4096, 4100), (9000, 9001)] {
+            add_part(&mut parts, start, end, 9001);
+        }
+        let parts: Vec<_> = parts.iter().map(|part| (part.start, part.length)).collect();
+        assert_eq!(parts, [(0, 1536), (4096, 512), (8704, 297)]);
+    }
 
     #[test]
     fn times_before_1970_count_backwards_from_there() {
