@@ -165,11 +165,15 @@ mod tests {
             std::os::unix::fs::FileExt::write_all_at(&holes, b"data", place << 20).unwrap();
         }
         holes.set_len(50 << 20).unwrap();
+        // Whatever a name or an attribute is, it does not end a line.
+        let odd = dir.path().join(format!("{}\n20 path=x\n", "odd".repeat(50)));
+        fs::write(&odd, "odd").unwrap();
+        let _ = xattr::set(&odd, "user.berth", b"one\ntwo");
         // Hours, if its holes were read.
         fs::File::create(dir.path().join("huge")).unwrap().set_len(8 << 40).unwrap();
         let whole = exported(dir.path());
         let summary = check(whole.as_slice()).unwrap();
-        assert_eq!((summary.files, summary.bytes), (4, 3 + 300_000 + (50 << 20) + (8 << 40)), "{summary:?}");
+        assert_eq!((summary.files, summary.bytes), (5, 6 + 300_000 + (50 << 20) + (8 << 40)), "{summary:?}");
         for length in [whole.len() - 1, whole.len() / 2, 10, 0] {
             assert!(check(&whole[..length]).is_err(), "cut at {length}");
         }

@@ -106,11 +106,18 @@ pub fn export(root: &Path, out: impl Write) -> io::Result<Summary> {
     export.finish()
 }
 
+/// What changes with a file. The number of one that is gone goes to another file, which is none of its names.
+type Stamp = (u64, i64, i64, i64, i64);
+
+fn stamp(meta: &Metadata) -> Stamp {
+    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
+}
+
 struct Export<W: Write> {
     archive: tar::Builder<zstd::Encoder<'static, W>>,
     index: BufWriter<File>,
-    /// The first name of each file that has several.
-    links: HashMap<(u64, u64), PathBuf>,
+    /// The first name of each file that has several, and how that was then.
+    links: HashMap<(u64, u64), (PathBuf, Stamp)>,
     device: u64,
     summary: Summary,
 }
@@ -187,14 +194,19 @@ impl<W: Write> Export<W> {
             Err(error) => return self.left_out(name, "file", error.to_string()),
         };
         let identity = (meta.dev(), meta.ino());
-        if let Some(first) = self.links.get(&identity).filter(|_| meta.nlink() > 1) {
+        let known = self.links.get(&identity).filter(|(_, then)| meta.nlink() > 1 && *then == stamp(&meta));
+        if let Some((first, _)) = known {
             Entry::hard_link(name, first, &meta).append(&mut self.archive, io::empty())?;
             return self.note(line(name, "hard_link", &meta));
         }
-        let (entry, mut content) = Entry::file(path, name, &file, &meta)?;
+        let (entry, mut content) = match Entry::file(path, name, &file, &meta) {
+            Ok(made) => made,
+            // Where its holes are can't be told: one bad file does not end all.
+            Err(error) => return self.left_out(name, "file", error.to_string()),
+        };
         entry.append(&mut self.archive, &mut content)?;
         if meta.nlink() > 1 {
-            self.links.insert(identity, name.to_owned());
+            self.links.insert(identity, (name.to_owned(), stamp(&meta)));
         }
         self.summary.files += 1;
         self.summary.bytes += meta.len();
@@ -277,4 +289,37 @@ fn shown(name: &Path) -> (String, Option<String>) {
 fn write_line(index: &mut impl Write, line: &Line) -> io::Result<()> {
     serde_json::to_writer(&mut *index, line)?;
     index.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_a_file_that_was_replaced_meanwhile_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("one"), "one").unwrap();
+        fs::hard_link(dir.path().join("one"), dir.path().join("two")).unwrap();
+        let frame = zstd::Encoder::new(Vec::new(), LEVEL).unwrap();
+        let mut export = Export {
+            archive: tar::Builder::new(frame),
+            index: BufWriter::new(tempfile::tempfile().unwrap()),
+            links: HashMap::new(),
+            device: 0,
+            summary: Summary::default(),
+        };
+        export.file(&dir.path().join("one"), Path::new("user/one")).unwrap();
+        export.file(&dir.path().join("two"), Path::new("user/two")).unwrap();
+        assert_eq!(export.summary.files, 1);
+        fs::write(dir.path().join("two"), "another").unwrap();
+        export.file(&dir.path().join("two"), Path::new("user/two")).unwrap();
+        assert_eq!(export.summary.files, 2);
+    }
+
+    #[test]
+    fn what_is_named_is_short_and_says_what_is_wrong() {
+        assert_eq!(named("a", "left out"), "a: left out");
+        let long = named(&"ä".repeat(4000), "left out: no");
+        assert!(long.chars().count() == MAX_NAMED_CHARS && long.ends_with("ä: left out: no"), "{long}");
+    }
 }
