@@ -168,7 +168,11 @@ async fn copy_users_databases(run: &mut Run<'_>) {
     run.enter("copying the user's databases");
     let copied = match hand::copy_databases(&run.engine.places, &run.engine.settings).await {
         Ok(copied) => copied,
-        Err(sentence) => return run.warn(format!("databases were not copied: {sentence}")),
+        Err(sentence) => {
+            run.warn(format!("databases were not copied: {sentence}"));
+            // A worker that was killed has removed nothing, and without its list nobody knows what is whole.
+            return remove_database_copies(run).await;
+        }
     };
     tracing::info!(run = run.record.run, databases = copied.found.len(), "databases were looked for");
     for database in copied.found {
@@ -182,6 +186,12 @@ async fn copy_users_databases(run: &mut Run<'_>) {
     }
     if copied.is_cut {
         run.warn("there are more databases than were looked for: what is not in the list may be torn".into());
+    }
+}
+
+async fn remove_database_copies(run: &mut Run<'_>) {
+    if let Err(sentence) = hand::remove_database_copies(&run.engine.places).await {
+        run.warn(format!("copies of databases are left in the user's tree: {sentence}"));
     }
 }
 
