@@ -14,6 +14,7 @@ use nix::sys::statvfs::statvfs;
 use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinHandle;
 
 use super::engine::Places;
 use super::problem::{Problem, short};
@@ -34,7 +35,7 @@ const TIDY_DEADLINE: Duration = Duration::from_secs(20);
 pub struct Archive {
     group: Group,
     stdout: ChildStdout,
-    stderr: ChildStderr,
+    said: JoinHandle<Vec<u8>>,
 }
 
 impl Archive {
@@ -52,7 +53,9 @@ impl Archive {
         let invocation = Invocation::new(agent, words).with_env(env).as_user(account);
         let (group, pipes) = Group::start(&invocation, Path::new("/"), false)
             .map_err(|error| Problem::Export(format!("the archive was not begun: {error}")))?;
-        Ok(Self { group, stdout: pipes.stdout, stderr: pipes.stderr })
+        // Beside the archive: a worker that can't say something writes nothing more.
+        let said = tokio::spawn(said(pipes.stderr));
+        Ok(Self { group, stdout: pipes.stdout, said })
     }
 
     /// The same, of the volume of an engine.
@@ -78,8 +81,7 @@ impl Archive {
     /// # Errors
     /// [`Problem::Export`]: it is not whole.
     pub async fn finish(mut self) -> Result<Summary, Problem> {
-        let mut said = Vec::new();
-        let _ = (&mut self.stderr).take(MAX_SAID).read_to_end(&mut said).await;
+        let said = self.said.await.unwrap_or_default();
         let broken = |how: String| {
             let words = short(&String::from_utf8_lossy(&said));
             Err(Problem::Export(format!("the archive is not whole ({how}): {words}")))
@@ -91,6 +93,14 @@ impl Archive {
             Err(error) => broken(error.to_string()),
         }
     }
+}
+
+/// All that a worker says, as far as it is kept.
+async fn said(mut stderr: ChildStderr) -> Vec<u8> {
+    let mut said = Vec::new();
+    let _ = (&mut stderr).take(MAX_SAID).read_to_end(&mut said).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    said
 }
 
 /// The right to read the volume beside the runs.
@@ -184,7 +194,11 @@ async fn send(
     }
     // Before anybody sees it in the bucket.
     let summary = archive.finish().await?;
-    asked(run, bucket, &Ask::Complete { upload, tags: &tags }).await?;
+    if let Err(problem) = asked(run, bucket, &Ask::Complete { upload, tags: &tags }).await {
+        // When only its answer was lost, the next one is that there is no such upload: what is there says how it was.
+        let there = bucket.ask(&run.target, &Ask::Size).await.and_then(Answer::size);
+        return if there.is_ok_and(|there| there == sent) { Ok(summary) } else { Err(problem) };
+    }
     let there = asked(run, bucket, &Ask::Size).await?.size()?;
     if there == sent {
         return Ok(summary);

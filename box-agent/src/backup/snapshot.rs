@@ -75,18 +75,17 @@ pub(super) async fn make(run: &mut Run<'_>) -> Result<Outcome, Problem> {
         run.warn(sentence);
         Vec::new()
     });
-    copy_users_databases(run).await;
     let list = excludes::file(&places.volume, &run.engine.settings.exclude, &hand::list(places).await);
+    // Before the copies of databases: when it can't be written, none are left behind.
     let file = ListFile::write(&places.papers, &list)?;
+    copy_users_databases(run).await;
     run.enter("backing up");
     let host = places.workspace.as_str();
     let (there, volume, path) = (sources.there, places.volume.as_path(), file.0.clone());
     let made = run.call(|| Call::reading(calls::backup(host, &path, &there), volume)).await;
     let summary = run.summary.clone();
-    if run.engine.settings.databases
-        && let Err(sentence) = hand::remove_database_copies(places).await
-    {
-        run.warn(format!("copies of databases are left in the user's tree: {sentence}"));
+    if run.engine.settings.databases {
+        remove_database_copies(run).await;
     }
     run.enter("running the user's hook");
     if let Err(sentence) = hand::hook(places, Hook::After, patience).await {
@@ -169,7 +168,11 @@ async fn copy_users_databases(run: &mut Run<'_>) {
     run.enter("copying the user's databases");
     let copied = match hand::copy_databases(&run.engine.places, &run.engine.settings).await {
         Ok(copied) => copied,
-        Err(sentence) => return run.warn(format!("databases were not copied: {sentence}")),
+        Err(sentence) => {
+            run.warn(format!("databases were not copied: {sentence}"));
+            // A worker that was killed has removed nothing, and without its list nobody knows what is whole.
+            return remove_database_copies(run).await;
+        }
     };
     tracing::info!(run = run.record.run, databases = copied.found.len(), "databases were looked for");
     for database in copied.found {
@@ -183,6 +186,12 @@ async fn copy_users_databases(run: &mut Run<'_>) {
     }
     if copied.is_cut {
         run.warn("there are more databases than were looked for: what is not in the list may be torn".into());
+    }
+}
+
+async fn remove_database_copies(run: &mut Run<'_>) {
+    if let Err(sentence) = hand::remove_database_copies(&run.engine.places).await {
+        run.warn(format!("copies of databases are left in the user's tree: {sentence}"));
     }
 }
 

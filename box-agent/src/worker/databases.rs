@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,10 +18,16 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
-use super::sample::LEFT_OUT;
+use crate::backup::plan::excludes::is_replaceable;
 
 /// Where the copies are, below the user's tree.
 pub const COPIES: &str = "home/.local/state/berth/databases";
+
+/// Where one is until it is whole, beside the copies: no backup takes it, whatever becomes of this process.
+pub const UNFINISHED: &str = "home/.local/state/berth/databases.new";
+
+/// What the user's restored files are below. No backup takes those.
+const RESTORED: &str = "restored";
 
 /// The list of them, beside.
 const LIST: &str = "databases.json";
@@ -41,8 +48,16 @@ const MAX_DATABASES: usize = 64;
 /// Entries that are looked at, at most.
 const MAX_ENTRIES: usize = 500_000;
 
-/// Pages in each step where others wait meanwhile.
+/// Pages in each step where others wait meanwhile, and where nobody does.
 const PAGES: i32 = 256;
+const PAGES_AT_ONCE: i32 = 4096;
+
+/// How often one is read anew that is closed when its reading begins, and is not when it ends.
+const MAX_TRIES: usize = 3;
+
+/// Why there was no time for one.
+const LATE: &str =
+    "it was written all the time, or there are too many or too large ones to be copied in time";
 
 /// The pause after one.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -82,9 +97,19 @@ pub struct Databases {
 /// Copies the databases of the tree at `root`, in place of copies that were left behind.
 ///
 /// # Errors
-/// What the system says of the directory of the copies.
+/// What the system says of the directory of the copies; there are none then.
 pub fn copy(root: &Path, limits: Limits) -> io::Result<Databases> {
     remove(root)?;
+    // SQLite follows no link in a whole path, and the way to the volume may have some.
+    let root = &fs::canonicalize(root)?;
+    let copied = copy_found(root, limits);
+    if copied.is_err() {
+        let _ = remove(root);
+    }
+    copied
+}
+
+fn copy_found(root: &Path, limits: Limits) -> io::Result<Databases> {
     let began = Instant::now();
     let deadline = began + limits.patience;
     let (paths, is_cut) = find(root, began + limits.patience / 2);
@@ -94,14 +119,15 @@ pub fn copy(root: &Path, limits: Limits) -> io::Result<Databases> {
     }
     let copies = root.join(COPIES);
     directory(&copies)?;
+    let unfinished = root.join(UNFINISHED);
     for path in paths {
         let shown = path.to_string_lossy().into_owned();
-        let copy = copies.join(&path);
-        let made = one(&root.join(&path), &copy, limits.each_bytes, deadline);
+        let made = one(&root.join(&path), &unfinished, limits.each_bytes, deadline)
+            .and_then(|()| place(&unfinished, &copies.join(&path)));
         let (copy, problem) = match made {
             Ok(()) => (Some(format!("{COPIES}/{shown}")), None),
             Err(error) => {
-                let _ = fs::remove_file(copy);
+                remove_unfinished(root)?;
                 (None, Some(error.to_string()))
             }
         };
@@ -111,12 +137,30 @@ pub fn copy(root: &Path, limits: Limits) -> io::Result<Databases> {
     Ok(databases)
 }
 
+/// Gives a copy that is whole its name.
+fn place(unfinished: &Path, copy: &Path) -> io::Result<()> {
+    directory(copy.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+    fs::rename(unfinished, copy)
+}
+
 /// Removes the copies.
 ///
 /// # Errors
 /// What the system says.
 pub fn remove(root: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(root.join(COPIES)) {
+    remove_unfinished(root)?;
+    unless_gone(fs::remove_dir_all(root.join(COPIES)))
+}
+
+fn remove_unfinished(root: &Path) -> io::Result<()> {
+    let unfinished = root.join(UNFINISHED);
+    ["", "-journal", "-wal", "-shm"]
+        .iter()
+        .try_for_each(|ending| unless_gone(fs::remove_file(beside(&unfinished, ending))))
+}
+
+fn unless_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -134,10 +178,10 @@ fn find(root: &Path, deadline: Instant) -> (Vec<PathBuf>, bool) {
             if looked > MAX_ENTRIES || found.len() >= MAX_DATABASES || Instant::now() > deadline {
                 return (found, true);
             }
-            let (Ok(kind), name) = (entry.file_type(), entry.file_name()) else { continue };
-            let path = directory.join(&name);
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = directory.join(entry.file_name());
             if kind.is_dir() {
-                let is_out = LEFT_OUT.iter().any(|left_out| name == *left_out);
+                let is_out = is_replaceable(&path) || path == Path::new(RESTORED);
                 if !is_out && entry.metadata().is_ok_and(|meta| meta.dev() == device) {
                     todo.push_back(path);
                 }
@@ -164,6 +208,9 @@ fn header(path: &Path) -> io::Result<[u8; HEADER]> {
 /// Copies one. Its programs are not held up: with a write-ahead log nobody waits for a reader, and without one it is
 /// read in short steps, from the beginning when somebody writes between them.
 fn one(database: &Path, copy: &Path, each_bytes: u64, deadline: Instant) -> io::Result<()> {
+    if Instant::now() > deadline {
+        return Err(io::Error::other(LATE));
+    }
     let meta = fs::symlink_metadata(database)?;
     let log = fs::symlink_metadata(beside(database, "-wal")).map_or(0, |meta| meta.len());
     let bytes = meta.len().saturating_add(log);
@@ -176,32 +223,88 @@ fn one(database: &Path, copy: &Path, each_bytes: u64, deadline: Instant) -> io::
     if room.blocks_available().saturating_mul(room.fragment_size()) < bytes.saturating_mul(2) {
         return Err(io::Error::other("the volume has no room for a copy"));
     }
-    let has_log = header(database)?[VERSION] == WAL;
-    step_by_step(database, copy, has_log, deadline).map_err(io::Error::other)
+    if header(database)?[VERSION] != WAL {
+        return step_by_step(database, copy, How::Shared, deadline).map_err(io::Error::other);
+    }
+    for _ in 0..MAX_TRIES {
+        let before = state(database)?;
+        if before.has_log {
+            return step_by_step(database, copy, How::Logged, deadline).map_err(io::Error::other);
+        }
+        let copied = step_by_step(database, copy, How::Closed, deadline);
+        if state(database)? == before {
+            return copied.map_err(io::Error::other);
+        }
+        for ending in ["", "-journal"] {
+            unless_gone(fs::remove_file(beside(copy, ending)))?;
+        }
+    }
+    Err(io::Error::other("it was opened and closed all the time"))
 }
 
-fn step_by_step(
-    database: &Path,
-    copy: &Path,
+/// How a database is, as far as a reader that takes no locks must know.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
     has_log: bool,
-    deadline: Instant,
-) -> Result<(), rusqlite::Error> {
+    file: (u64, u64, i64, i64, i64, i64),
+}
+
+fn state(database: &Path) -> io::Result<State> {
+    let meta = fs::symlink_metadata(database)?;
+    let times = (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec());
+    let file = (meta.ino(), meta.len(), times.0, times.1, times.2, times.3);
+    Ok(State { has_log: fs::symlink_metadata(beside(database, "-wal")).is_ok(), file })
+}
+
+/// How a database is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It has no log: whoever writes waits for a step.
+    Shared,
+    /// With its log, as it was at the beginning. Nobody waits.
+    Logged,
+    /// Without any lock, since nobody has it open. To read it with its log, an empty one would be made beside it, and stay.
+    Closed,
+}
+
+fn open(database: &Path, how: How) -> Result<Connection, rusqlite::Error> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let source = Connection::open_with_flags(database, flags)?;
+    if how != How::Closed {
+        return Connection::open_with_flags(database, flags);
+    }
+    let mut address = "file:".to_owned();
+    for byte in database.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                address.push(char::from(*byte));
+            }
+            byte => address.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    address.push_str("?immutable=1");
+    Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
+}
+
+fn step_by_step(database: &Path, copy: &Path, how: How, deadline: Instant) -> Result<(), rusqlite::Error> {
+    let source = open(database, how)?;
+    if how == How::Logged {
+        // What is written between the steps is not seen, so that they need not begin anew.
+        source.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;")?;
+    }
     let mut target = Connection::open(copy)?;
     // Nobody reads it before it is in a snapshot.
     target.pragma_update(None, "synchronous", "OFF")?;
     let backup = Backup::new(&source, &mut target)?;
     loop {
-        let result = backup.step(if has_log { -1 } else { PAGES })?;
+        let result = backup.step(if how == How::Shared { PAGES } else { PAGES_AT_ONCE })?;
         match result {
             StepResult::Done => return Ok(()),
             _ if Instant::now() > deadline => {
-                let words = "it was written all the time, or is too large to be copied in time".to_owned();
                 let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-                return Err(rusqlite::Error::SqliteFailure(busy, Some(words)));
+                return Err(rusqlite::Error::SqliteFailure(busy, Some(LATE.to_owned())));
             }
+            StepResult::More if how != How::Shared => {}
             _ => std::thread::sleep(PAUSE),
         }
     }
@@ -218,63 +321,4 @@ fn directory(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits { patience: Duration::from_secs(20), each_bytes: 1 << 20 };
-
-    fn rows(path: &Path) -> i64 {
-        let database = Connection::open(path).unwrap();
-        let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(verdict, "ok");
-        database.query_row("SELECT COUNT(*) FROM words", [], |row| row.get(0)).unwrap()
-    }
-
-    #[test]
-    fn databases_are_found_by_their_header_and_copied_with_what_is_only_in_a_log() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path();
-        for name in ["home", "projects/app", "projects/app/node_modules"] {
-            fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let open = |name: &str, mode: &str| {
-            let database = Connection::open(root.join(name)).unwrap();
-            database.pragma_update(None, "journal_mode", mode).unwrap();
-            database.execute_batch("CREATE TABLE words (word); INSERT INTO words VALUES ('one');").unwrap();
-            database
-        };
-        let logged = open("projects/app/no ending", "WAL");
-        let plain = open("projects/plain.db", "DELETE");
-        let left_out = open("projects/app/node_modules/x.db", "DELETE");
-        fs::write(root.join("projects/no.db"), "not a database, whatever its name").unwrap();
-        std::os::unix::fs::symlink("plain.db", root.join("projects/link.db")).unwrap();
-        let huge = open("projects/huge.db", "DELETE");
-        huge.execute("INSERT INTO words VALUES (zeroblob(2000000))", []).unwrap();
-        // A writer in the middle of something: what is not committed is in no copy.
-        logged
-            .execute_batch(
-                "BEGIN; INSERT INTO words VALUES ('two'); COMMIT; BEGIN; INSERT INTO words VALUES (3);",
-            )
-            .unwrap();
-
-        let made = copy(root, LIMITS).unwrap();
-        let mut found: Vec<(&str, bool)> =
-            made.found.iter().map(|one| (one.path.as_str(), one.copy.is_some())).collect();
-        found.sort_unstable();
-        let expected =
-            [("projects/app/no ending", true), ("projects/huge.db", false), ("projects/plain.db", true)];
-        assert_eq!(found, expected, "{made:?}");
-        let copies = root.join(COPIES);
-        assert_eq!(
-            (rows(&copies.join("projects/app/no ending")), rows(&copies.join("projects/plain.db"))),
-            (2, 1)
-        );
-        assert!(copies.join(LIST).exists() && !copies.join("projects/huge.db").exists());
-        // Again, with copies left behind, and after.
-        drop((plain, left_out, huge));
-        assert_eq!(copy(root, LIMITS).unwrap().found.len(), 3);
-        remove(root).unwrap();
-        assert!(!copies.exists());
-        assert_eq!(rows(&root.join("projects/plain.db")), 1);
-    }
-}
+mod tests;

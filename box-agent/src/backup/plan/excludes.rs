@@ -23,15 +23,23 @@ const REPLACEABLE: [&str; 12] = [
 
 /// Below the volume: what is never backed up. Secrets, the database whose copy is taken instead, and the backups' own
 /// working files.
-const NEVER: [&str; 7] = [
+const NEVER: [&str; 8] = [
     "system/state/tailscale",
     "system/state/secrets",
     "system/state/agent.db",
     "system/state/agent.db-wal",
     "system/state/agent.db-shm",
     "system/restore",
+    // Half of a copy of a database, and its journal.
+    "user/home/.local/state/berth/databases.new*",
     "user/restored",
 ];
+
+/// Whether a directory is left out, since what is in it can be had again. The path is one on the way down to it.
+#[must_use]
+pub fn is_replaceable(directory: &Path) -> bool {
+    REPLACEABLE.iter().any(|pattern| directory.ends_with(pattern.trim_start_matches("**/")))
+}
 
 /// Lines of the user's own list, at most.
 const MAX_LINES: usize = 1000;

@@ -173,8 +173,10 @@ async fn pour_archive(mut archive: Archive, mut reading: Reading, sender: Pieces
         }
     };
     tokio::select! {
-        // Cancel-safe, both: nothing of it is used any more.
+        // Cancel-safe, all: nothing of it is used any more.
         () = work => {}
+        // A slow tree has no next piece for a long time, and its worker would read on for nobody.
+        () = sender.closed() => tracing::info!("nobody reads the archive any more"),
         () = reading.over() => broken(&sender, "an archive", "the volume is let go").await,
     }
 }

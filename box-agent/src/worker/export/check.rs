@@ -1,12 +1,16 @@
 //! Reads an archive to its end and holds it to its index. It needs no volume, and nothing is unpacked.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{INDEX, Line, Summary, shown};
+use super::entry::{Hash, hash_map};
+use super::members::Members;
+use super::{INDEX, Line, Summary, named, shown};
 
 /// What differs and is named, at most.
 const MAX_NAMED: usize = 10;
@@ -37,7 +41,7 @@ pub enum CheckError {
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     size: u64,
-    sha256: Option<String>,
+    hash: Option<Hash>,
 }
 
 /// Checks an archive.
@@ -48,51 +52,46 @@ pub fn check(archive: impl Read) -> Result<Summary, CheckError> {
     let mut frame = zstd::Decoder::new(archive).map_err(CheckError::Broken)?;
     let mut seen = BTreeMap::new();
     let mut verdict = None;
-    let mut archive = tar::Archive::new(&mut frame);
-    for entry in archive.entries().map_err(CheckError::Broken)? {
-        let mut entry = entry.map_err(CheckError::Broken)?;
-        let name = entry.path_bytes().into_owned();
-        if name == INDEX.as_bytes() {
-            verdict = Some(compare(&mut seen, entry)?);
+    let mut members = Members::new(&mut frame);
+    while let Some(member) = members.next().map_err(CheckError::Broken)? {
+        if member.name == INDEX.as_bytes() {
+            verdict = Some(compare(&mut seen, &mut members)?);
             continue;
         }
-        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&name));
-        let (path, base64) = shown(path);
-        let kind = entry.header().entry_type();
-        let known = if kind.is_file() || kind.is_gnu_sparse() {
-            let (size, hash) = hash(&mut entry).map_err(CheckError::Broken)?;
-            Seen { size, sha256: Some(hash) }
+        let (path, base64) = shown(Path::new(OsStr::from_bytes(&member.name)));
+        let known = if let Some(parts) = member.parts {
+            let hash = hash(hash_map(parts), &mut members).map_err(CheckError::Broken)?;
+            Seen { size: member.size, hash: Some(Hash::Parts(hash)) }
+        } else if member.kind.is_file() {
+            let hash = hash(Sha256::new(), &mut members).map_err(CheckError::Broken)?;
+            Seen { size: member.size, hash: Some(Hash::Whole(hash)) }
         } else {
-            Seen { size: 0, sha256: None }
+            Seen { size: 0, hash: None }
         };
         seen.insert(base64.unwrap_or(path), known);
     }
     // To the frame's end, where its checksum is.
-    io::copy(&mut frame, &mut io::sink()).map_err(CheckError::Broken)?;
+    io::copy(members.into_rest(), &mut io::sink()).map_err(CheckError::Broken)?;
     verdict.ok_or(CheckError::NoIndex)
 }
 
-fn hash(reader: &mut impl Read) -> io::Result<(u64, String)> {
-    let (mut hash, mut size) = (Sha256::new(), 0);
+fn hash(mut hash: Sha256, reader: &mut impl Read) -> io::Result<String> {
     let mut piece = vec![0; 64 << 10];
     loop {
         match reader.read(&mut piece)? {
-            0 => return Ok((size, data_encoding::HEXLOWER.encode(&hash.finalize()))),
-            count => {
-                hash.update(&piece[..count]);
-                size += count as u64;
-            }
+            0 => return Ok(data_encoding::HEXLOWER.encode(&hash.finalize())),
+            count => hash.update(&piece[..count]),
         }
     }
 }
 
 /// Holds what was seen to the index.
 fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summary, CheckError> {
-    let (mut summary, mut wrong, mut named, mut ended) = (Summary::default(), 0, Vec::new(), false);
+    let (mut summary, mut wrong, mut some, mut ended) = (Summary::default(), 0, Vec::new(), false);
     let mut differs = |words: String| {
         wrong += 1;
-        if named.len() < MAX_NAMED {
-            named.push(words);
+        if some.len() < MAX_NAMED {
+            some.push(words);
         }
     };
     let mut reader = BufReader::new(index);
@@ -112,7 +111,7 @@ fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summar
         if let Some(flaw) = &line.flaw {
             summary.flawed += 1;
             if summary.named.len() < MAX_NAMED {
-                summary.named.push(format!("{}: {flaw}", line.path));
+                summary.named.push(named(&line.path, flaw));
             }
         }
         let is_out = line.flaw.as_ref().is_some_and(|flaw| flaw.starts_with("left out"));
@@ -124,7 +123,8 @@ fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summar
                     summary.files += 1;
                     summary.bytes += line.size;
                 }
-                if found != (Seen { size: line.size, sha256: line.sha256 }) {
+                let hash = line.sha256.map(Hash::Whole).or(line.parts_sha256.map(Hash::Parts));
+                if found != (Seen { size: line.size, hash }) {
                     differs(format!("{} is another", line.path));
                 }
             }
@@ -134,7 +134,7 @@ fn compare(seen: &mut BTreeMap<String, Seen>, index: impl Read) -> Result<Summar
         differs(format!("{path} is not in the index"));
     }
     if wrong > 0 {
-        return Err(CheckError::Differs { count: wrong, named });
+        return Err(CheckError::Differs { count: wrong, named: some });
     }
     if ended { Ok(summary) } else { Err(CheckError::NoIndex) }
 }
@@ -165,9 +165,15 @@ mod tests {
             std::os::unix::fs::FileExt::write_all_at(&holes, b"data", place << 20).unwrap();
         }
         holes.set_len(50 << 20).unwrap();
+        // Whatever a name or an attribute is, it does not end a line.
+        let odd = dir.path().join(format!("{}\n20 path=x\n", "odd".repeat(50)));
+        fs::write(&odd, "odd").unwrap();
+        let _ = xattr::set(&odd, "user.berth", b"one\ntwo");
+        // Hours, if its holes were read.
+        fs::File::create(dir.path().join("huge")).unwrap().set_len(8 << 40).unwrap();
         let whole = exported(dir.path());
         let summary = check(whole.as_slice()).unwrap();
-        assert_eq!((summary.files, summary.bytes), (3, 3 + 300_000 + (50 << 20)), "{summary:?}");
+        assert_eq!((summary.files, summary.bytes), (5, 6 + 300_000 + (50 << 20) + (8 << 40)), "{summary:?}");
         for length in [whole.len() - 1, whole.len() / 2, 10, 0] {
             assert!(check(&whole[..length]).is_err(), "cut at {length}");
         }

@@ -16,6 +16,9 @@ use tar::{EntryType, GnuExtSparseHeader, Header};
 /// Bytes of a name that a header takes.
 const NAME_ROOM: usize = 100;
 
+/// Bytes of a block of an archive.
+const BLOCK: u64 = 512;
+
 /// Attributes that give rights, or that only root may set: they are not the user's to take along.
 const NOT_TAKEN: [&str; 2] = ["security.", "trusted."];
 
@@ -70,7 +73,6 @@ impl Entry {
             }
         };
         entry.header.set_size(stored);
-        let parts = parts.unwrap_or_else(|| vec![Part { start: 0, length: meta.len() }]);
         Ok((entry, Content::new(file, map, parts, meta.len())))
     }
 
@@ -134,8 +136,7 @@ impl Entry {
     /// Makes this a sparse file. What does not fit into its header goes to `map`. Returns the bytes that are stored.
     fn with_holes(&mut self, parts: &[Part], length: u64, map: &mut Vec<u8>) -> u64 {
         self.header.set_entry_type(EntryType::GNUSparse);
-        // The last says where the file ends.
-        let mut listed = parts.iter().copied().chain([Part { start: length, length: 0 }]).peekable();
+        let mut listed = listed(parts, length).peekable();
         if let Some(gnu) = self.header.as_gnu_mut() {
             gnu.set_real_size(length);
             for (place, part) in gnu.sparse.iter_mut().zip(listed.by_ref().take(4)) {
@@ -196,9 +197,25 @@ pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
 
 /// A part of a file that is no hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    start: u64,
-    length: u64,
+pub(super) struct Part {
+    pub(super) start: u64,
+    pub(super) length: u64,
+}
+
+/// Parts as an archive lists them: the last says where the file ends.
+fn listed(parts: &[Part], length: u64) -> impl Iterator<Item = Part> {
+    parts.iter().copied().chain([Part { start: length, length: 0 }])
+}
+
+/// The beginning of the hash of a file with holes: where each part begins and how long it is, eight bytes each, the
+/// highest first. Holes themselves are in no hash: terabytes of them cost nothing.
+pub(super) fn hash_map(listed: impl IntoIterator<Item = Part>) -> Sha256 {
+    let mut hash = Sha256::new();
+    for part in listed {
+        hash.update(part.start.to_be_bytes());
+        hash.update(part.length.to_be_bytes());
+    }
+    hash
 }
 
 /// The parts of a file that has holes; nothing when it has none.
@@ -219,46 +236,56 @@ fn parts(file: &File, meta: &Metadata) -> io::Result<Option<Vec<Part>>> {
         if end <= start {
             break;
         }
-        parts.push(Part { start, length: end - start });
+        add_part(&mut parts, start, end, meta.len());
         place = end;
     }
     let full = [Part { start: 0, length: meta.len() }];
     Ok((parts != full).then_some(parts))
 }
 
+/// Adds a part by whole blocks, since GNU tar fills each part up to one; with the last one, if they touch then.
+fn add_part(parts: &mut Vec<Part>, start: u64, end: u64, length: u64) {
+    let start = start - start % BLOCK;
+    let end = end.checked_next_multiple_of(BLOCK).unwrap_or(end).min(length);
+    match parts.last_mut().filter(|last| last.start + last.length >= start) {
+        Some(last) => last.length = end - last.start,
+        None => parts.push(Part { start, length: end - start }),
+    }
+}
+
 /// What is stored of a file: the rest of the map of its parts, then those. Exactly as many bytes as the header says,
-/// whatever the file does meanwhile; holes are in the hash.
+/// whatever the file does meanwhile.
 pub(super) struct Content<'a> {
     file: &'a File,
     map: io::Cursor<Vec<u8>>,
     parts: std::vec::IntoIter<Part>,
     now: Option<Part>,
-    /// Where in the file the hash is.
-    hashed: u64,
-    length: u64,
+    has_holes: bool,
     hash: Sha256,
     problem: Option<String>,
 }
 
+/// The hash of what was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hash {
+    /// Of a whole file.
+    Whole(String),
+    /// Of the map of a file with holes, and of its parts.
+    Parts(String),
+}
+
 impl<'a> Content<'a> {
-    fn new(file: &'a File, map: Vec<u8>, parts: Vec<Part>, length: u64) -> Self {
-        let (map, parts) = (io::Cursor::new(map), parts.into_iter());
-        Self { file, map, parts, now: None, hashed: 0, length, hash: Sha256::new(), problem: None }
+    fn new(file: &'a File, map: Vec<u8>, parts: Option<Vec<Part>>, length: u64) -> Self {
+        let hash = parts.as_ref().map(|parts| hash_map(listed(parts, length)));
+        let (map, has_holes) = (io::Cursor::new(map), hash.is_some());
+        let parts = parts.unwrap_or_else(|| vec![Part { start: 0, length }]).into_iter();
+        Self { file, map, parts, now: None, has_holes, hash: hash.unwrap_or_default(), problem: None }
     }
 
     /// The hash of all, and what went wrong.
-    pub(super) fn finish(mut self) -> (String, Option<String>) {
-        self.hash_hole(self.length);
-        (data_encoding::HEXLOWER.encode(&self.hash.finalize()), self.problem)
-    }
-
-    fn hash_hole(&mut self, until: u64) {
-        let zeroes = [0; 64 << 10];
-        while self.hashed < until {
-            let count = usize::try_from(until - self.hashed).unwrap_or(usize::MAX).min(zeroes.len());
-            self.hash.update(&zeroes[..count]);
-            self.hashed += count as u64;
-        }
+    pub(super) fn finish(self) -> (Hash, Option<String>) {
+        let hash = data_encoding::HEXLOWER.encode(&self.hash.finalize());
+        (if self.has_holes { Hash::Parts(hash) } else { Hash::Whole(hash) }, self.problem)
     }
 }
 
@@ -274,7 +301,6 @@ impl Read for Content<'_> {
                 None => match self.parts.next() {
                     None => return Ok(0),
                     Some(next) => {
-                        self.hash_hole(next.start);
                         if self.problem.is_none() {
                             self.file.seek(SeekFrom::Start(next.start))?;
                         }
@@ -312,7 +338,6 @@ impl Read for Content<'_> {
             count
         };
         self.hash.update(&room[..count]);
-        self.hashed += count as u64;
         self.now = Some(Part { start: part.start + count as u64, length: part.length - count as u64 });
         Ok(count)
     }
@@ -321,6 +346,16 @@ impl Read for Content<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_of_whole_blocks_and_do_not_touch() {
+        let mut parts = Vec::new();
+        for (start, end) in [(100, 200), (600, 1030), (4096, 4100), (9000, 9001)] {
+            add_part(&mut parts, start, end, 9001);
+        }
+        let parts: Vec<_> = parts.iter().map(|part| (part.start, part.length)).collect();
+        assert_eq!(parts, [(0, 1536), (4096, 512), (8704, 297)]);
+    }
 
     #[test]
     fn times_before_1970_count_backwards_from_there() {

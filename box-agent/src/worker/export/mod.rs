@@ -1,9 +1,10 @@
 //! Writes the user's tree as a `tar` archive in a zstd frame, whose last member is an index of it all: what each entry is,
-//! how large, and the SHA-256 of each file as it was read.
+//! how large, and the SHA-256 of each file as it was read; of one with holes, that of its map and its parts.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`entry`] | one entry of the archive: header, extended header, bytes |
+//! | [`members`] | reads an archive member by member, without filling holes |
 //! | [`check`] | reads an archive and holds it to its index |
 //!
 //! One pass over the tree, and memory for hard links alone: the index grows in a file without a name. Bytes are read once,
@@ -13,6 +14,7 @@
 
 pub mod check;
 mod entry;
+mod members;
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -23,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::entry::Entry;
+use self::entry::{Entry, Hash};
 
 /// The index: the archive's last member, whose lines are [`Line`]s.
 pub const INDEX: &str = "BERTH-INDEX.jsonl";
@@ -33,6 +35,9 @@ const TOP: &str = "user";
 
 /// How hard zstd tries: what one processor does at the speed of a good network.
 const LEVEL: i32 = 3;
+
+/// Characters of one that is named there, at most: all of the summary fits into a pipe.
+const MAX_NAMED_CHARS: usize = 500;
 
 /// Entries that are left out and named in the summary, at most; the index has all.
 const MAX_NAMED: usize = 10;
@@ -69,6 +74,10 @@ pub struct Line {
     /// The hash of a file, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Instead, of a file with holes: of where each stored part begins and how long it is (eight bytes each, the highest
+    /// first; the last part has no bytes and begins where the file ends), and then of the bytes of them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts_sha256: Option<String>,
     /// Why it is not in the archive, or not as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
@@ -97,11 +106,18 @@ pub fn export(root: &Path, out: impl Write) -> io::Result<Summary> {
     export.finish()
 }
 
+/// What changes with a file. The number of one that is gone goes to another file, which is none of its names.
+type Stamp = (u64, i64, i64, i64, i64);
+
+fn stamp(meta: &Metadata) -> Stamp {
+    (meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
+}
+
 struct Export<W: Write> {
     archive: tar::Builder<zstd::Encoder<'static, W>>,
     index: BufWriter<File>,
-    /// The first name of each file that has several.
-    links: HashMap<(u64, u64), PathBuf>,
+    /// The first name of each file that has several, and how that was then.
+    links: HashMap<(u64, u64), (PathBuf, Stamp)>,
     device: u64,
     summary: Summary,
 }
@@ -178,14 +194,19 @@ impl<W: Write> Export<W> {
             Err(error) => return self.left_out(name, "file", error.to_string()),
         };
         let identity = (meta.dev(), meta.ino());
-        if let Some(first) = self.links.get(&identity).filter(|_| meta.nlink() > 1) {
+        let known = self.links.get(&identity).filter(|(_, then)| meta.nlink() > 1 && *then == stamp(&meta));
+        if let Some((first, _)) = known {
             Entry::hard_link(name, first, &meta).append(&mut self.archive, io::empty())?;
             return self.note(line(name, "hard_link", &meta));
         }
-        let (entry, mut content) = Entry::file(path, name, &file, &meta)?;
+        let (entry, mut content) = match Entry::file(path, name, &file, &meta) {
+            Ok(made) => made,
+            // Where its holes are can't be told: one bad file does not end all.
+            Err(error) => return self.left_out(name, "file", error.to_string()),
+        };
         entry.append(&mut self.archive, &mut content)?;
         if meta.nlink() > 1 {
-            self.links.insert(identity, name.to_owned());
+            self.links.insert(identity, (name.to_owned(), stamp(&meta)));
         }
         self.summary.files += 1;
         self.summary.bytes += meta.len();
@@ -196,7 +217,11 @@ impl<W: Write> Export<W> {
         };
         let changed = || Some("it was changed while it was read".to_owned());
         let flaw = problem.or_else(|| if after.is_ok_and(|now| same(&now)) { None } else { changed() });
-        self.note(Line { sha256: Some(hash), flaw, ..line(name, "file", &meta) })
+        let (sha256, parts_sha256) = match hash {
+            Hash::Whole(hash) => (Some(hash), None),
+            Hash::Parts(hash) => (None, Some(hash)),
+        };
+        self.note(Line { sha256, parts_sha256, flaw, ..line(name, "file", &meta) })
     }
 
     fn left_out(&mut self, name: &Path, kind: &str, why: String) -> io::Result<()> {
@@ -209,7 +234,7 @@ impl<W: Write> Export<W> {
         if let Some(flaw) = &line.flaw {
             self.summary.flawed += 1;
             if self.summary.named.len() < MAX_NAMED {
-                self.summary.named.push(format!("{}: {flaw}", line.path));
+                self.summary.named.push(named(&line.path, flaw));
             }
         }
         write_line(&mut self.index, &line)
@@ -225,6 +250,19 @@ impl<W: Write> Export<W> {
         Entry::index(Path::new(INDEX), length).append(&mut self.archive, index.take(length))?;
         self.archive.into_inner()?.finish()?.flush()?;
         Ok(self.summary)
+    }
+}
+
+/// What is wrong with an entry, for people.
+fn named(path: &str, flaw: &str) -> String {
+    let words = format!("{path}: {flaw}");
+    match words.char_indices().nth(MAX_NAMED_CHARS) {
+        // Its end says more than its beginning, and what is wrong is there.
+        Some(_) => {
+            let start = words.char_indices().nth_back(MAX_NAMED_CHARS - 2).map_or(0, |(place, _)| place);
+            format!("…{}", &words[start..])
+        }
+        None => words,
     }
 }
 
@@ -251,4 +289,37 @@ fn shown(name: &Path) -> (String, Option<String>) {
 fn write_line(index: &mut impl Write, line: &Line) -> io::Result<()> {
     serde_json::to_writer(&mut *index, line)?;
     index.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_a_file_that_was_replaced_meanwhile_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("one"), "one").unwrap();
+        fs::hard_link(dir.path().join("one"), dir.path().join("two")).unwrap();
+        let frame = zstd::Encoder::new(Vec::new(), LEVEL).unwrap();
+        let mut export = Export {
+            archive: tar::Builder::new(frame),
+            index: BufWriter::new(tempfile::tempfile().unwrap()),
+            links: HashMap::new(),
+            device: 0,
+            summary: Summary::default(),
+        };
+        export.file(&dir.path().join("one"), Path::new("user/one")).unwrap();
+        export.file(&dir.path().join("two"), Path::new("user/two")).unwrap();
+        assert_eq!(export.summary.files, 1);
+        fs::write(dir.path().join("two"), "another").unwrap();
+        export.file(&dir.path().join("two"), Path::new("user/two")).unwrap();
+        assert_eq!(export.summary.files, 2);
+    }
+
+    #[test]
+    fn what_is_named_is_short_and_says_what_is_wrong() {
+        assert_eq!(named("a", "left out"), "a: left out");
+        let long = named(&"ä".repeat(4000), "left out: no");
+        assert!(long.chars().count() == MAX_NAMED_CHARS && long.ends_with("ä: left out: no"), "{long}");
+    }
 }
