@@ -145,9 +145,9 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_arrive_both_ways_through_narrow_pipes_and_both_ends_are_told() {
-        // Narrower than a piece, and wider.
-        for (narrow, piece) in [(7, 64), (4096, 1000), (200_000, MOST)] {
-            let (mut left, one) = duplex(narrow);
+        // One side has more at once than the other takes, so that something is left, on either side.
+        for (wide, narrow, piece) in [(4096, 7, 1000), (7, 4096, 1000), (200_000, 1000, MOST)] {
+            let (mut left, one) = duplex(wide);
             let (mut right, other) = duplex(narrow);
             let copying = tokio::spawn(copy(one, other, piece));
             let (there, back) = (bytes(300_000), bytes(170_001));
@@ -164,7 +164,7 @@ mod tests {
                 async { right_read.read_to_end(&mut at_right).await.unwrap() },
                 async { left_read.read_to_end(&mut at_left).await.unwrap() },
             );
-            assert!(at_right == there && at_left == back, "pipes of {narrow}, pieces of {piece}");
+            assert!(at_right == there && at_left == back, "pipes of {wide} and {narrow}, pieces of {piece}");
             assert_eq!(copying.await.unwrap().unwrap(), (300_000, 170_001));
         }
     }
