@@ -107,9 +107,8 @@ impl Store {
     pub async fn put_issuer_flow(&self, ticket: &str, lifetime: Duration) -> Result<(), StoreError> {
         let ticket_hash = hash(ticket);
         self.transaction(move |tx| {
-            // Nothing reads `again`: what the issuer was asked proves nothing.
             tx.execute(
-                "INSERT INTO issuer_flows (ticket_hash, again, expires_at_ms) VALUES ($1, 0, $2)",
+                "INSERT INTO issuer_flows (ticket_hash, expires_at_ms) VALUES ($1, $2)",
                 params![ticket_hash, deadline_ms(lifetime)],
             )?;
             Ok(())

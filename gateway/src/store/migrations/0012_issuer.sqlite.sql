@@ -14,8 +14,6 @@ CREATE INDEX issuer_subjects_by_user ON issuer_subjects (user_id);
 -- Sign-ins that browsers have begun at the issuer, by the hash of what a cookie of theirs holds.
 CREATE TABLE issuer_flows (
     ticket_hash TEXT PRIMARY KEY,
-    -- 1: whoever is signed in there was to prove anew who they are.
-    again BIGINT NOT NULL,
     expires_at_ms BIGINT NOT NULL
 );
 
