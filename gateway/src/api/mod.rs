@@ -60,4 +60,5 @@ pub use error::ApiError;
 pub(crate) use issued::enter as enter_by_issuer;
 pub use policy::{Demand, Policy, usable_preview};
 pub use routes::{PREFIX, Route, router, routes};
+pub(crate) use sign_in::set_cookies;
 pub use tokens::token_created;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::ApiError;
 use super::views::Error;
 use super::views::credential::{PasskeyAnswer, PasskeyChallenge, PasswordSignIn, Redemption, SignedIn};
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::auth::{
     CookieOf, Identity, LONGEST_SIGN_IN, NAME_RULE, PasskeyError, PasswordError, device, has_authorization,
     identify_browser, is_lately, is_user_name, new_secret,
@@ -230,13 +230,21 @@ fn new_sign_in(headers: &HeaderMap) -> (String, NewSignIn) {
 async fn signed_in(app: &SharedApp, headers: &HeaderMap, user: CurrentUser, token: &str) -> Response {
     let next = previews::way_back(app, headers, &user.id).await.unwrap_or_else(|| "/".to_owned());
     let mut response = Json(SignedIn { user: user.into(), next }).into_response();
-    let cookie = CookieOf::User(&app.installation.id).set(&app.origin, token, LONGEST_SIGN_IN);
-    response.headers_mut().append(SET_COOKIE, cookie);
-    let used = CookieOf::Return(&app.installation.id);
-    if used.read(headers, &app.origin).is_some() {
-        response.headers_mut().append(SET_COOKIE, used.clear(&app.origin));
-    }
+    set_cookies(app, headers, Some(token), &mut response);
     response
+}
+
+/// Gives a browser its sign-in, if that is new, and takes back where it had wanted to go.
+pub(crate) fn set_cookies(app: &App, asked: &HeaderMap, token: Option<&str>, response: &mut Response) {
+    let headers = response.headers_mut();
+    if let Some(token) = token {
+        let cookie = CookieOf::User(&app.installation.id).set(&app.origin, token, LONGEST_SIGN_IN);
+        headers.append(SET_COOKIE, cookie);
+    }
+    let used = CookieOf::Return(&app.installation.id);
+    if used.read(asked, &app.origin).is_some() {
+        headers.append(SET_COOKIE, used.clear(&app.origin));
+    }
 }
 
 impl From<PasswordError> for ApiError {

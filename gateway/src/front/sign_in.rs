@@ -6,15 +6,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use berth_protocol::ids::UserId;
-use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Peer;
-use crate::api::ApiError;
+use crate::api::{ApiError, set_cookies};
 use crate::app::SharedApp;
-use crate::auth::{CookieOf, LONGEST_SIGN_IN, device, new_secret};
+use crate::auth::{device, new_secret};
 use crate::limits::Limited;
 use crate::previews;
 use crate::store::{Deed, NewSignIn, Outcome};
@@ -69,14 +69,7 @@ pub(super) async fn signed_in(
 ) -> Response {
     let back = previews::way_back(app, headers, user).await;
     let mut response = redirect(back.as_deref().unwrap_or("/"));
-    if let Some(token) = token {
-        let cookie = CookieOf::User(&app.installation.id).set(&app.origin, token, LONGEST_SIGN_IN);
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    let used = CookieOf::Return(&app.installation.id);
-    if used.read(headers, &app.origin).is_some() {
-        response.headers_mut().append(SET_COOKIE, used.clear(&app.origin));
-    }
+    set_cookies(app, headers, token, &mut response);
     response
 }
 
