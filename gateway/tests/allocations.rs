@@ -8,7 +8,7 @@ use allocation_counter::measure;
 use berth_protocol::door::Role;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Reopen, Side, run};
+use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Side, Streams, run};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
@@ -18,10 +18,12 @@ const READ: usize = 1021;
 /// A door that has no other stream; nothing stalls here.
 struct NoOther;
 
-impl Reopen<Peer> for NoOther {
+impl Streams<Peer> for NoOther {
     fn reopen(&self, _: bool) -> BoxFuture<'_, io::Result<Side<Peer>>> {
         async { Err(io::ErrorKind::ConnectionRefused.into()) }.boxed()
     }
+
+    fn hold(&self, _: &Peer, _: bool) {}
 }
 
 /// A peer that sends the same bytes again and again, and takes whatever it is sent.

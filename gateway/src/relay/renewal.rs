@@ -54,28 +54,50 @@ pub const RESET: &[u8] = b"\x82\x040\x18\x1bc";
 /// Bytes of output in [`RESET`].
 pub const RESET_OUTPUT: usize = 3;
 
-/// Whoever can open another stream for a terminal.
-pub trait Reopen<T>: Sync {
+/// Whoever opened a terminal's stream to the box.
+pub trait Streams<T>: Sync {
     /// Opens another stream to ttyd for the same terminal, as far as before its first message; `sized` is whether its
     /// size counts there.
     fn reopen(&self, sized: bool) -> BoxFuture<'_, io::Result<Side<T>>>;
+
+    /// From now on the stream is not read, and its peer, who gets nothing through, is not to be taken for dead; or it is
+    /// read again.
+    fn hold(&self, stream: &T, held: bool);
 }
 
 /// How long output has been held back, and whether what waits for it to go on is old.
 #[derive(Debug, Default)]
 pub struct Stall {
     since: Option<Instant>,
+    /// Whether the stream is held.
+    holds: bool,
     over: bool,
 }
 
 impl Stall {
-    /// Notes whether output is held back.
-    pub fn note(&mut self, held: bool) {
+    /// Notes whether output is held back. True if the stream was held until now.
+    pub fn note(&mut self, held: bool) -> bool {
         match (held, self.since) {
             (true, None) => self.since = Some(Instant::now()),
-            (false, Some(since)) => *self = Self { since: None, over: since.elapsed() >= STALL },
+            (false, Some(since)) => {
+                let over = since.elapsed() >= STALL;
+                return std::mem::replace(self, Self { over, ..Self::default() }).holds;
+            }
             _ => {}
         }
+        false
+    }
+
+    /// When what is held back will be old, unless it is already.
+    pub fn due(&self) -> Option<Instant> {
+        self.since.filter(|_| !self.holds).map(|since| since + STALL)
+    }
+
+    /// Lets time pass. True if the stream is held from now on.
+    pub fn pass_time(&mut self, now: Instant) -> bool {
+        let begins = self.due().is_some_and(|due| now >= due);
+        self.holds |= begins;
+        begins
     }
 
     /// The box was read for the first time since: what was there, if anything, has waited for all of a stall.

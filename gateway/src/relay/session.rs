@@ -36,7 +36,7 @@ use super::input::{Event, Input};
 use super::liveness::{Liveness, Verdict};
 use super::meters::{Meters, RoundTrip};
 use super::output::Output;
-use super::renewal::{self, Intake, Phase, Reopen, Stall};
+use super::renewal::{self, Intake, Phase, Stall, Streams};
 use super::room::Seat;
 use super::side::Side;
 use super::size::Throttle;
@@ -56,7 +56,7 @@ pub fn run<'a, B, T>(
     ttyd: Side<T>,
     options: Options,
     control: oneshot::Receiver<Closing>,
-    door: &'a impl Reopen<T>,
+    door: &'a impl Streams<T>,
     box_end: impl Future<Output = Closing>,
 ) -> impl Future<Output = Outcome>
 where
@@ -88,7 +88,7 @@ struct Relay<'a, B, T> {
     liveness: Liveness,
     stall: Stall,
     intake: Intake,
-    door: &'a dyn Reopen<T>,
+    door: &'a dyn Streams<T>,
     /// Whether the client's size counts at the box, and whether the box was told so.
     counts: (bool, bool),
     phase: Phase<'a, T>,
@@ -115,7 +115,7 @@ where
         mut ttyd: Side<T>,
         options: Options,
         control: oneshot::Receiver<Closing>,
-        door: &'a impl Reopen<T>,
+        door: &'a impl Streams<T>,
     ) -> Self {
         browser.queue(&greeting::frames(options.mode, &options.title));
         let now = Instant::now();
@@ -272,7 +272,9 @@ where
 
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         let drained = self.poll_browser_drained(cx)?;
-        self.stall.note(drained.is_pending() || self.flow.is_closed());
+        if self.stall.note(drained.is_pending() || self.flow.is_closed()) {
+            self.door.hold(self.ttyd.stream(), false);
+        }
         ready!(drained);
         if self.output.at_boundary() && !self.answers.is_empty() {
             let frames = self.take_answers();
@@ -376,10 +378,14 @@ where
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // While ttyd is blocked a held back size waits for that, not for the time.
         let size = if self.ttyd.is_blocked() { None } else { self.sizes.due() };
-        let due = size.into_iter().chain(self.liveness.due()).chain(self.phase.due()).min();
+        let others = [self.liveness.due(), self.phase.due(), self.stall.due()];
+        let due = size.into_iter().chain(others.into_iter().flatten()).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
         self.phase.pass_time(now, self.browser.is_blocked())?;
+        if self.stall.pass_time(now) {
+            self.door.hold(self.ttyd.stream(), true);
+        }
         match self.liveness.judge(now) {
             Verdict::Well => {}
             Verdict::Ask => self.answers.asks = true,

@@ -26,6 +26,8 @@ impl<S> Side<S> {
     /// A stream whose next bytes are those of `leftover`.
     #[must_use]
     pub fn new(stream: S, leftover: Bytes) -> Self {
+        // A copy: it is a piece, even when it is empty, of the buffer that the head was read into.
+        let leftover = Bytes::copy_from_slice(&leftover);
         Self { stream, leftover, unsent: Vec::new(), sent: 0, unflushed: false }
     }
 
@@ -33,6 +35,11 @@ impl<S> Side<S> {
     #[must_use]
     pub fn into_parts(self) -> (S, Bytes) {
         (self.stream, self.leftover)
+    }
+
+    /// The stream itself.
+    pub(super) fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// Whether bytes wait because the stream did not take them.

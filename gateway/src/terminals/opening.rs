@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 use crate::api::ApiError;
 use crate::app::App;
-use crate::boxes::{BoxStream, TerminalRequest};
-use crate::relay::{Reopen, Side, open_ttyd};
+use crate::boxes::{self, BoxStream, TerminalRequest};
+use crate::relay::{Side, Streams, open_ttyd};
 
 /// How long ttyd may take to answer its upgrade.
 const TTYD_LIMIT: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ impl Opening {
     }
 }
 
-impl Reopen<BoxStream> for Again<'_> {
+impl Streams<BoxStream> for Again<'_> {
     fn reopen(&self, sized: bool) -> BoxFuture<'_, io::Result<Side<BoxStream>>> {
         async move {
             let request = TerminalRequest { sized, ..self.opening.request.clone() };
@@ -75,6 +75,12 @@ impl Reopen<BoxStream> for Again<'_> {
             Ok(ttyd)
         }
         .boxed()
+    }
+
+    fn hold(&self, stream: &BoxStream, held: bool) {
+        if let Err(error) = boxes::watch_for_death(stream.get_ref().0, !held) {
+            tracing::warn!(%error, "a stalled terminal's connection can't be kept from ending");
+        }
     }
 }
 

@@ -106,6 +106,17 @@ async fn what_is_not_old_is_drawn() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_box_that_gets_nothing_through_is_not_taken_for_dead() {
+    let (mut terminal, out) = stalled(2 * SECOND).await;
+    assert!(!*terminal.held.borrow(), "for a short stall");
+    sleep(2 * SECOND).await;
+    assert!(*terminal.held.borrow());
+    terminal.browser.send(&ack(out)).await;
+    assert_eq!(terminal.ttyd.next().await, mark());
+    assert!(!*terminal.held.borrow(), "one that is read again may be");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stock_client_that_reads_again_sees_nothing_old_either() {
     let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 1000);
     terminal.browser.greeting().await;
