@@ -1,6 +1,7 @@
 //! What programs look like when they ask, work or have nothing to do: data, in `patterns.toml`, to which an operator may
 //! add. Matching is pure and takes time in proportion to a screen's size, whatever stands on it.
 
+mod expression;
 mod region;
 mod shapes;
 
@@ -8,9 +9,9 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use berth_protocol::attention::Activity;
-use regex::Regex;
 use serde::Deserialize;
 
+use self::expression::Expression;
 use self::region::plain;
 use self::shapes::PromptPattern;
 use super::signal::{Foreground, Seen};
@@ -52,13 +53,15 @@ pub struct Patterns {
 
 #[derive(Debug, Clone)]
 struct Mark {
-    line: Regex,
+    name: String,
+    line: Expression,
     last: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Meaning {
-    pattern: Regex,
+    name: String,
+    pattern: Expression,
     activity: Activity,
 }
 
@@ -103,7 +106,7 @@ impl Mark {
 }
 
 impl Patterns {
-    /// The patterns of this build.
+    /// The patterns of this build, which are not compiled yet.
     ///
     /// # Panics
     /// When they are wrong, which a test rules out.
@@ -120,6 +123,7 @@ impl Patterns {
     pub fn with(own: &str) -> Result<Self, PatternsError> {
         let off = parse(own)?.off;
         let (mut all, own) = (Self::built_in(), Self::read(own)?);
+        own.check()?;
         let replaced = |name: &str| off.contains(name) || own.prompts.iter().any(|own| own.name == name);
         all.prompts.retain(|prompt| !replaced(&prompt.name));
         all.prompts.splice(0..0, own.prompts);
@@ -135,20 +139,30 @@ impl Patterns {
     fn read(text: &str) -> Result<Self, PatternsError> {
         let file = parse(text)?;
         let mark = |entry: MarkEntry| {
-            Ok(Mark { line: regex(&entry.name, &entry.line)?, last: entry.last.unwrap_or(LAST) })
+            let (line, last) = (Expression::known(&entry.line), entry.last.unwrap_or(LAST));
+            Mark { name: entry.name, line, last }
         };
         let meaning = |entry: MeaningEntry| {
-            Ok(Meaning { pattern: regex(&entry.name, &entry.pattern)?, activity: entry.activity })
+            let (pattern, activity) = (Expression::known(&entry.pattern), entry.activity);
+            Meaning { name: entry.name, pattern, activity }
         };
         Ok(Self {
             prompts: file.prompt.into_iter().map(PromptPattern::read).collect::<Result<_, _>>()?,
-            working: file.working.into_iter().map(mark).collect::<Result<_, _>>()?,
-            titles: file.title.into_iter().map(meaning).collect::<Result<_, _>>()?,
-            notices: file.notice.into_iter().map(meaning).collect::<Result<_, _>>()?,
+            working: file.working.into_iter().map(mark).collect(),
+            titles: file.title.into_iter().map(meaning).collect(),
+            notices: file.notice.into_iter().map(meaning).collect(),
             shells: file.shells,
             agents: file.agents,
             quiet: file.quiet,
         })
+    }
+
+    /// Compiles all of them.
+    fn check(&self) -> Result<(), PatternsError> {
+        let meanings = self.titles.iter().chain(&self.notices).map(|one| (&one.name, &one.pattern));
+        let marks = self.working.iter().map(|one| (&one.name, &one.line));
+        let prompts = self.prompts.iter().flat_map(PromptPattern::expressions);
+        meanings.chain(marks).chain(prompts).try_for_each(|(name, expression)| expression.check(name))
     }
 
     /// What of a screen is of interest.
@@ -190,13 +204,6 @@ impl Patterns {
 
 fn parse(text: &str) -> Result<File, PatternsError> {
     toml::from_str(text).map_err(|error| PatternsError::Shape(Box::new(error)))
-}
-
-fn regex(name: &str, pattern: &str) -> Result<Regex, PatternsError> {
-    Regex::new(pattern).map_err(|error| PatternsError::Pattern {
-        name: name.to_owned(),
-        problem: format!("is not a regular expression: {error}"),
-    })
 }
 
 fn meaning(all: &[Meaning], text: &str) -> Option<Activity> {

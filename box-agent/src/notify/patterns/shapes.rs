@@ -1,27 +1,38 @@
 //! The shapes that questions have on a screen: a line with the cursor at its end, a menu of numbered choices, a line
 //! somewhere near the end.
 
+use std::sync::LazyLock;
+
 use berth_protocol::attention::{Choice, MAX_CHOICES, MAX_LABEL_CHARS, Question};
 use berth_protocol::keys::Key;
-use regex::Regex;
 use serde::Deserialize;
 use unicode_width::UnicodeWidthStr;
 
+use super::PatternsError;
+use super::expression::Expression;
 use super::region::{context, fingerprint};
-use super::{PatternsError, regex};
 use crate::notify::signal::{Prompt, PromptKind};
 use crate::notify::tap::report::Look;
 use crate::notify::text::{for_notification, inert};
 
 /// A numbered choice, with the marker of the chosen one before it.
-const OPTION: &str = r"^(?:[❯›>*→●○◉◯]\s*)?([1-9])[.)]\s+(\S.*)$";
+static OPTION: LazyLock<Expression> =
+    LazyLock::new(|| Expression::known(r"^(?:[❯›>*→●○◉◯]\s*)?([1-9])[.)]\s+(\S.*)$"));
 
 /// What stands below a menu: how to choose, or the rest of a choice.
-const HELP: &str = r"(?i)\b(esc|enter|return|tab|ctrl|shift|cancel|confirm|select|navigate|amend|edit|toggle|shortcuts|press|keys?)\b|[↑↓⇆⏎]";
+static HELP: LazyLock<Expression> = LazyLock::new(|| {
+    Expression::known(
+        r"(?i)\b(esc|enter|return|tab|ctrl|shift|cancel|confirm|select|navigate|amend|edit|toggle|shortcuts|press|keys?)\b|[↑↓⇆⏎]",
+    )
+});
 
 /// How a choice begins that lets the program go on, and one that does not.
-const APPROVES: &str = r"(?i)^(?:yes|y\b|allow|approve|accept|ok\b|proceed|trust|continue|run|apply)";
-const DENIES: &str = r"(?i)^(?:no\b|n\b|deny|reject|cancel|don.?t|do not|exit|quit|abort|skip)";
+static APPROVES: LazyLock<Expression> = LazyLock::new(|| {
+    Expression::known(r"(?i)^(?:yes|y\b|allow|approve|accept|ok\b|proceed|trust|continue|run|apply)")
+});
+static DENIES: LazyLock<Expression> = LazyLock::new(|| {
+    Expression::known(r"(?i)^(?:no\b|n\b|deny|reject|cancel|don.?t|do not|exit|quit|abort|skip)")
+});
 
 /// A pattern as it is written.
 #[derive(Debug, Deserialize)]
@@ -86,19 +97,15 @@ pub(super) struct PromptPattern {
     kind: PromptKind,
     shape: Shape,
     confidence: u8,
-    ask: Vec<Regex>,
-    unless: Vec<Regex>,
-    also: Vec<Regex>,
+    ask: Vec<Expression>,
+    unless: Vec<Expression>,
+    also: Vec<Expression>,
     last: usize,
     choose: Choose,
     choices: Vec<Choice>,
     free_text: bool,
     patience_ms: u64,
     text: Option<String>,
-    option: Regex,
-    approves: Regex,
-    denies: Regex,
-    help: Regex,
 }
 
 impl PromptPattern {
@@ -109,28 +116,27 @@ impl PromptPattern {
         if entry.ask.is_empty() || entry.confidence > 100 || entry.choices.len() > MAX_CHOICES {
             return Err(wrong("asks nothing, is more than sure, or has too many choices"));
         }
-        let all = |patterns: &[String]| {
-            patterns.iter().map(|pattern| regex(&name, pattern)).collect::<Result<Vec<_>, _>>()
-        };
+        let all = |patterns: &[String]| patterns.iter().map(|pattern| Expression::known(pattern)).collect();
         Ok(Self {
             kind: entry.kind,
             shape: entry.shape,
             confidence: entry.confidence,
-            ask: all(&entry.ask)?,
-            unless: all(&entry.unless)?,
-            also: all(&entry.also)?,
+            ask: all(&entry.ask),
+            unless: all(&entry.unless),
+            also: all(&entry.also),
             last: entry.last,
             choose: entry.choose,
             choices: entry.choices,
             free_text: entry.free_text,
             patience_ms: entry.patience_secs * 1000,
             text: entry.text,
-            option: regex(&name, OPTION)?,
-            approves: regex(&name, APPROVES)?,
-            denies: regex(&name, DENIES)?,
-            help: regex(&name, HELP)?,
             name,
         })
+    }
+
+    /// What it is made of, with its name.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = (&String, &Expression)> {
+        self.ask.iter().chain(&self.unless).chain(&self.also).map(|expression| (&self.name, expression))
     }
 
     /// The question, if the screen shows it.
@@ -140,7 +146,7 @@ impl PromptPattern {
             return None;
         }
         let near = lines.len() - self.near(lines);
-        let has = |also: &Regex| lines[near..].iter().any(|line| also.is_match(line));
+        let has = |also: &Expression| lines[near..].iter().any(|line| also.is_match(line));
         if !self.also.iter().all(has) {
             return None;
         }
@@ -168,7 +174,7 @@ impl PromptPattern {
     }
 
     fn asks(&self, line: &str) -> bool {
-        let matches = |patterns: &[Regex]| patterns.iter().any(|pattern| pattern.is_match(line));
+        let matches = |patterns: &[Expression]| patterns.iter().any(|pattern| pattern.is_match(line));
         matches(&self.ask) && !matches(&self.unless)
     }
 
@@ -199,16 +205,16 @@ impl PromptPattern {
 
     fn menu(&self, look: &Look, lines: &[String]) -> Option<Prompt> {
         // The last run of choices from 1 on, with nothing but some lines of help below it.
-        let last = lines.iter().rposition(|line| self.option.is_match(line))?;
+        let last = lines.iter().rposition(|line| OPTION.is_match(line))?;
         let mut below = lines[last + 1..].iter().filter(|line| !line.is_empty());
         // Who draws a menu hides the cursor, or has it at a choice. A text that has a menu in it does neither.
-        let drawn = look.hidden || self.option.is_match(lines.get(look.row)?);
-        if !drawn || !below.all(|line| self.help.is_match(line)) {
+        let drawn = look.hidden || OPTION.is_match(lines.get(look.row)?);
+        if !drawn || !below.all(|line| HELP.is_match(line)) {
             return None;
         }
         let mut options: Vec<(usize, usize, &str)> = Vec::new();
         for (row, line) in lines[..=last].iter().enumerate().rev() {
-            let Some(found) = self.option.captures(line) else {
+            let Some(found) = OPTION.captures(line) else {
                 // A choice may go over several lines, and there may be a blank one between them.
                 if options.last().is_some_and(|(first, _, _)| first - row > 3) {
                     break;
@@ -244,12 +250,12 @@ impl PromptPattern {
 
     fn menu_choices(&self, options: &[(usize, usize, &str)], chosen: Option<usize>) -> Vec<Choice> {
         let mut approved = false;
-        let denied = options.iter().rposition(|(_, _, label)| self.denies.is_match(label));
+        let denied = options.iter().rposition(|(_, _, label)| DENIES.is_match(label));
         let mut choices = Vec::new();
         for (index, (_, number, label)) in options.iter().enumerate() {
             let id = match () {
                 () if denied == Some(index) => "deny".to_owned(),
-                () if !approved && self.approves.is_match(label) => {
+                () if !approved && APPROVES.is_match(label) => {
                     approved = true;
                     "approve".to_owned()
                 }
@@ -287,4 +293,10 @@ impl PromptPattern {
             question: Question { fingerprint, choices, free_text: self.free_text },
         }
     }
+}
+
+/// Compiles what all prompts share.
+#[cfg(test)]
+pub(super) fn check() -> Result<(), PatternsError> {
+    [&OPTION, &HELP, &APPROVES, &DENIES].into_iter().try_for_each(|one| one.check("shared"))
 }

@@ -3,6 +3,8 @@ use super::*;
 #[test]
 fn the_patterns_of_this_build_are_right() {
     let patterns = Patterns::built_in();
+    patterns.check().unwrap();
+    shapes::check().unwrap();
     assert!(patterns.foreground("-bash", false).shell && patterns.foreground("claude", true).agent);
     assert!(!patterns.foreground("cargo", true).shell);
 }
