@@ -2,10 +2,11 @@
 //!
 //! Resumption is off because a resumed connection skips the check of the peer's certificate.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
@@ -18,6 +19,12 @@ pub const ALPN_LINK: &[u8] = b"berth-link/1";
 
 /// ALPN of the door: `CONNECT` streams and the box's control API.
 pub const ALPN_DOOR: &[u8] = b"berth-door/1";
+
+/// The cryptography of everything here, which there is once.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(default_provider()));
+    PROVIDER.clone()
+}
 
 /// The name that dialers put where TLS wants a host name. Verifiers look at the URI name instead.
 ///
@@ -72,7 +79,7 @@ impl Credentials {
     /// # Errors
     /// When key and certificate don't belong together.
     pub fn certified(&self) -> Result<CertifiedKey, rustls::Error> {
-        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &default_provider())
+        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider())
     }
 }
 
@@ -98,7 +105,7 @@ pub fn server_config_with(
     verifier: Arc<dyn ClientCertVerifier>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(shown);
@@ -117,7 +124,7 @@ pub fn client_config(
     verifier: Arc<dyn ServerCertVerifier>,
     alpn: &[u8],
 ) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier);

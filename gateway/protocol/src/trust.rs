@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::default_provider;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -18,6 +17,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::ids::{InstallationId, InstanceId};
 use crate::name::BerthName;
+use crate::tls::provider;
 
 /// Whom one end of a connection admits at the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub struct PeerVerifier {
     admit: Admit,
     dates: Dates,
     demanded: bool,
-    provider: CryptoProvider,
+    provider: Arc<CryptoProvider>,
 }
 
 impl PeerVerifier {
@@ -113,7 +113,7 @@ impl PeerVerifier {
     }
 
     fn with(roots: Roots, admit: Admit, dates: Dates, demanded: bool) -> Arc<Self> {
-        Arc::new(Self { roots, admit, dates, demanded, provider: default_provider() })
+        Arc::new(Self { roots, admit, dates, demanded, provider: provider() })
     }
 
     fn verify(

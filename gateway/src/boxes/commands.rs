@@ -99,9 +99,7 @@ impl BoxHandle {
 
     async fn backup_command<T: DeserializeOwned>(&self, command: &Command) -> Result<T, DoorError> {
         // A connection of its own: the repository may take its time, and warm ones are for those who don't.
-        let mut connection = self.connect().await?;
-        let outcome = control::ask_backup(&mut connection, command).await;
-        let answer = self.answered(connection, outcome)?;
+        let answer = self.answered(control::ask_backup(self.connect().await?, command).await)?;
         serde_json::from_slice(&answer).map_err(|_| DoorError::Nonsense)
     }
 
@@ -128,10 +126,10 @@ impl BoxHandle {
     /// # Errors
     /// [`DoorError`]; see [`super::Broken::of`] for a file that did not come.
     pub async fn upload(&self, upload: Upload) -> Result<Uploaded, DoorError> {
-        if let Some(mut connection) = self.take_warm() {
+        if let Some(connection) = self.take_warm() {
             self.nudge();
             // A stream can't be sent twice, so that a warm connection has to prove itself first.
-            if door::status(&mut connection).await.is_ok() {
+            if let Ok((_, connection)) = door::status(connection).await {
                 return upload::send(connection, upload).await;
             }
             self.drop_warm();

@@ -16,8 +16,8 @@ use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::{Method, Request, Response};
 use serde::Serialize;
 
-use super::dial::DoorConnection;
-use super::door::{DoorBody, DoorError, read, refusal, send, whole};
+use super::door::{DoorError, read, refusal, whole};
+use super::exchange::{DoorBody, DoorConnection, Exchange};
 use super::lines::Lines;
 
 /// How long a box may take to begin an answer. It starts with the first byte of the request, which may be large.
@@ -78,33 +78,39 @@ impl Command {
     }
 }
 
-/// Asks a command whose answer comes as a whole. The connection can be used again, unless the outcome is
-/// [`DoorError::Lost`] or [`DoorError::Nonsense`].
-pub(super) async fn ask(door: &mut DoorConnection, command: &Command) -> Result<Bytes, DoorError> {
-    let response = accepted(door, command).await?;
-    read(response, MAX_SCREEN_BYTES).await
+/// What a door has answered, and the connection if it can be used again.
+pub(super) type Asked = (Result<Bytes, DoorError>, Option<DoorConnection>);
+
+/// Asks a command whose answer comes as a whole.
+pub(super) async fn ask(door: DoorConnection, command: &Command) -> Asked {
+    ask_within(door, command, ANSWER_TIMEOUT, MAX_SCREEN_BYTES).await
 }
 
 /// Asks something of backups, whose answer comes as a whole and may take as long as the repository does.
-pub(super) async fn ask_backup(door: &mut DoorConnection, command: &Command) -> Result<Bytes, DoorError> {
-    let response = send(door, command.request(), BACKUP_TIMEOUT).await?;
-    if !response.status().is_success() {
-        return Err(refusal(response).await);
-    }
-    read(response, MAX_LOOK_ANSWER).await
+pub(super) async fn ask_backup(door: DoorConnection, command: &Command) -> Asked {
+    ask_within(door, command, BACKUP_TIMEOUT, MAX_LOOK_ANSWER).await
+}
+
+async fn ask_within(door: DoorConnection, command: &Command, limit: Duration, most: usize) -> Asked {
+    let mut exchange = match door.begin().await {
+        Ok(exchange) => exchange,
+        Err(error) => return (Err(error.into()), None),
+    };
+    let answer = match accepted(&mut exchange, command, limit).await {
+        Ok(response) => read(response, most).await,
+        Err(error) => Err(error),
+    };
+    let whole = matches!(answer, Ok(_) | Err(DoorError::Refused { .. } | DoorError::SessionUnknown));
+    let connection = if whole { exchange.into_connection().await } else { None };
+    (answer, connection)
 }
 
 /// Asks for a file of a backup, or an archive of all.
-pub(super) async fn backup_file(
-    mut door: DoorConnection,
-    command: &Command,
-) -> Result<BackupFile, DoorError> {
-    let response = send(&mut door, command.request(), BACKUP_TIMEOUT).await?;
-    if !response.status().is_success() {
-        return Err(refusal(response).await);
-    }
+pub(super) async fn backup_file(door: DoorConnection, command: &Command) -> Result<BackupFile, DoorError> {
+    let mut exchange = door.begin().await?;
+    let response = accepted(&mut exchange, command, BACKUP_TIMEOUT).await?;
     let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    Ok(BackupFile { length, body: response.into_body(), _door: door })
+    Ok(BackupFile { length, body: response.into_body(), _exchange: exchange })
 }
 
 /// A file of a backup, or an archive, on its way. Dropped, nobody reads it any more.
@@ -113,7 +119,7 @@ pub struct BackupFile {
     /// How long it is, if that is known. One that ends sooner is not whole; one whose length is not known breaks off then.
     pub length: Option<u64>,
     body: Incoming,
-    _door: DoorConnection,
+    _exchange: Exchange,
 }
 
 impl BackupFile {
@@ -137,13 +143,18 @@ impl BackupFile {
 }
 
 /// Starts a command whose answer goes on.
-pub(super) async fn exec(mut door: DoorConnection, command: &Command) -> Result<ExecOutput, DoorError> {
-    let body = accepted(&mut door, command).await?.into_body();
-    Ok(ExecOutput { body, lines: Lines::default(), left: MAX_EXEC_OUTPUT, _door: door })
+pub(super) async fn exec(door: DoorConnection, command: &Command) -> Result<ExecOutput, DoorError> {
+    let mut exchange = door.begin().await?;
+    let body = accepted(&mut exchange, command, ANSWER_TIMEOUT).await?.into_body();
+    Ok(ExecOutput { body, lines: Lines::default(), left: MAX_EXEC_OUTPUT, _exchange: exchange })
 }
 
-async fn accepted(door: &mut DoorConnection, command: &Command) -> Result<Response<Incoming>, DoorError> {
-    let response = send(door, command.request(), ANSWER_TIMEOUT).await?;
+async fn accepted(
+    exchange: &mut Exchange,
+    command: &Command,
+    limit: Duration,
+) -> Result<Response<Incoming>, DoorError> {
+    let response = exchange.send(command.request(), limit).await?;
     if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
 }
 
@@ -153,7 +164,7 @@ pub struct ExecOutput {
     body: Incoming,
     lines: Lines,
     left: usize,
-    _door: DoorConnection,
+    _exchange: Exchange,
 }
 
 impl ExecOutput {

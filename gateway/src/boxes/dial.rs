@@ -8,17 +8,13 @@ use std::time::Duration;
 use berth_protocol::ids::{InstallationId, InstanceId};
 use berth_protocol::tls::{ALPN_DOOR, client_config, server_name};
 use berth_protocol::trust::{Admit, Dates, PeerVerifier};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::door::DoorBody;
-use super::routes::Route;
-use crate::trust::Trust;
+use crate::trust::{State, Trust};
 
 /// How long one address may take to answer, TLS included.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,15 +37,6 @@ const SEGMENT: u32 = 8 * 1024;
 /// A connection with a box, whichever side dialled it.
 pub type BoxStream = TlsStream<TcpStream>;
 
-/// A connection to a door that leads nowhere yet.
-#[derive(Debug)]
-pub(super) struct DoorConnection {
-    /// Takes requests.
-    pub(super) sender: SendRequest<DoorBody>,
-    /// How the connection came about.
-    pub(super) route: Route,
-}
-
 /// Dials boxes in this gateway's name.
 pub struct Dialer {
     installation: InstallationId,
@@ -63,16 +50,54 @@ impl Dialer {
         Self { installation, trust }
     }
 
-    /// The TLS settings with which exactly this instance is reached. `ca` is the CA of its certificate, if that is known.
-    pub(super) fn config_for(
+    /// The TLS settings with which exactly this instance is reached; `ca` is the CA of its certificate, if that is known.
+    fn config_for(
         &self,
         instance: &InstanceId,
         ca: Option<&str>,
+        trusted: &State,
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let trusted = self.trust.now();
         let admit = Admit::Box(self.installation.clone(), instance.clone());
         let verifier = PeerVerifier::new(trusted.roots().to_vec(), admit, Dates::Judged);
         Ok(Arc::new(client_config(Some(trusted.credentials(ca).clone()), verifier, ALPN_DOOR)?))
+    }
+}
+
+/// How one box is met. A connection holds its TLS settings for as long as it lasts, so all of a box have the same ones.
+pub(super) struct Meeting {
+    /// The CA of the box's certificate, if that is known.
+    ca: Option<String>,
+    made: Option<(Arc<State>, Arc<ClientConfig>)>,
+}
+
+impl Meeting {
+    /// Under this CA.
+    pub(super) fn under(ca: Option<String>) -> Self {
+        Self { ca, made: None }
+    }
+
+    /// The box may have a certificate of another CA by now.
+    pub(super) fn moved(&mut self, ca: Option<&str>) {
+        if self.ca.as_deref() != ca {
+            *self = Self::under(ca.map(str::to_owned));
+        }
+    }
+
+    /// The TLS settings, by the CAs as they are now.
+    pub(super) fn config(
+        &mut self,
+        dialer: &Dialer,
+        instance: &InstanceId,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let trusted = dialer.trust.now();
+        if let Some((state, config)) = &self.made
+            && Arc::ptr_eq(state, &trusted)
+        {
+            return Ok(config.clone());
+        }
+        let config = dialer.config_for(instance, self.ca.as_deref(), &trusted)?;
+        self.made = Some((trusted, config.clone()));
+        Ok(config)
     }
 }
 
@@ -86,17 +111,6 @@ pub(super) async fn dial(address: SocketAddr, config: Arc<ClientConfig>) -> io::
         Ok(TlsConnector::from(config).connect(server_name(), tcp).await?.into())
     };
     timeout(DIAL_TIMEOUT, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// Speaks the door's protocol over a connection.
-pub(super) async fn speak(stream: BoxStream, route: Route) -> io::Result<DoorConnection> {
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "door connection ended");
-        }
-    });
-    Ok(DoorConnection { sender, route })
 }
 
 /// Makes a socket that is about to connect, or to listen, ask its peers for segments of at most [`SEGMENT`] bytes.

@@ -10,16 +10,14 @@ use berth_protocol::door::{
 };
 use berth_protocol::error::ErrorBody;
 use berth_protocol::ids::{AttachmentId, ClientId, RequestId, SessionId};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::HOST;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-use super::dial::{BoxStream, DoorConnection};
-use super::upload::Broken;
+use super::dial::BoxStream;
+use super::exchange::{DoorBody, DoorConnection, Exchange};
 
 /// How long a box may take to answer a request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,9 +27,6 @@ const PORT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The largest answer that is read, bytes.
 pub(super) const MAX_ANSWER: usize = 256 * 1024;
-
-/// The body of a request.
-pub(super) type DoorBody = UnsyncBoxBody<Bytes, Broken>;
 
 /// Why a door gave no answer, or not the one hoped for.
 #[derive(Debug, thiserror::Error)]
@@ -87,18 +82,21 @@ pub struct DoorStream {
     pub leftover: Bytes,
 }
 
-pub(super) async fn status(door: &mut DoorConnection) -> Result<Status, DoorError> {
+/// Asks how the box is. The connection can be used again.
+pub(super) async fn status(door: DoorConnection) -> Result<(Status, DoorConnection), DoorError> {
     let request = Request::get(STATUS_PATH).header(HOST, "box").body(whole(Bytes::new()));
-    let response = send(door, request, ANSWER_TIMEOUT).await?;
+    let mut exchange = door.begin().await?;
+    let response = exchange.send(request, ANSWER_TIMEOUT).await?;
     if response.status() != StatusCode::OK {
         return Err(refusal(response).await);
     }
     let body = read(response, MAX_ANSWER).await?;
-    serde_json::from_slice(&body).map_err(|_| DoorError::Nonsense)
+    let status = serde_json::from_slice(&body).map_err(|_| DoorError::Nonsense)?;
+    Ok((status, exchange.into_connection().await.ok_or(DoorError::Lost(None))?))
 }
 
 pub(super) async fn open_terminal(
-    mut door: DoorConnection,
+    door: DoorConnection,
     terminal: &TerminalRequest,
 ) -> Result<(DoorStream, AttachmentId), DoorError> {
     let mut request = Request::builder()
@@ -112,7 +110,8 @@ pub(super) async fn open_terminal(
     if !terminal.sized {
         request = request.header(HEADER_SIZE, SIZE_IGNORED);
     }
-    let response = send(&mut door, request.body(whole(Bytes::new())), ANSWER_TIMEOUT).await?;
+    let mut exchange = door.begin().await?;
+    let response = exchange.send(request.body(whole(Bytes::new())), ANSWER_TIMEOUT).await?;
     if response.status() != StatusCode::OK {
         return Err(refusal(response).await);
     }
@@ -121,12 +120,12 @@ pub(super) async fn open_terminal(
         .get(HEADER_ATTACHMENT)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .ok_or(DoorError::Nonsense)?;
-    Ok((stream(response).await?, attachment))
+    Ok((stream(exchange, response).await?, attachment))
 }
 
 /// Opens a stream to a loopback port of the box.
 pub(super) async fn open_port(
-    mut door: DoorConnection,
+    door: DoorConnection,
     port: u16,
     request_id: &RequestId,
 ) -> Result<DoorStream, DoorError> {
@@ -138,32 +137,22 @@ pub(super) async fn open_port(
         .header(HEADER_REQUEST_ID, request_id.as_str())
         .body(whole(Bytes::new()));
     // The box itself waits for the port.
-    let response = send(&mut door, request, PORT_TIMEOUT).await?;
-    if response.status() == StatusCode::OK { stream(response).await } else { Err(refusal(response).await) }
+    let mut exchange = door.begin().await?;
+    let response = exchange.send(request, PORT_TIMEOUT).await?;
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    stream(exchange, response).await
 }
 
-async fn stream(response: Response<Incoming>) -> Result<DoorStream, DoorError> {
-    let upgraded = hyper::upgrade::on(response).await?;
-    let parts = upgraded.downcast::<TokioIo<BoxStream>>().map_err(|_| DoorError::Nonsense)?;
-    Ok(DoorStream { io: parts.io.into_inner(), leftover: parts.read_buf })
+async fn stream(exchange: Exchange, response: Response<Incoming>) -> Result<DoorStream, DoorError> {
+    drop(response);
+    exchange.into_stream().await.ok_or(DoorError::Lost(None))
 }
 
 /// A body that is there.
 pub(super) fn whole(bytes: Bytes) -> DoorBody {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
-}
-
-pub(super) async fn send(
-    door: &mut DoorConnection,
-    request: http::Result<Request<DoorBody>>,
-    limit: Duration,
-) -> Result<Response<Incoming>, DoorError> {
-    let request = request.map_err(|_| DoorError::Nonsense)?;
-    let answer = async {
-        door.sender.ready().await?;
-        door.sender.send_request(request).await
-    };
-    timeout(limit, answer).await.map_err(|_| DoorError::Lost(None))?.map_err(DoorError::from)
 }
 
 pub(super) async fn read(response: Response<Incoming>, limit: usize) -> Result<Bytes, DoorError> {

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use berth_protocol::ids::{AttachmentId, InstanceId, RequestId, WorkspaceId};
@@ -16,10 +16,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::control::{self, Command};
-use super::dial::{BoxStream, Dialer, DoorConnection, dial, speak};
+use super::control::{self, Asked, Command};
+use super::dial::{BoxStream, Dialer, Meeting, dial};
 use super::dial_back::DialBacks;
 use super::door::{self, DoorError, DoorStream, TerminalRequest};
+use super::exchange::DoorConnection;
 use super::presence::{Presence, PresenceState};
 use super::race::race;
 use super::routes::{Attempt, Routes};
@@ -40,8 +41,7 @@ pub struct BoxHandle {
     dialer: Arc<Dialer>,
     metrics: Arc<Metrics>,
     routes: Mutex<Routes>,
-    /// The CA of the box's certificate, under which it is met.
-    ca: Mutex<Option<String>>,
+    meeting: Mutex<Meeting>,
     dial_backs: DialBacks<BoxStream>,
     warm: Mutex<Vec<DoorConnection>>,
     presence: watch::Sender<Presence>,
@@ -66,7 +66,7 @@ impl BoxHandle {
             dialer,
             metrics,
             routes: Mutex::new(Routes::of(instance)),
-            ca: Mutex::new(instance.certificate_ca.clone()),
+            meeting: Mutex::new(Meeting::under(instance.certificate_ca.clone())),
             dial_backs: DialBacks::new(),
             warm: Mutex::default(),
             presence: watch::Sender::new(Presence::UNKNOWN),
@@ -105,7 +105,7 @@ impl BoxHandle {
 
     /// Takes over new addresses and asks there at once.
     pub(super) fn moved(&self, instance: &Instance) {
-        self.ca.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&instance.certificate_ca);
+        self.meeting().moved(instance.certificate_ca.as_deref());
         if self.with_routes(|routes| routes.moved(instance)) {
             self.drop_warm();
         }
@@ -157,8 +157,8 @@ impl BoxHandle {
     pub(super) async fn probe(&self) {
         let generation = self.probes.fetch_add(1, Ordering::Relaxed) + 1;
         let mut answering: Vec<DoorConnection> = Vec::new();
-        for mut connection in self.take_all_warm() {
-            if door::status(&mut connection).await.is_ok() {
+        for connection in self.take_all_warm() {
+            if let Ok((_, connection)) = door::status(connection).await {
                 answering.push(connection);
             }
         }
@@ -167,10 +167,8 @@ impl BoxHandle {
             answering.truncate(WARM - 1);
         }
         while answering.len() < WARM {
-            let Ok(mut connection) = self.connect().await else { break };
-            if door::status(&mut connection).await.is_err() {
-                break;
-            }
+            let Ok(connection) = self.connect().await else { break };
+            let Ok((_, connection)) = door::status(connection).await else { break };
             // Worse ones are given up, so that the box is in use by the better way from now on.
             answering.retain(|other| other.route <= connection.route);
             answering.push(connection);
@@ -233,37 +231,32 @@ impl BoxHandle {
 
     /// Asks a command on a warm connection or on a new one, which is warm afterwards.
     pub(super) async fn command(&self, command: &Command) -> Result<Bytes, DoorError> {
-        if let Some(mut connection) = self.take_warm() {
-            match control::ask(&mut connection, command).await {
+        if let Some(connection) = self.take_warm() {
+            match self.answered(control::ask(connection, command).await) {
                 // The box acts once for each request id, so it may be asked again.
                 Err(DoorError::Lost(_)) => self.drop_warm(),
-                outcome => return self.answered(connection, outcome),
+                outcome => return outcome,
             }
         }
-        let mut connection = self.connect().await?;
-        let outcome = control::ask(&mut connection, command).await;
-        self.answered(connection, outcome)
+        self.answered(control::ask(self.connect().await?, command).await)
     }
 
-    pub(super) fn answered<T>(
-        &self,
-        connection: DoorConnection,
-        outcome: Result<T, DoorError>,
-    ) -> Result<T, DoorError> {
-        let whole = matches!(outcome, Ok(_) | Err(DoorError::Refused { .. } | DoorError::SessionUnknown));
-        if whole && !self.retired.is_cancelled() {
+    /// Keeps the connection over which an answer came, and returns the answer.
+    pub(super) fn answered(&self, (answer, connection): Asked) -> Result<Bytes, DoorError> {
+        if let Some(connection) = connection
+            && !self.retired.is_cancelled()
+        {
             let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
             if warm.len() < WARM {
                 warm.push(connection);
             }
         }
-        outcome
+        answer
     }
 
     /// Makes a connection by the best way there is now.
     pub(super) async fn connect(&self) -> Result<DoorConnection, DoorError> {
-        let ca = self.ca.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let config = self.dialer.config_for(&self.instance, ca.as_deref());
+        let config = self.meeting().config(&self.dialer, &self.instance);
         let config = config.map_err(|_| DoorError::Unreachable(None))?;
         loop {
             let linked = self.dial_backs.linked();
@@ -290,7 +283,7 @@ impl BoxHandle {
         };
         let route = attempt.route();
         match stream {
-            Ok(stream) => speak(stream, route).await,
+            Ok(stream) => Ok(DoorConnection::new(stream, route)),
             Err(error) => {
                 let why = berth_daemon::exit::chain(&error);
                 tracing::debug!(instance = %self.instance, route = route.as_str(), error = %why, "box not reached");
@@ -299,18 +292,24 @@ impl BoxHandle {
         }
     }
 
+    fn meeting(&self) -> MutexGuard<'_, Meeting> {
+        self.meeting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn with_routes<T>(&self, use_them: impl FnOnce(&mut Routes) -> T) -> T {
         use_them(&mut self.routes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn take_warm(&self) -> Option<DoorConnection> {
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| warm.pop()).find(|connection| !connection.sender.is_closed())
+        std::iter::from_fn(|| warm.pop())
+            .find_map(|mut connection| connection.is_open().then_some(connection))
     }
 
     fn take_all_warm(&self) -> Vec<DoorConnection> {
         let taken = std::mem::take(&mut *self.warm.lock().unwrap_or_else(PoisonError::into_inner));
-        taken.into_iter().filter(|connection| !connection.sender.is_closed()).take(WARM).collect()
+        let open = |mut connection: DoorConnection| connection.is_open().then_some(connection);
+        taken.into_iter().filter_map(open).take(WARM).collect()
     }
 
     pub(super) fn drop_warm(&self) {

@@ -10,7 +10,8 @@
 //! | `race` | tries them, the next beside the one before |
 //! | `dial` | one address: TCP and TLS |
 //! | `dial_back` | connections that a box was asked to make |
-//! | `door` | requests over a connection |
+//! | `exchange` | one request and its answer over a connection |
+//! | `door` | what doors are asked for: status, terminals, ports |
 //! | `control`, `lines` | commands over a connection, and what they say |
 //! | `upload` | a file over a connection, as it comes |
 //! | `handle` | one box: warm connections, probes, streams |
@@ -22,6 +23,7 @@ mod control;
 mod dial;
 mod dial_back;
 mod door;
+mod exchange;
 mod handle;
 mod lines;
 mod presence;

@@ -16,8 +16,8 @@ use hyper::{Request, StatusCode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::dial::DoorConnection;
 use super::door::{DoorError, MAX_ANSWER, read, refusal};
+use super::exchange::DoorConnection;
 
 /// How long a box may take no byte, and how long it may take for its answer. Longer than a client may be
 /// silent, so that it is known who stalls.
@@ -62,7 +62,7 @@ impl Broken {
 }
 
 /// Sends a file. The connection is used up.
-pub(super) async fn send(mut door: DoorConnection, upload: Upload) -> Result<Uploaded, DoorError> {
+pub(super) async fn send(door: DoorConnection, upload: Upload) -> Result<Uploaded, DoorError> {
     let Upload { session, name, length, pieces, request_id } = upload;
     let (moved, moves) = watch::channel(());
     let request = Request::post(files_path(&session))
@@ -72,13 +72,10 @@ pub(super) async fn send(mut door: DoorConnection, upload: Upload) -> Result<Upl
         .header(CONTENT_LENGTH, length)
         .body(StreamBody::new(frames(pieces, moved)).boxed_unsync())
         .map_err(|_| DoorError::Nonsense)?;
-    let answer = async {
-        door.sender.ready().await?;
-        door.sender.send_request(request).await
-    };
+    let mut exchange = door.begin().await?;
     let response = tokio::select! {
         // Cancel-safe, both: what is dropped takes the connection along, and the box notices.
-        answer = answer => answer?,
+        answer = exchange.send_patiently(request) => answer?,
         () = stalled(moves) => return Err(DoorError::Lost(None)),
     };
     if response.status() != StatusCode::CREATED {
