@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::hold::Hold;
-use super::pool::{Place, Pool, Sender};
+use super::pool::{Place, Pool};
+use super::stream::Stream;
 
 /// A request's body, which tells when a piece of it was taken.
 pub struct Request {
@@ -80,7 +81,10 @@ struct Ended;
 /// An answer's body. When it has ended, its stream is free for the next request.
 pub struct Answer {
     body: Incoming,
-    stream: Option<(Arc<Pool>, Place, Sender)>,
+    /// Nothing once it is free.
+    stream: Option<Stream>,
+    /// Where it goes then; nowhere, if it can't be used again.
+    back: Option<(Arc<Pool>, Place)>,
     bytes: Counter,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     _hold: Hold,
@@ -90,12 +94,13 @@ impl Answer {
     /// A body that goes on for as long as `hold` may, and gives its stream back after that.
     pub fn new(
         body: Incoming,
-        stream: Option<(Arc<Pool>, Place, Sender)>,
+        stream: Stream,
+        back: Option<(Arc<Pool>, Place)>,
         bytes: Counter,
         hold: Hold,
     ) -> Self {
         let cancelled = Box::pin((*hold.cancel).clone().cancelled_owned());
-        let mut answer = Self { body, stream, bytes, cancelled, _hold: hold };
+        let mut answer = Self { body, stream: Some(stream), back, bytes, cancelled, _hold: hold };
         if answer.body.is_end_stream() {
             answer.ended();
         }
@@ -103,8 +108,8 @@ impl Answer {
     }
 
     fn ended(&mut self) {
-        if let Some((pool, place, sender)) = self.stream.take() {
-            pool.give(&place, sender);
+        if let (Some(stream), Some((pool, place))) = (self.stream.take(), self.back.take()) {
+            pool.give(place, stream);
         }
     }
 }
@@ -120,7 +125,9 @@ impl hyper::body::Body for Answer {
         if self.cancelled.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(axum::Error::new(Ended))));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Self { body, stream, .. } = &mut *self;
+        let Some(stream) = stream else { return Poll::Ready(None) };
+        let frame = ready!(stream.poll_frame(body, context));
         match &frame {
             Some(Ok(frame)) => {
                 self.bytes.inc_by(length(frame));

@@ -9,7 +9,7 @@
 //! | `hop` | what concerns one connection only, and what a request asks for |
 //! | `headers` | what of a request's headers goes in, and what of an answer's comes out |
 //! | `proxy` | one request and its answer |
-//! | `pool`, `rewind` | streams to dev servers |
+//! | `stream`, `pool`, `rewind` | streams to dev servers |
 //! | `body`, `tunnel` | what moves once both sides have agreed |
 //! | `hold` | how many exchanges there are, and how they end |
 //! | `trouble` | why there is no answer, as a page and as JSON |
@@ -24,6 +24,7 @@ mod names;
 mod pool;
 mod proxy;
 mod rewind;
+mod stream;
 mod trouble;
 mod tunnel;
 

@@ -4,13 +4,13 @@
 //! carry no right of their own, so requests of different people may follow each other on one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
 use berth_protocol::ids::InstanceId;
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::{Instant, timeout};
+
+use super::stream::Stream;
 
 /// How long a stream is kept without a request: shorter than Node's five seconds, so that a stream is seldom closed
 /// at the very moment in which it is used.
@@ -19,42 +19,46 @@ const IDLE: Duration = Duration::from_secs(4);
 /// Streams to one port that are kept.
 const KEPT: usize = 32;
 
-/// How long a stream may take to become free after its last answer has ended.
-const TURN: Duration = Duration::from_millis(50);
-
-/// Sends requests on a stream.
-pub type Sender = SendRequest<Body>;
+/// How long a stream may take to become free after its last answer has ended: a dev server may answer before it has
+/// read all of the request.
+const TURN: Duration = Duration::from_secs(30);
 
 /// Where a stream leads to.
 pub type Place = (InstanceId, u16);
 
 /// The streams that nobody uses.
-#[derive(Debug, Default)]
-pub struct Pool(Mutex<HashMap<Place, Vec<(Instant, Sender)>>>);
+#[derive(Default)]
+pub struct Pool(Mutex<HashMap<Place, Vec<(Instant, Stream)>>>);
 
 impl Pool {
     /// A stream that can be used at once, if there is one.
-    pub async fn take(&self, place: &Place) -> Option<Sender> {
-        while let Some(mut sender) = self.newest(place) {
-            if let Ok(Ok(())) = timeout(TURN, sender.ready()).await {
-                return Some(sender);
-            }
-        }
-        None
+    pub fn take(&self, place: &Place) -> Option<Stream> {
+        std::iter::from_fn(|| self.newest(place)).find_map(|mut stream| stream.is_free().then_some(stream))
     }
 
-    fn newest(&self, place: &Place) -> Option<Sender> {
+    fn newest(&self, place: &Place) -> Option<Stream> {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = streams.get_mut(place)?;
-        std::iter::from_fn(|| known.pop()).find(is_good).map(|(_, sender)| sender)
+        std::iter::from_fn(|| known.pop()).find(is_fresh).map(|(_, stream)| stream)
     }
 
-    /// Keeps a stream whose last answer has ended.
-    pub fn give(&self, place: &Place, sender: Sender) {
+    /// Keeps a stream whose last answer has ended, once it is free.
+    pub fn give(self: Arc<Self>, place: Place, mut stream: Stream) {
+        if stream.is_free() {
+            return self.keep(place, stream);
+        }
+        tokio::spawn(async move {
+            if timeout(TURN, stream.until_free()).await == Ok(true) {
+                self.keep(place, stream);
+            }
+        });
+    }
+
+    fn keep(&self, place: Place, stream: Stream) {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = streams.entry(place.clone()).or_default();
+        let known = streams.entry(place).or_default();
         if known.len() < KEPT {
-            known.push((Instant::now(), sender));
+            known.push((Instant::now(), stream));
         }
     }
 
@@ -62,12 +66,12 @@ impl Pool {
     pub fn sweep(&self) {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         streams.retain(|_, known| {
-            known.retain(is_good);
+            known.retain(is_fresh);
             !known.is_empty()
         });
     }
 }
 
-fn is_good((since, sender): &(Instant, Sender)) -> bool {
-    since.elapsed() < IDLE && !sender.is_closed()
+fn is_fresh((since, _): &(Instant, Stream)) -> bool {
+    since.elapsed() < IDLE
 }

@@ -8,7 +8,6 @@ use berth_protocol::ids::{PreviewId, RequestId};
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
-use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,11 +15,11 @@ use super::headers::{Passage, inward, outward};
 use super::hold::{Hold, Places};
 use super::hop::{Asked, agrees};
 use super::meters::Meters;
-use super::pool::{Place, Pool, Sender};
-use super::rewind::Rewind;
+use super::pool::{Place, Pool};
+use super::stream::Stream;
 use super::trouble::Trouble;
 use super::{body, tunnel};
-use crate::boxes::BoxHandle;
+use crate::boxes::{BoxHandle, DoorStream};
 
 /// Where a request goes.
 pub struct Target<'a> {
@@ -103,15 +102,15 @@ impl Proxy {
     ) -> Result<Response<Body>, Trouble> {
         let place = (target.handle.instance().clone(), target.passage.port);
         let request = prepared(request, &target.passage, false)?;
-        let (sender, response) = self.send(target, &place, request).await?;
+        let (stream, response) = self.send(target, &place, request).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Trouble::Nonsense(target.passage.port));
         }
         let (mut parts, incoming) = response.into_parts();
         outward(&mut parts.headers, &target.passage);
         parts.version = Version::HTTP_11;
-        let stream = Some((self.pool.clone(), place, sender));
-        let body = body::Answer::new(incoming, stream, self.meters.outward_bytes.clone(), hold);
+        let back = Some((self.pool.clone(), place));
+        let body = body::Answer::new(incoming, stream, back, self.meters.outward_bytes.clone(), hold);
         Ok(Response::from_parts(parts, Body::new(body)))
     }
 
@@ -126,9 +125,10 @@ impl Proxy {
         let browser = hyper::upgrade::on(&mut request);
         let request = prepared(request, &target.passage, true)?;
         // Never a stream that is kept: what is upgraded has no next request.
-        let sender = self.connect(target).await?;
-        let (_, mut response) =
-            self.send_on(target, sender, request).await.map_err(|(trouble, _)| trouble)?;
+        let stream = Stream::begin_upgradeable(self.open(target).await?).await;
+        let stream = stream.map_err(|_| Trouble::BrokeOff(target.passage.port))?;
+        let (stream, mut response) =
+            self.send_on(target, stream, request).await.map_err(|(trouble, _)| trouble)?;
         let agreed = agrees(response.status(), response.headers(), &key);
         if !agreed && response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Trouble::Nonsense(target.passage.port));
@@ -140,7 +140,7 @@ impl Proxy {
         if !agreed {
             // Whoever asked may have sent frames already: nothing on this connection is a request any more.
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            let body = body::Answer::new(incoming, None, self.meters.outward_bytes.clone(), hold);
+            let body = body::Answer::new(incoming, stream, None, self.meters.outward_bytes.clone(), hold);
             return Ok(Response::from_parts(parts, Body::new(body)));
         }
         parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -155,44 +155,43 @@ impl Proxy {
         target: &Target<'_>,
         place: &Place,
         request: Request<Body>,
-    ) -> Result<(Sender, Response<Incoming>), Trouble> {
-        let Some(sender) = self.pool.take(place).await else {
-            let sender = self.connect(target).await?;
-            return self.send_on(target, sender, request).await.map_err(|(trouble, _)| trouble);
+    ) -> Result<(Stream, Response<Incoming>), Trouble> {
+        let Some(stream) = self.pool.take(place) else {
+            let stream = self.connect(target).await?;
+            return self.send_on(target, stream, request).await.map_err(|(trouble, _)| trouble);
         };
         let copy = copy(&request);
-        let (trouble, unsent) = match self.send_on(target, sender, request).await {
+        let (trouble, unsent) = match self.send_on(target, stream, request).await {
             Ok(answered) => return Ok(answered),
             Err(failed) => failed,
         };
         // A stream that was closed while nobody used it says nothing of the dev server.
         let again = unsent.or(copy).filter(|_| matches!(trouble, Trouble::BrokeOff(_)));
         let again = again.ok_or(trouble)?;
-        let sender = self.connect(target).await?;
-        self.send_on(target, sender, again).await.map_err(|(trouble, _)| trouble)
+        let stream = self.connect(target).await?;
+        self.send_on(target, stream, again).await.map_err(|(trouble, _)| trouble)
     }
 
     /// Sends on this stream; a request of which nothing was sent comes back.
     async fn send_on(
         &self,
         target: &Target<'_>,
-        mut sender: Sender,
+        mut stream: Stream,
         request: Request<Body>,
-    ) -> Result<(Sender, Response<Incoming>), (Trouble, Option<Request<Body>>)> {
+    ) -> Result<(Stream, Response<Incoming>), (Trouble, Option<Request<Body>>)> {
         let port = target.passage.port;
         let (parts, body) = request.into_parts();
         let (body, moves) = body::Request::watched(body, self.meters.inward_bytes.clone());
         let begun = Instant::now();
-        let sent = sender.try_send_request(Request::from_parts(parts, Body::new(body)));
         let outcome = tokio::select! {
-            outcome = sent => outcome,
+            outcome = stream.send(Request::from_parts(parts, Body::new(body))) => outcome,
             // Cancel-safe, both: what is dropped takes the stream along.
             () = moves.stopped(self.limits.silence) => return Err((Trouble::Silent(port), None)),
         };
         match outcome {
             Ok(response) => {
                 self.meters.answer_time.observe(begun.elapsed().as_secs_f64());
-                Ok((sender, response))
+                Ok((stream, response))
             }
             Err(mut error) => {
                 let unsent = error.take_message();
@@ -205,25 +204,17 @@ impl Proxy {
         }
     }
 
-    async fn connect(&self, target: &Target<'_>) -> Result<Sender, Trouble> {
+    async fn connect(&self, target: &Target<'_>) -> Result<Stream, Trouble> {
+        let stream = Stream::begin(self.open(target).await?).await;
+        stream.map_err(|_| Trouble::BrokeOff(target.passage.port))
+    }
+
+    async fn open(&self, target: &Target<'_>) -> Result<DoorStream, Trouble> {
         let port = target.passage.port;
-        let stream = target.handle.open_port(port, target.request_id).await.map_err(|error| {
+        target.handle.open_port(port, target.request_id).await.map_err(|error| {
             tracing::info!(port, error = %berth_daemon::exit::chain(&error), "no stream to a port");
             Trouble::at_door(&error, port)
-        })?;
-        let io = TokioIo::new(Rewind::new(stream));
-        let handshake = hyper::client::conn::http1::Builder::new()
-            // Some programs compare names of headers to the letter.
-            .preserve_header_case(true)
-            .handshake(io)
-            .await;
-        let (sender, connection) = handshake.map_err(|_| Trouble::BrokeOff(port))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "stream to a port ended");
-            }
-        });
-        Ok(sender)
+        })
     }
 }
 

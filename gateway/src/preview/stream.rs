@@ -1,0 +1,116 @@
+//! A stream to a dev server, and the HTTP/1 that is spoken on it.
+//!
+//! It has no task of its own: whoever sends a request or reads an answer moves it along. With one, each request would
+//! go from task to task and back, often to another processor, which takes longer than all that is done for it.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use axum::body::{Body, Bytes};
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+
+use super::rewind::Rewind;
+use crate::boxes::DoorStream;
+
+/// A stream over which one request after another can go.
+pub struct Stream {
+    sender: SendRequest<Body>,
+    /// Nothing once it has ended, and where it has a task after all.
+    connection: Option<Pin<Box<Connection<TokioIo<Rewind>, Body>>>>,
+}
+
+impl Stream {
+    /// Begins to speak HTTP/1.
+    ///
+    /// # Errors
+    /// When it can't be spoken.
+    pub async fn begin(stream: DoorStream) -> hyper::Result<Self> {
+        let (sender, connection) = handshake(stream).await?;
+        Ok(Self { sender, connection: Some(Box::pin(connection)) })
+    }
+
+    /// The same for one request that asks for an upgrade: that outlives the exchange, and has a task.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn begin_upgradeable(stream: DoorStream) -> hyper::Result<Self> {
+        let (sender, connection) = handshake(stream).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "stream to a port ended");
+            }
+        });
+        Ok(Self { sender, connection: None })
+    }
+
+    /// Sends a request, and waits for the beginning of its answer.
+    ///
+    /// # Errors
+    /// With the request, if nothing of it was sent.
+    pub async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        let mut sent = pin!(self.sender.try_send_request(request));
+        poll_fn(|context| {
+            drive(&mut self.connection, context);
+            sent.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// The next piece of an answer's body.
+    pub fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        // The body first: nothing is read before somebody has asked for it.
+        let mut frame = Pin::new(&mut *body).poll_frame(context);
+        if frame.is_pending() {
+            drive(&mut self.connection, context);
+            frame = Pin::new(body).poll_frame(context);
+        }
+        frame
+    }
+
+    /// Whether the next request can be sent at once.
+    pub fn is_free(&mut self) -> bool {
+        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
+        self.sender.is_ready()
+    }
+
+    /// Waits until the next request can be sent; false if none ever can.
+    pub async fn until_free(&mut self) -> bool {
+        poll_fn(|context| {
+            drive(&mut self.connection, context);
+            self.sender.poll_ready(context)
+        })
+        .await
+        .is_ok()
+    }
+}
+
+async fn handshake(
+    stream: DoorStream,
+) -> hyper::Result<(SendRequest<Body>, Connection<TokioIo<Rewind>, Body>)> {
+    // Some programs compare names of headers to the letter.
+    Builder::new().preserve_header_case(true).handshake(TokioIo::new(Rewind::new(stream))).await
+}
+
+/// Moves what can be moved.
+fn drive(connection: &mut Option<Pin<Box<Connection<TokioIo<Rewind>, Body>>>>, context: &mut Context<'_>) {
+    if let Some(driven) = connection
+        && let Poll::Ready(outcome) = driven.as_mut().poll(context)
+    {
+        *connection = None;
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "stream to a port ended");
+        }
+    }
+}
