@@ -12,6 +12,7 @@ use berth_protocol::backup::{BackupState, Reason};
 use berth_protocol::ids::AttachmentId;
 use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -86,20 +87,24 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
         let control = control.clone();
         tokio::spawn(async move {
-            if let Err(error) = answer(stream, &control).await {
-                tracing::debug!(%error, "a control connection failed");
+            // Boxed: what answers is large and soon over, and a terminal is held for long.
+            match Box::pin(answer(stream, &control)).await {
+                Ok(Some((connection, live))) => hold(connection, live).await,
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "a control connection failed"),
             }
             drop(place);
         });
     }
 }
 
-async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
+/// Answers, and returns the connection of a terminal that was let in.
+async fn answer(stream: UnixStream, control: &Control) -> io::Result<Option<(OwnedReadHalf, Live)>> {
     let credentials = stream.peer_cred()?;
     let (peer, pid) = (Uid::from_raw(credentials.uid()), credentials.pid());
     if !peer.is_root() && peer != Uid::effective() && peer != control.user {
         tracing::warn!(%peer, "refused a control connection of another user");
-        return Ok(());
+        return Ok(None);
     }
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(MAX_LINE_BYTES));
@@ -118,7 +123,7 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
         Ok(Request::Tap { pane }) => {
             reader.get_mut().set_limit(u64::MAX);
             control.intake.tap(pane, reader, writer).await;
-            return Ok(());
+            return Ok(None);
         }
         Ok(Request::Notify(message)) => match control.intake.hook(pid, message).await {
             Ok(()) => (Answer::Noted, None),
@@ -133,10 +138,9 @@ async fn answer(stream: UnixStream, control: &Control) -> io::Result<()> {
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
     writer.write_all(&text).await?;
-    if let Some(live) = live {
-        hold(reader.into_inner().into_inner(), live).await;
-    }
-    Ok(())
+    // Dropping the writing half would say that nothing more comes.
+    writer.forget();
+    Ok(live.map(|live| (reader.into_inner().into_inner(), live)))
 }
 
 /// What is asked about backups. The user of terminals sees only what is theirs.

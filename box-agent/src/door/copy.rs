@@ -18,24 +18,38 @@ thread_local! {
     static SHARED: RefCell<Box<[u8]>> = RefCell::new(vec![0; MOST].into());
 }
 
-/// Moves bytes both ways, `piece` of them at once at most, until both sides have said all; how many went from `one` to
-/// `other`, and back.
+/// Moves bytes both ways until both sides have said all. It ends with how many went from one to the other, and back, or
+/// when a side breaks.
 ///
-/// # Errors
-/// When a side breaks.
-pub async fn copy<A, B>(mut one: A, mut other: B, piece: usize) -> io::Result<(u64, u64)>
+/// A type, for an `async fn` would have room for both connections twice.
+pub struct Copy<A, B> {
+    one: A,
+    other: B,
+    there: Way,
+    back: Way,
+}
+
+impl<A, B> Copy<A, B> {
+    /// Begins with bytes that came from `one` already, and moves `piece` of them at once at most.
+    pub fn new(one: A, other: B, first: &[u8], piece: usize) -> Self {
+        Self { one, other, there: Way::new(piece, first), back: Way::new(piece, &[]) }
+    }
+}
+
+impl<A, B> Future for Copy<A, B>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut there, mut back) = (Way::new(piece), Way::new(piece));
-    std::future::poll_fn(|cx| {
+    type Output = io::Result<(u64, u64)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { one, other, there, back } = &mut *self;
         // Both, always: each has its own waker to leave.
-        let (there, back) = (there.poll(cx, &mut one, &mut other)?, back.poll(cx, &mut other, &mut one)?);
-        if there.is_ready() && back.is_ready() { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
-    })
-    .await?;
-    Ok((there.bytes, back.bytes))
+        let ended = (there.poll(cx, one, other)?, back.poll(cx, other, one)?);
+        let both = ended.0.is_ready() && ended.1.is_ready();
+        if both { Poll::Ready(Ok((there.bytes, back.bytes))) } else { Poll::Pending }
+    }
 }
 
 /// One direction.
@@ -51,9 +65,16 @@ struct Way {
 }
 
 impl Way {
-    fn new(piece: usize) -> Self {
-        let piece = piece.min(MOST);
-        Self { piece, left: Vec::new(), taken: 0, unflushed: false, ended: false, closed: false, bytes: 0 }
+    fn new(piece: usize, first: &[u8]) -> Self {
+        Self {
+            piece: piece.min(MOST),
+            left: first.to_vec(),
+            taken: 0,
+            unflushed: !first.is_empty(),
+            ended: false,
+            closed: false,
+            bytes: first.len() as u64,
+        }
     }
 
     /// Ready when everything has been passed on, and that it was everything.
@@ -149,7 +170,7 @@ mod tests {
         for (wide, narrow, piece) in [(4096, 7, 1000), (7, 4096, 1000), (200_000, 1000, MOST)] {
             let (mut left, one) = duplex(wide);
             let (mut right, other) = duplex(narrow);
-            let copying = tokio::spawn(copy(one, other, piece));
+            let copying = tokio::spawn(Copy::new(one, other, b"", piece));
             let (there, back) = (bytes(300_000), bytes(170_001));
             let (mut left_read, mut left_write) = tokio::io::split(&mut left);
             let (mut right_read, mut right_write) = tokio::io::split(&mut right);
@@ -173,7 +194,7 @@ mod tests {
     async fn one_side_can_go_on_when_the_other_has_said_all() {
         let (mut left, one) = duplex(64);
         let (mut right, other) = duplex(64);
-        let copying = tokio::spawn(copy(one, other, 16));
+        let copying = tokio::spawn(Copy::new(one, other, b"", 16));
         left.write_all(b"question").await.unwrap();
         left.shutdown().await.unwrap();
         let mut question = String::new();
@@ -187,10 +208,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_came_before_comes_first() {
+        let (mut left, one) = duplex(64);
+        let (mut right, other) = duplex(4);
+        let copying = tokio::spawn(Copy::new(one, other, b"very early, ", 16));
+        left.write_all(b"late").await.unwrap();
+        left.shutdown().await.unwrap();
+        let mut all = String::new();
+        right.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "very early, late");
+        drop(right);
+        assert_eq!(copying.await.unwrap().unwrap(), (16, 0));
+    }
+
+    #[tokio::test]
     async fn a_side_that_is_gone_ends_both() {
         let (mut left, one) = duplex(64);
         let (right, other) = duplex(64);
-        let copying = tokio::spawn(copy(one, other, 16));
+        let copying = tokio::spawn(Copy::new(one, other, b"", 16));
         drop(right);
         left.write_all(b"into the void").await.unwrap();
         assert_eq!(copying.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);

@@ -220,7 +220,7 @@ where
     let work = async move {
         let moved = async {
             let upgraded = upgrade.await.map_err(io::Error::other)?;
-            splice(upgraded, target, manner).await
+            splice(upgraded, target, manner)?.await
         };
         tokio::select! {
             outcome = moved => match outcome {
@@ -235,7 +235,8 @@ where
         // Its place is another's from now on.
         drop(admission);
         if let Some(program) = program {
-            usher::see_out(&door.tmux, &program).await;
+            // Boxed, so that a terminal that is open is not as large as one that ends.
+            Box::pin(usher::see_out(&door.tmux, &program)).await;
         }
     };
     tokio::spawn(work.in_current_span());

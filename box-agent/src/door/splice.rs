@@ -5,11 +5,12 @@
 
 use std::io;
 
+use futures_util::future::BoxFuture;
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::copy::copy;
+use super::copy::Copy;
 use super::listener::loosen;
 use super::server::DoorStream;
 
@@ -35,13 +36,18 @@ impl Manner {
     }
 }
 
-/// Moves bytes between a gateway's stream and `target`. Returns how many went in and out.
+/// Moves bytes between a gateway's stream and `target`; how many went in and out. Boxed: it is what an idle terminal
+/// consists of, and whoever awaited it in place would have room for more than one.
 ///
 /// # Errors
 /// When a side breaks.
-pub async fn splice<T>(upgraded: Upgraded, mut target: T, manner: Manner) -> io::Result<(u64, u64)>
+pub fn splice<T>(
+    upgraded: Upgraded,
+    target: T,
+    manner: Manner,
+) -> io::Result<BoxFuture<'static, io::Result<(u64, u64)>>>
 where
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match upgraded.downcast::<DoorIo>() {
         Ok(Parts { io, read_buf, .. }) => {
@@ -49,12 +55,11 @@ where
             if manner == Manner::Bulk {
                 loosen(&mut gateway, manner.piece())?;
             }
-            // What came behind the request's head is the stream's beginning.
-            target.write_all(&read_buf).await?;
-            let (inward, outward) = copy(gateway, target, manner.piece()).await?;
-            Ok((inward + read_buf.len() as u64, outward))
+            // What came behind the request's head is the stream's beginning. It is copied: however little it is, it
+            // keeps the buffer that the head was read into.
+            Ok(Box::pin(Copy::new(gateway, target, &read_buf, manner.piece())))
         }
         // Another kind of connection carries the same bytes, a little slower.
-        Err(upgraded) => copy(TokioIo::new(upgraded), target, manner.piece()).await,
+        Err(upgraded) => Ok(Box::pin(Copy::new(TokioIo::new(upgraded), target, &[], manner.piece()))),
     }
 }
