@@ -2,13 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use allocation_counter::measure;
 use berth_protocol::door::Role;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Side, Streams, run};
+use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Reopen, Side, run};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
@@ -18,12 +19,10 @@ const READ: usize = 1021;
 /// A door that has no other stream; nothing stalls here.
 struct NoOther;
 
-impl Streams<Peer> for NoOther {
-    fn reopen(&self, _: bool) -> BoxFuture<'_, io::Result<Side<Peer>>> {
+impl Reopen<Peer> for NoOther {
+    fn reopen(self: Arc<Self>, _: bool) -> BoxFuture<'static, io::Result<Side<Peer>>> {
         async { Err(io::ErrorKind::ConnectionRefused.into()) }.boxed()
     }
-
-    fn hold(&self, _: &Peer, _: bool) {}
 }
 
 /// A peer that sends the same bytes again and again, and takes whatever it is sent.
@@ -95,7 +94,7 @@ fn allocations(mode: Mode, messages: &[u8], times: usize) -> u64 {
     let (_control, ordered) = oneshot::channel();
     let mut outcome: Option<Outcome> = None;
     let counted = measure(|| {
-        let relay = run(browser, ttyd, Options::new(mode, Role::Editor), ordered, &NoOther, async {
+        let relay = run(browser, ttyd, Options::new(mode, Role::Editor), ordered, Arc::new(NoOther), async {
             Closing::gone()
         });
         outcome = Some(runtime.block_on(relay));

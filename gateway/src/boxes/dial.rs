@@ -124,15 +124,7 @@ pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(tcp);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
     socket.set_tcp_notsent_lowat(NOTSENT)?;
-    watch_for_death(tcp, true)
-}
-
-/// Whether the kernel ends a connection whose peer gives no sign of life. Not while its window is closed: Linux then
-/// throws a living peer's answers away unread, with the bytes that the window has no room for.
-pub(crate) fn watch_for_death(tcp: &TcpStream, watched: bool) -> io::Result<()> {
-    let socket = SockRef::from(tcp);
-    socket.set_keepalive(watched)?;
-    socket.set_tcp_user_timeout(watched.then_some(USER_TIMEOUT))
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
 #[cfg(test)]
@@ -171,14 +163,6 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
             assert_eq!(socket.tcp_notsent_lowat().unwrap(), NOTSENT);
-
-            watch_for_death(tcp, false).unwrap();
-            assert!(!socket.keepalive().unwrap());
-            assert_eq!(socket.tcp_user_timeout().unwrap(), None);
-            watch_for_death(tcp, true).unwrap();
-            assert!(socket.keepalive().unwrap());
-            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
-            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
         }
     }
 }

@@ -45,7 +45,7 @@ use crate::store::Instance;
 
 pub use control::{BackupFile, ExecOutput};
 pub use dial::{BoxStream, Dialer};
-pub(crate) use dial::{limit_segments, tune, watch_for_death};
+pub(crate) use dial::{limit_segments, tune};
 pub use door::{DoorError, DoorStream, TerminalRequest};
 pub use handle::BoxHandle;
 pub use presence::{Presence, PresenceState};

@@ -9,6 +9,7 @@
 //! [`Output::at_boundary`]).
 
 use super::frame::{self, FrameError, Header, Opcode, Sender};
+use super::terminal::Reason;
 
 /// The longest message taken from a box. ttyd sends what one read of a pty gives, at most 64 KiB; a browser
 /// shows nothing of a message before its end, so an endless one would only fill its memory.
@@ -56,6 +57,15 @@ pub struct Chunk {
     pub pong: Option<Vec<u8>>,
     /// Why nothing follows any more: ttyd has closed, or broken the rules. What is kept came before.
     pub end: Option<Result<(), BoxViolation>>,
+}
+
+/// Why a terminal ends whose [`Chunk::end`] this is, if it does.
+pub fn go_on(end: Option<Result<(), BoxViolation>>) -> Result<(), Reason> {
+    match end {
+        None => Ok(()),
+        Some(Ok(())) => Err(Reason::BoxClosed),
+        Some(Err(violation)) => Err(Reason::BoxViolation(violation)),
+    }
 }
 
 /// The state of one box's output.

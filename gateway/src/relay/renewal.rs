@@ -14,12 +14,17 @@
 //!                                               stream is opened
 //! ```
 //!
+//! During a stall a sip of the stream is taken every second, and dropped. One that nobody reads stands still as a whole:
+//! once its buffer is full Linux throws away what it had promised room for, acknowledgements and all, and both ends try
+//! again after longer and longer pauses, or give each other up.
+//!
 //! From the ping on nothing of the client is read, until the first output of the new stream: so what it types is taken
 //! once, in order, and by a tmux that is ready for it.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -27,13 +32,16 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::output::{Chunk, Output};
+use super::output::{self, Output};
 use super::side::Side;
 use super::terminal::Reason;
 use super::{scratch, to_ttyd};
 
 /// How long output has to be held back for it to be old.
 const STALL: Duration = Duration::from_secs(3);
+
+/// Between two sips of a stream whose output is held back.
+const SIP: Duration = Duration::from_secs(1);
 
 /// How long a renewal may take. The page hears nothing meanwhile and would give up, too.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -54,50 +62,47 @@ pub const RESET: &[u8] = b"\x82\x040\x18\x1bc";
 /// Bytes of output in [`RESET`].
 pub const RESET_OUTPUT: usize = 3;
 
-/// Whoever opened a terminal's stream to the box.
-pub trait Streams<T>: Sync {
+/// Whoever can open another stream for a terminal.
+pub trait Reopen<T>: Send + Sync + 'static {
     /// Opens another stream to ttyd for the same terminal, as far as before its first message; `sized` is whether its
     /// size counts there.
-    fn reopen(&self, sized: bool) -> BoxFuture<'_, io::Result<Side<T>>>;
-
-    /// From now on the stream is not read, and its peer, who gets nothing through, is not to be taken for dead; or it is
-    /// read again.
-    fn hold(&self, stream: &T, held: bool);
+    fn reopen(self: Arc<Self>, sized: bool) -> BoxFuture<'static, io::Result<Side<T>>>;
 }
 
 /// How long output has been held back, and whether what waits for it to go on is old.
 #[derive(Debug, Default)]
 pub struct Stall {
     since: Option<Instant>,
-    /// Whether the stream is held.
-    holds: bool,
+    /// When the next sip is due.
+    sip: Option<Instant>,
     over: bool,
 }
 
 impl Stall {
-    /// Notes whether output is held back. True if the stream was held until now.
-    pub fn note(&mut self, held: bool) -> bool {
+    /// Notes whether output is held back.
+    pub fn note(&mut self, held: bool) {
         match (held, self.since) {
-            (true, None) => self.since = Some(Instant::now()),
-            (false, Some(since)) => {
-                let over = since.elapsed() >= STALL;
-                return std::mem::replace(self, Self { over, ..Self::default() }).holds;
+            (true, None) => {
+                let now = Instant::now();
+                (self.since, self.sip) = (Some(now), Some(now + STALL));
             }
+            (false, Some(since)) => *self = Self { over: since.elapsed() >= STALL, ..Self::default() },
             _ => {}
         }
-        false
     }
 
-    /// When what is held back will be old, unless it is already.
+    /// When the next sip is due.
     pub fn due(&self) -> Option<Instant> {
-        self.since.filter(|_| !self.holds).map(|since| since + STALL)
+        self.sip
     }
 
-    /// Lets time pass. True if the stream is held from now on.
-    pub fn pass_time(&mut self, now: Instant) -> bool {
-        let begins = self.due().is_some_and(|due| now >= due);
-        self.holds |= begins;
-        begins
+    /// Whether it is time for one.
+    pub fn sips(&mut self, now: Instant) -> bool {
+        let due = self.sip.is_some_and(|due| now >= due);
+        if due {
+            self.sip = Some(now + SIP);
+        }
+        due
     }
 
     /// The box was read for the first time since: what was there, if anything, has waited for all of a stall.
@@ -128,16 +133,16 @@ impl Intake {
 }
 
 /// How far a terminal's streams are.
-pub enum Phase<'a, T> {
+pub enum Phase<T> {
     /// There is one.
     Steady,
     /// Another is being opened.
-    Renewing(Box<Renewal<'a, T>>),
+    Renewing(Box<Renewal<T>>),
     /// Another has begun, and has yet to show something; this is the one before.
     Redrawing(Box<Side<T>>, Instant),
 }
 
-impl<T> Phase<'_, T> {
+impl<T> Phase<T> {
     /// Whether the client is read.
     pub fn is_steady(&self) -> bool {
         matches!(self, Self::Steady)
@@ -185,24 +190,24 @@ impl<T> Phase<'_, T> {
 }
 
 /// A stream that is left, and another that is opened in its place.
-pub struct Renewal<'a, T> {
+pub struct Renewal<T> {
     /// Goes on reading the stream that is left.
     old: Output,
     /// Whether ttyd has all the input.
     arrived: bool,
     /// When tmux has it, too.
     settled: Instant,
-    opening: Option<BoxFuture<'a, io::Result<Side<T>>>>,
+    opening: Option<BoxFuture<'static, io::Result<Side<T>>>>,
     opened: Option<Side<T>>,
     limit: Instant,
 }
 
-impl<'a, T> Renewal<'a, T> {
+impl<T> Renewal<T> {
     /// Begins one; `old` has read the stream to `ttyd` so far.
     pub fn begin(
         ttyd: &mut Side<T>,
         old: Output,
-        opening: BoxFuture<'a, io::Result<Side<T>>>,
+        opening: BoxFuture<'static, io::Result<Side<T>>>,
         intake: &Intake,
     ) -> Self {
         let now = Instant::now();
@@ -233,7 +238,7 @@ impl<'a, T> Renewal<'a, T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Renewal<'_, T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> Renewal<T> {
     /// One step: the new stream, once the old one is of no more use.
     pub fn poll(
         &mut self,
@@ -261,28 +266,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Renewal<'_, T> {
         if self.arrived {
             return Poll::Pending;
         }
-        let chunk = ready!(self.poll_chunk(cx, ttyd)).map_err(Reason::BoxLost)?;
+        let chunk = scratch::with(|scratch| {
+            let end = ready!(poll_read_on(cx, ttyd, self.old.carry(), &mut scratch.read))?;
+            Poll::Ready(io::Result::Ok(self.old.process(&mut scratch.read[..end])))
+        });
+        let chunk = ready!(chunk).map_err(Reason::BoxLost)?;
         self.arrived = chunk.pong.is_some_and(|payload| payload == MARK);
         if let Some(payload) = chunk.ping {
             let mut frames = Vec::new();
             to_ttyd::pong(&mut frames, &payload);
             ttyd.queue(&frames);
         }
-        Poll::Ready(match chunk.end {
-            None => Ok(()),
-            Some(Ok(())) => Err(Reason::BoxClosed),
-            Some(Err(violation)) => Err(Reason::BoxViolation(violation)),
-        })
+        Poll::Ready(output::go_on(chunk.end))
     }
+}
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, ttyd: &mut Side<T>) -> Poll<io::Result<Chunk>> {
-        scratch::with(|scratch| {
-            let carried = self.old.carry().len();
-            scratch.read[..carried].copy_from_slice(self.old.carry());
-            match ready!(ttyd.poll_read(cx, &mut scratch.read[carried..]))? {
-                0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                size => Poll::Ready(Ok(self.old.process(&mut scratch.read[..carried + size]))),
-            }
-        })
+/// Reads what there is behind `carry`, which begins the buffer; how much of the buffer is filled then.
+pub fn poll_read_on<T: AsyncRead + AsyncWrite + Unpin>(
+    cx: &mut Context<'_>,
+    ttyd: &mut Side<T>,
+    carry: &[u8],
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    buffer[..carry.len()].copy_from_slice(carry);
+    match ready!(ttyd.poll_read(cx, &mut buffer[carry.len()..]))? {
+        0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+        size => Poll::Ready(Ok(carry.len() + size)),
     }
 }

@@ -10,6 +10,7 @@
 //! | output | the browser has taken everything, the window is open, then ttyd has sent something |
 //! | news | somebody else at the session did something that concerns this one |
 //! | renewal | the stream to the box is being replaced; input and output wait for that |
+//! | sip | a little of what is held back may be dropped |
 //! | alarm | a size that was held back, or a look at the browser's silence, is due |
 //!
 //! The task is hand-polled rather than written as two loops because the scratch buffers are borrowed within a
@@ -20,6 +21,7 @@ mod renewing;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::future::{BoxFuture, OptionFuture};
@@ -35,8 +37,8 @@ use super::flow::Flow;
 use super::input::{Event, Input};
 use super::liveness::{Liveness, Verdict};
 use super::meters::{Meters, RoundTrip};
-use super::output::Output;
-use super::renewal::{self, Intake, Phase, Stall, Streams};
+use super::output::{self, Output};
+use super::renewal::{self, Intake, Phase, Reopen, Stall};
 use super::room::Seat;
 use super::side::Side;
 use super::size::Throttle;
@@ -51,17 +53,17 @@ const STEPS: usize = 32;
 ///
 /// `door` is asked for another stream after a stall; `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
 /// has two seconds. A `control` whose sender is dropped never ends anything.
-pub fn run<'a, B, T>(
+pub fn run<B, T>(
     browser: Side<B>,
     ttyd: Side<T>,
     options: Options,
     control: oneshot::Receiver<Closing>,
-    door: &'a impl Streams<T>,
+    door: Arc<dyn Reopen<T>>,
     box_end: impl Future<Output = Closing>,
 ) -> impl Future<Output = Outcome>
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'a,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mode = options.mode;
     // Boxed, and before the future: it would have room for all of this twice.
@@ -78,7 +80,7 @@ where
     }
 }
 
-struct Relay<'a, B, T> {
+struct Relay<B, T> {
     browser: Side<B>,
     ttyd: Side<T>,
     input: Input,
@@ -87,13 +89,15 @@ struct Relay<'a, B, T> {
     sizes: Throttle,
     liveness: Liveness,
     stall: Stall,
+    /// How much of a sip is left, and who has read on since the output was left.
+    sip: (usize, Option<Output>),
     intake: Intake,
-    door: &'a dyn Streams<T>,
+    door: Arc<dyn Reopen<T>>,
     /// Whether the client's size counts at the box, and whether the box was told so.
     counts: (bool, bool),
-    phase: Phase<'a, T>,
+    phase: Phase<T>,
     /// A stream that was left, as long as it takes its leave.
-    leaving: Option<BoxFuture<'a, ()>>,
+    leaving: Option<BoxFuture<'static, ()>>,
     alarm: Alarm,
     answers: Answers,
     /// The payload of ttyd's last unanswered ping.
@@ -105,17 +109,17 @@ struct Relay<'a, B, T> {
     meters: Meters,
 }
 
-impl<'a, B, T> Relay<'a, B, T>
+impl<B, T> Relay<B, T>
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'a,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     fn new(
         mut browser: Side<B>,
         mut ttyd: Side<T>,
         options: Options,
         control: oneshot::Receiver<Closing>,
-        door: &'a impl Streams<T>,
+        door: Arc<dyn Reopen<T>>,
     ) -> Self {
         browser.queue(&greeting::frames(options.mode, &options.title));
         let now = Instant::now();
@@ -135,6 +139,7 @@ where
             sizes: Throttle::default(),
             liveness,
             stall: Stall::default(),
+            sip: (0, None),
             intake: Intake::default(),
             door,
             counts: (options.seat.counts(), options.seat.counts()),
@@ -177,9 +182,10 @@ where
         let output = self.poll_output(cx)?;
         // After output, which decides whether there is one.
         let renewal = self.poll_renewal(cx)?;
-        // Last, for the others decide what there is to be alarmed about.
+        // Behind the others, which decide what there is to be alarmed about.
         let alarm = self.poll_alarm(cx)?;
-        let waits = [news, input, output, renewal, alarm].iter().all(Poll::is_pending);
+        let sip = self.poll_sip(cx)?;
+        let waits = [news, input, output, renewal, alarm, sip].iter().all(Poll::is_pending);
         if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
@@ -272,9 +278,7 @@ where
 
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         let drained = self.poll_browser_drained(cx)?;
-        if self.stall.note(drained.is_pending() || self.flow.is_closed()) {
-            self.door.hold(self.ttyd.stream(), false);
-        }
+        self.stall.note(drained.is_pending() || self.flow.is_closed());
         ready!(drained);
         if self.output.at_boundary() && !self.answers.is_empty() {
             let frames = self.take_answers();
@@ -291,6 +295,10 @@ where
             // The acknowledgement that opens it comes with input, hence in this task.
             (true, true) => return Poll::Pending,
         };
+        // Something was dropped meanwhile.
+        if self.sip.1.is_some() && self.renew(&[]) {
+            return Poll::Ready(Ok(()));
+        }
         scratch::with(|scratch| {
             let carried = self.output.carry().len();
             let end = scratch::READ_SIZE.min(carried.saturating_add(most));
@@ -368,23 +376,19 @@ where
             kept = after;
         }
         self.browser.send(cx, kept).map_err(Reason::BrowserLost)?;
-        match chunk.end {
-            None => Ok(()),
-            Some(Ok(())) => Err(Reason::BoxClosed),
-            Some(Err(violation)) => Err(Reason::BoxViolation(violation)),
-        }
+        output::go_on(chunk.end)
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // While ttyd is blocked a held back size waits for that, not for the time.
         let size = if self.ttyd.is_blocked() { None } else { self.sizes.due() };
         let others = [self.liveness.due(), self.phase.due(), self.stall.due()];
-        let due = size.into_iter().chain(others.into_iter().flatten()).min();
+        let due = others.into_iter().flatten().chain(size).min();
         ready!(self.alarm.poll_at(cx, due));
         let now = Instant::now();
         self.phase.pass_time(now, self.browser.is_blocked())?;
-        if self.stall.pass_time(now) {
-            self.door.hold(self.ttyd.stream(), true);
+        if self.stall.sips(now) {
+            self.sip.0 = scratch::READ_SIZE;
         }
         match self.liveness.judge(now) {
             Verdict::Well => {}

@@ -37,11 +37,6 @@ impl<S> Side<S> {
         (self.stream, self.leftover)
     }
 
-    /// The stream itself.
-    pub(super) fn stream(&self) -> &S {
-        &self.stream
-    }
-
     /// Whether bytes wait because the stream did not take them.
     pub(super) fn is_blocked(&self) -> bool {
         self.unflushed

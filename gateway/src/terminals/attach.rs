@@ -5,6 +5,7 @@
 //! upgrade is answered first, and what goes wrong is a close code.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_protocol::door::Role;
@@ -16,15 +17,16 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use tracing::Instrument;
 
-use super::Attached;
 use super::opening::Opening;
+use super::{Attached, Registration};
 use crate::api::ApiError;
 use crate::app::{App, SharedApp};
 use crate::boxes::{BoxStream, TerminalRequest};
 use crate::metrics::Why;
 use crate::relay::{
-    Closing, FirstError, Mode, Options, Reason, Side, Sitter, Ticket, read_first, refuse, run,
+    Closing, FirstError, Mode, Options, Outcome, Reason, Side, Sitter, Ticket, read_first, refuse, run,
 };
 use crate::store::{Holder, StoreError};
 
@@ -117,11 +119,8 @@ async fn closed_since(
     Ok(gone.or_else(|| (!ended.rights.is_empty()).then(Closing::revoked)))
 }
 
-/// Waits for the browser's side of the upgrade and relays until the terminal ends. Without an attachment,
-/// the client is a `tty` one and says its ticket first.
-///
-/// What a future awaits it has room for, and for what is handed to it a second time. So everything that is large or
-/// soon over is boxed here: thousands of terminals are open and idle.
+/// Waits for the browser's side of the upgrade, and begins to relay, in a task of its own. Without an attachment, the
+/// client is a `tty` one and says its ticket first.
 pub async fn serve(app: SharedApp, browser: BrowserUpgrade, attachment: Option<Box<Attachment>>) {
     let BrowserUpgrade { on_upgrade, session, request_id } = browser;
     let upgraded = match on_upgrade.await {
@@ -133,9 +132,9 @@ pub async fn serve(app: SharedApp, browser: BrowserUpgrade, attachment: Option<B
     };
     // The streams themselves, not hyper's wrapping of them: an idle terminal then costs little.
     match parts::<TcpStream>(upgraded) {
-        Ok(side) => Box::pin(serve_side(&app, Box::new(side), &session, &request_id, attachment)).await,
+        Ok(side) => begin(app, side, session, &request_id, attachment).await,
         Err(upgraded) => match parts::<TlsStream<TcpStream>>(upgraded) {
-            Ok(side) => Box::pin(serve_side(&app, Box::new(side), &session, &request_id, attachment)).await,
+            Ok(side) => begin(app, side, session, &request_id, attachment).await,
             Err(_) => tracing::error!("a connection of unknown kind was upgraded"),
         },
     }
@@ -149,37 +148,38 @@ where
     Ok(Side::new(parts.io.into_inner(), parts.read_buf))
 }
 
-async fn serve_side<S>(
-    app: &App,
-    mut browser: Box<Side<S>>,
-    session: &SessionId,
+/// Begins to relay.
+async fn begin<S>(
+    app: SharedApp,
+    mut browser: Side<S>,
+    session: SessionId,
     request_id: &RequestId,
     attachment: Option<Box<Attachment>>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (attachment, mut options) = match attachment {
         Some(attachment) => {
             let options = Options::new(Mode::Berth, attachment.role());
-            (attachment, options)
+            (*attachment, options)
         }
-        None => match Box::pin(open_by_first_message(app, &mut browser, session, request_id)).await {
-            Ok((attachment, options)) => (Box::new(attachment), options),
-            Err(closing) => return Box::pin(refuse(*browser, Mode::Tty, &closing)).await,
+        None => match open_by_first_message(&app, &mut browser, &session, request_id).await {
+            Ok(opened) => opened,
+            Err(closing) => return refuse(browser, Mode::Tty, &closing).await,
         },
     };
-    let Attachment { ttyd, opening, title, sitter, attached } = *attachment;
+    let Attachment { ttyd, opening, title, sitter, attached } = attachment;
     let (holder, instance, role) = (attached.holder.clone(), attached.instance.clone(), attached.role);
-    let (mut registration, seat, control) = app.terminals.register(attached, sitter);
+    let (registration, seat, control) = app.terminals.register(attached, sitter);
     options.seat = seat;
     options.title = title;
     // Ended while the box was opened: the registry did not know this terminal yet.
-    let closing = match Box::pin(closed_since(app, &holder, session, role)).await {
+    let closing = match closed_since(&app, &holder, &session, role).await {
         Ok(closing) => closing,
         Err(_) => Some(Closing::draining()),
     };
     if let Some(closing) = closing {
-        return Box::pin(refuse(*browser, options.mode, &closing)).await;
+        return refuse(browser, options.mode, &closing).await;
     }
     app.metrics.terminals.inc();
     app.metrics.terminals_opened.inc();
@@ -188,9 +188,25 @@ async fn serve_side<S>(
     }
     tracing::info!(%session, mode = options.mode.subprotocol(), "terminal opened");
     options.meters = app.metrics.relay.clone();
-    let door = opening.again(app, instance);
-    let ended = async { Box::pin(why_box_ended(app, session)).await };
-    let outcome = run(*browser, *ttyd, options, control, &door, ended).await;
+    let door = Arc::new(opening.again(app.clone(), instance));
+    let box_end = {
+        let (app, session) = (app.clone(), session.clone());
+        // Boxed, as all that a terminal comes to when it ends.
+        async move { Box::pin(why_box_ended(&app, &session)).await }
+    };
+    let relay = run(browser, *ttyd, options, control, door, box_end);
+    // Thousands of terminals are open and idle, and a task is as large as the most that it ever was.
+    app.clone().tasks.spawn(end_after(relay, app, session, registration).in_current_span());
+}
+
+/// Relays, and notes what became of the terminal.
+async fn end_after(
+    relay: impl Future<Output = Outcome>,
+    app: SharedApp,
+    session: SessionId,
+    mut registration: Registration,
+) {
+    let outcome = relay.await;
     registration.ended(outcome.reason.word());
     app.metrics.terminals.dec();
     app.metrics.terminals_closed.get_or_create(&Why { reason: outcome.reason.word() }).inc();
@@ -198,7 +214,7 @@ async fn serve_side<S>(
         app.metrics.messages_refused.get_or_create(&Why { reason: violation.word() }).inc();
     }
     if matches!(outcome.reason, Reason::BoxLost(_)) {
-        Box::pin(nudge(app, session)).await;
+        Box::pin(nudge(&app, &session)).await;
     }
     tracing::info!(
         %session,

@@ -1,6 +1,7 @@
 //! Streams to a terminal of a box: the first, and others in its place.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_protocol::ids::{InstanceId, WorkspaceId};
@@ -10,9 +11,9 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::api::ApiError;
-use crate::app::App;
-use crate::boxes::{self, BoxStream, TerminalRequest};
-use crate::relay::{Side, Streams, open_ttyd};
+use crate::app::{App, SharedApp};
+use crate::boxes::{BoxStream, TerminalRequest};
+use crate::relay::{Reopen, Side, open_ttyd};
 
 /// How long ttyd may take to answer its upgrade.
 const TTYD_LIMIT: Duration = Duration::from_secs(5);
@@ -30,8 +31,8 @@ pub(super) struct Opening {
 }
 
 /// Opens streams to a terminal that is open already.
-pub(super) struct Again<'a> {
-    app: &'a App,
+pub(super) struct Again {
+    app: SharedApp,
     opening: Opening,
     instance: InstanceId,
 }
@@ -57,17 +58,17 @@ impl Opening {
     }
 
     /// The same for a terminal that is open at an instance.
-    pub(super) fn again(self, app: &App, instance: InstanceId) -> Again<'_> {
+    pub(super) fn again(self, app: SharedApp, instance: InstanceId) -> Again {
         Again { app, opening: self, instance }
     }
 }
 
-impl Streams<BoxStream> for Again<'_> {
-    fn reopen(&self, sized: bool) -> BoxFuture<'_, io::Result<Side<BoxStream>>> {
+impl Reopen<BoxStream> for Again {
+    fn reopen(self: Arc<Self>, sized: bool) -> BoxFuture<'static, io::Result<Side<BoxStream>>> {
         async move {
             let request = TerminalRequest { sized, ..self.opening.request.clone() };
             let opening = Opening { workspace: self.opening.workspace.clone(), request };
-            let (ttyd, instance) = opening.open(self.app).await.map_err(io::Error::other)?;
+            let (ttyd, instance) = opening.open(&self.app).await.map_err(io::Error::other)?;
             // Another has the workspace by now: the terminal is about to be told.
             if instance != self.instance {
                 return Err(io::ErrorKind::NotConnected.into());
@@ -75,12 +76,6 @@ impl Streams<BoxStream> for Again<'_> {
             Ok(ttyd)
         }
         .boxed()
-    }
-
-    fn hold(&self, stream: &BoxStream, held: bool) {
-        if let Err(error) = boxes::watch_for_death(stream.get_ref().0, !held) {
-            tracing::warn!(%error, "a stalled terminal's connection can't be kept from ending");
-        }
     }
 }
 

@@ -6,14 +6,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Relay;
-use crate::relay::renewal::{Phase, Renewal};
+use crate::relay::output::{self, Output};
+use crate::relay::renewal::{self, Phase, Renewal};
 use crate::relay::terminal::Reason;
-use crate::relay::{farewell, to_ttyd};
+use crate::relay::{farewell, scratch, to_ttyd};
 
-impl<'a, B, T> Relay<'a, B, T>
+impl<B, T> Relay<B, T>
 where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'a,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     /// Begins to replace the stream to the box, of which these bytes were read, so that they are not passed on. False if
     /// it can't be.
@@ -23,16 +24,44 @@ where
             return false;
         }
         self.ttyd.unread(read);
-        let (old, tail) = self.output.leave();
-        if !tail.is_empty() {
-            self.browser.queue(&tail);
-        }
+        let old = self.sip.1.take().unwrap_or_else(|| self.leave_output());
+        self.sip.0 = 0;
         self.counts.1 = self.counts.0;
-        let opening = self.door.reopen(self.counts.1);
+        let opening = self.door.clone().reopen(self.counts.1);
         let renewal = Renewal::begin(&mut self.ttyd, old, opening, &self.intake);
         self.phase = Phase::Renewing(Box::new(renewal));
         self.meters.renewals.inc();
         true
+    }
+
+    /// Reads no more output for the client; who reads on. A message that is cut is filled.
+    fn leave_output(&mut self) -> Output {
+        let (old, tail) = self.output.leave();
+        if !tail.is_empty() {
+            self.browser.queue(&tail);
+        }
+        old
+    }
+
+    /// Reads a little of what is held back, and drops it. From then on nothing of this stream is shown any more.
+    pub(super) fn poll_sip(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        // Before the first message there is nothing to be told anew.
+        if self.sip.0 == 0 || !self.phase.is_steady() || self.seat.size().is_none() {
+            return Poll::Pending;
+        }
+        scratch::with(|scratch| {
+            let carry = self.sip.1.as_ref().unwrap_or(&self.output).carry();
+            let Poll::Ready(end) = renewal::poll_read_on(cx, &mut self.ttyd, carry, &mut scratch.read) else {
+                self.sip.0 = 0;
+                return Poll::Pending;
+            };
+            let end = end.map_err(Reason::BoxLost)?;
+            let mut old = self.sip.1.take().unwrap_or_else(|| self.leave_output());
+            let mut chunk = old.process(&mut scratch.read[..end]);
+            self.sip = (self.sip.0.saturating_sub(end), Some(old));
+            self.ttyd_ping = chunk.ping.take().or(self.ttyd_ping.take());
+            Poll::Ready(output::go_on(chunk.end))
+        })
     }
 
     pub(super) fn poll_renewal(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {

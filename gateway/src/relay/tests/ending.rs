@@ -1,5 +1,6 @@
 //! Tests of the end: who is told what, and that it does end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_protocol::door::Role;
@@ -147,7 +148,7 @@ async fn a_box_whose_end_stays_unexplained_was_lost() {
         side(ttyd_side),
         options,
         ordered,
-        &NoOther,
+        Arc::new(NoOther),
         std::future::pending(),
     ));
     drop(ttyd);
@@ -181,8 +182,9 @@ async fn a_stock_client_is_read_up_to_its_first_message_and_never_sent_text() {
     let (control, ordered) = oneshot::channel();
     let options = Options { started: Some(first.size), ..Options::new(Mode::Tty, Role::Editor) };
     let ttyd_side = Side::new(ttyd_side, bytes::Bytes::new());
-    let task =
-        tokio::spawn(run(browser_side, ttyd_side, options, ordered, &NoOther, async { Closing::gone() }));
+    let task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther), async {
+        Closing::gone()
+    }));
     assert_eq!(ttyd.message().await, br#"{"AuthToken":"","columns":90,"rows":30}"#);
     assert_eq!(ttyd.message().await, b"0ls\r");
     browser.greeting().await;

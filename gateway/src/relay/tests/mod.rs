@@ -7,6 +7,7 @@ mod real_ttyd;
 mod renewal;
 mod silence;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_protocol::door::Role;
@@ -14,13 +15,13 @@ use berth_protocol::terminal::FromRelay;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::frame::{self, Opcode, Sender};
 pub(super) use super::invariants::Seen;
-use super::{Closing, Mode, Options, Outcome, Side, Streams, invariants, run};
+use super::{Closing, Mode, Options, Outcome, Reopen, Side, invariants, run};
 
 /// The first message that ttyd's clients send.
 pub const START: &[u8] = br#"{"AuthToken":"","columns":80,"rows":24}"#;
@@ -137,33 +138,23 @@ impl Peer {
 /// A door that has no other stream.
 pub struct NoOther;
 
-impl<T> Streams<T> for NoOther {
-    fn reopen(&self, _: bool) -> BoxFuture<'_, std::io::Result<Side<T>>> {
+impl<T: 'static> Reopen<T> for NoOther {
+    fn reopen(self: Arc<Self>, _: bool) -> BoxFuture<'static, std::io::Result<Side<T>>> {
         async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed()
     }
-
-    fn hold(&self, _: &T, _: bool) {}
 }
 
-/// A door that opens as many streams as are asked for, hands over their far ends, and tells whether one is held.
-struct Door {
-    others: mpsc::UnboundedSender<(DuplexStream, bool)>,
-    capacity: usize,
-    held: watch::Sender<bool>,
-}
+/// A door that opens as many streams as are asked for, and hands over their far ends.
+struct Door(mpsc::UnboundedSender<(DuplexStream, bool)>, usize);
 
-impl Streams<DuplexStream> for Door {
-    fn reopen(&self, sized: bool) -> BoxFuture<'_, std::io::Result<Side<DuplexStream>>> {
+impl Reopen<DuplexStream> for Door {
+    fn reopen(self: Arc<Self>, sized: bool) -> BoxFuture<'static, std::io::Result<Side<DuplexStream>>> {
         async move {
-            let (far, near) = duplex(self.capacity);
-            self.others.send((far, sized)).map_err(|_| std::io::ErrorKind::ConnectionRefused)?;
+            let (far, near) = duplex(self.1);
+            self.0.send((far, sized)).map_err(|_| std::io::ErrorKind::ConnectionRefused)?;
             Ok(Side::new(near, bytes::Bytes::new()))
         }
         .boxed()
-    }
-
-    fn hold(&self, _: &DuplexStream, held: bool) {
-        assert_ne!(self.held.send_replace(held), held, "it was told so before");
     }
 }
 
@@ -173,8 +164,6 @@ pub struct Terminal {
     pub ttyd: Peer,
     /// Far ends of the streams that took the place of the first, and whether their size counts.
     pub others: mpsc::UnboundedReceiver<(DuplexStream, bool)>,
-    /// Whether the stream to ttyd is held.
-    pub held: watch::Receiver<bool>,
     pub control: Option<oneshot::Sender<Closing>>,
     task: JoinHandle<Outcome>,
 }
@@ -186,15 +175,13 @@ impl Terminal {
         let (ttyd, ttyd_side) = duplex(capacity);
         let (control, ordered) = oneshot::channel();
         let side = |stream| Side::new(stream, bytes::Bytes::new());
-        let (opened, others) = mpsc::unbounded_channel();
-        let (holds, held) = watch::channel(false);
+        let (door, others) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
-            let door = Door { others: opened, capacity, held: holds };
-            run(side(browser_side), side(ttyd_side), options, ordered, &door, async { Closing::gone() }).await
+            let door = Arc::new(Door(door, capacity));
+            run(side(browser_side), side(ttyd_side), options, ordered, door, async { Closing::gone() }).await
         });
         Self {
             others,
-            held,
             browser: Peer::new(browser, Sender::Server),
             ttyd: Peer::new(ttyd, Sender::Client),
             control: Some(control),

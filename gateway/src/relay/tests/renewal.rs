@@ -106,14 +106,34 @@ async fn what_is_not_old_is_drawn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_box_that_gets_nothing_through_is_not_taken_for_dead() {
-    let (mut terminal, out) = stalled(2 * SECOND).await;
-    assert!(!*terminal.held.borrow(), "for a short stall");
-    sleep(2 * SECOND).await;
-    assert!(*terminal.held.borrow());
+async fn a_stream_never_stands_still_while_its_client_does() {
+    let (mut terminal, out) = stalled(4 * SECOND).await;
+    // More than the stream holds.
+    for _ in 0..12 {
+        timeout(5 * SECOND, terminal.ttyd.send(&shown(&[b'0'; 100_000]))).await.expect("it is read");
+    }
+    terminal.ttyd.send(&frame(Sender::Server, Opcode::Ping, true, b"there?")).await;
+    assert_eq!(terminal.ttyd.next().await, Some((Opcode::Pong, true, b"there?".to_vec())));
+    terminal.browser.send(&typed(b"0during")).await;
+    assert_eq!(terminal.ttyd.message().await, b"0during", "a stall holds up keys");
+    assert!(
+        matches!(terminal.browser.next().await, Some((Opcode::Ping, ..))),
+        "it is asked, and shown nothing"
+    );
     terminal.browser.send(&ack(out)).await;
     assert_eq!(terminal.ttyd.next().await, mark());
-    assert!(!*terminal.held.borrow(), "one that is read again may be");
+    terminal.ttyd.send(&pong()).await;
+    let mut other = other(&mut terminal).await;
+    other.send(&shown(b"0new")).await;
+    assert_eq!(terminal.browser.message().await, RESET, "what was dropped is missing");
+    assert_eq!(terminal.browser.message().await, b"0new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_box_that_closes_meanwhile_is_noticed() {
+    let (mut terminal, _) = stalled(4 * SECOND).await;
+    terminal.ttyd.send(&frame(Sender::Server, Opcode::Close, true, b"")).await;
+    assert!(matches!(terminal.outcome().await.reason, Reason::BoxClosed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +176,7 @@ async fn a_message_that_is_cut_is_filled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_stalls_again_meanwhile_is_waited_for() {
+async fn a_client_that_goes_on_for_a_moment_only_is_waited_for() {
     let mut terminal = Terminal::open(Options::new(Mode::Tty, Role::Editor), 1000);
     terminal.browser.greeting().await;
     terminal.browser.send(&typed(START)).await;
@@ -167,13 +187,15 @@ async fn a_client_that_stalls_again_meanwhile_is_waited_for() {
     // It reads what it was sent, and then not even the NULs behind that.
     let mut read = [0; 2000];
     terminal.browser.stream.read_exact(&mut read).await.unwrap();
-    assert_eq!(terminal.ttyd.next().await, mark());
-    terminal.ttyd.send(&[&message[2500..], &pong()].concat()).await;
-    let mut other = other(&mut terminal).await;
-    other.send(&shown(b"0new")).await;
+    terminal.ttyd.send(&message[2500..]).await;
     sleep(60 * SECOND).await;
+    terminal.ttyd.nothing().await;
     terminal.browser.seen.extend_from_slice(&read);
     assert_eq!(terminal.browser.message().await.len(), 5001);
+    assert_eq!(terminal.ttyd.next().await, mark());
+    terminal.ttyd.send(&pong()).await;
+    let mut other = other(&mut terminal).await;
+    other.send(&shown(b"0new")).await;
     assert_eq!(terminal.browser.message().await, RESET);
     assert_eq!(terminal.browser.message().await, b"0new");
 }
