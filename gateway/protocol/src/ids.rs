@@ -3,6 +3,7 @@
 //! Their alphabet (`a-z`, `2-7`, `-`) is safe in a path, a tmux target, a DNS label and a header, so an
 //! identifier that parsed needs no quoting anywhere.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// Characters of the random part: 128 bits in base32 without padding.
 const RANDOM_CHARS: usize = 26;
+
+/// Identifiers for which the system is asked at once.
+const AT_ONCE: usize = 16;
 
 /// A text that is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +29,26 @@ pub struct InvalidId {
 /// When the operating system has no randomness to give; nothing can be done safely then.
 #[must_use]
 pub fn random_base32() -> String {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).expect("the operating system provides randomness");
-    data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
+    let mut text = data_encoding::BASE32_NOPAD.encode(&random_bits().to_ne_bytes());
+    text.make_ascii_lowercase();
+    text
+}
+
+/// 128 bits. Every request has an identifier, so that the system is asked for several at once.
+fn random_bits() -> u128 {
+    thread_local! {
+        static AHEAD: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
+    }
+    AHEAD.with_borrow_mut(|ahead| {
+        // Each goes out once, and is not kept.
+        ahead.pop().unwrap_or_else(|| {
+            let mut bytes = [0; 16 * AT_ONCE];
+            getrandom::fill(&mut bytes).expect("the operating system provides randomness");
+            let (parts, _) = bytes.as_chunks::<16>();
+            ahead.extend(parts[1..].iter().map(|part| u128::from_ne_bytes(*part)));
+            u128::from_ne_bytes(parts[0])
+        })
+    })
 }
 
 macro_rules! id {

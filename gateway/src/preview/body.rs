@@ -19,32 +19,36 @@ use super::stream::Stream;
 /// A request's body, which tells when a piece of it was taken.
 pub struct Request {
     body: Body,
-    moved: watch::Sender<()>,
+    /// Nothing for a body that is empty, as most are.
+    moved: Option<watch::Sender<()>>,
     bytes: Counter,
 }
 
 /// Tells how a request's body moves.
-pub struct Moves(watch::Receiver<()>);
+pub struct Moves(Option<watch::Receiver<()>>);
 
 impl Request {
     /// Watches a body.
     pub fn watched(body: Body, bytes: Counter) -> (Self, Moves) {
-        let (moved, moves) = watch::channel(());
+        let (moved, moves) = (!body.is_end_stream()).then(|| watch::channel(())).unzip();
         (Self { body, moved, bytes }, Moves(moves))
     }
 }
 
 impl Moves {
     /// Waits until nothing has moved for so long.
-    pub async fn stopped(mut self, limit: Duration) {
-        loop {
-            match timeout(limit, self.0.changed()).await {
-                Ok(Ok(())) => {}
-                // All of it was taken; what is left is the answer.
-                Ok(Err(_)) => return tokio::time::sleep(limit).await,
-                Err(_) => return,
+    pub async fn stopped(self, limit: Duration) {
+        if let Some(mut moves) = self.0 {
+            loop {
+                match timeout(limit, moves.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => break,
+                    Err(_) => return,
+                }
             }
         }
+        // All of it was taken; what is left is the answer.
+        tokio::time::sleep(limit).await;
     }
 }
 
@@ -57,7 +61,9 @@ impl hyper::body::Body for Request {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        self.moved.send_replace(());
+        if let Some(moved) = &self.moved {
+            moved.send_replace(());
+        }
         if let Some(Ok(frame)) = &frame {
             self.bytes.inc_by(length(frame));
         }

@@ -141,14 +141,16 @@ pub fn outward(headers: &mut HeaderMap, passage: &Passage<'_>) {
 /// Whether a header says what only the gateway may say: of proxies on the way, and of Berth. Programs that take
 /// names from an environment see `_` and `-` as one.
 fn is_claim(name: &str) -> bool {
-    let name = name.replace('_', "-");
-    name.starts_with("x-forwarded-")
-        || name.starts_with("berth-")
-        || name == FORWARDED.as_str()
-        || name == "x-real-ip"
-        || name == "x-original-host"
-        || name == "x-original-url"
-        || name == "x-rewrite-url"
+    let same = |(ours, theirs): (u8, u8)| ours == theirs || ours == b'-' && theirs == b'_';
+    let begins = |claim: &str| name.len() >= claim.len() && claim.bytes().zip(name.bytes()).all(same);
+    let is = |claim: &str| name.len() == claim.len() && begins(claim);
+    begins("x-forwarded-")
+        || begins("berth-")
+        || is(FORWARDED.as_str())
+        || is("x-real-ip")
+        || is("x-original-host")
+        || is("x-original-url")
+        || is("x-rewrite-url")
 }
 
 /// Keeps the dev server's own cookies.
@@ -206,10 +208,10 @@ fn from_localhost(location: &str, passage: &Passage<'_>) -> Option<String> {
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     // Hosts, origins and addresses are plain; a value that is not takes the header away.
-    headers.remove(&name);
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
+    match HeaderValue::from_str(value) {
+        Ok(value) => headers.insert(name, value),
+        Err(_) => headers.remove(name),
+    };
 }
 
 #[cfg(test)]

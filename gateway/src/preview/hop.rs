@@ -19,18 +19,19 @@ const KEPT: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
 
 /// Takes away what concerns one connection only. `Trailer` stays, since trailers are passed on.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+    let named = tokens(headers, &CONNECTION)
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        .collect();
-    for name in named.into_iter().filter(|name| !KEPT.contains(name)) {
+        .filter(|name| !KEPT.contains(name));
+    let always = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
+    // Mostly none.
+    let gone: Vec<HeaderName> = named.chain(always).collect();
+    for name in gone {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP_OLD {
-        headers.remove(name);
-    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || HOP_BY_HOP_OLD.contains(&name.as_str())
 }
 
 /// Whether a list header has a token.

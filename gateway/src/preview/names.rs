@@ -123,7 +123,13 @@ impl Names {
     /// The origin of a preview, as browsers send it.
     #[must_use]
     pub fn origin(&self, named: &Named) -> String {
-        format!("{}://{}", self.scheme, self.authority(named))
+        self.origin_of(&self.authority(named))
+    }
+
+    /// The origin of a preview's authority.
+    #[must_use]
+    pub fn origin_of(&self, authority: &str) -> String {
+        format!("{}://{authority}", self.scheme)
     }
 
     /// The console's origin.

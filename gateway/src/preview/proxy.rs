@@ -90,7 +90,7 @@ impl Proxy {
     ) -> Result<Response<Body>, Trouble> {
         match asked {
             Asked::Answer => self.answer(target, request, hold).await,
-            Asked::WebSocket => self.websocket(target, request, hold).await,
+            Asked::WebSocket => Box::pin(self.websocket(target, request, hold)).await,
         }
     }
 
@@ -156,9 +156,9 @@ impl Proxy {
         place: &Place,
         request: Request<Body>,
     ) -> Result<(Stream, Response<Incoming>), Trouble> {
+        // Boxed: mostly a stream is kept, and room for all that making one takes would be most of what a request needs.
         let Some(stream) = self.pool.take(place) else {
-            let stream = self.connect(target).await?;
-            return self.send_on(target, stream, request).await.map_err(|(trouble, _)| trouble);
+            return Box::pin(self.send_anew(target, request)).await;
         };
         let copy = copy(&request);
         let (trouble, unsent) = match self.send_on(target, stream, request).await {
@@ -167,9 +167,18 @@ impl Proxy {
         };
         // A stream that was closed while nobody used it says nothing of the dev server.
         let again = unsent.or(copy).filter(|_| matches!(trouble, Trouble::BrokeOff(_)));
-        let again = again.ok_or(trouble)?;
-        let stream = self.connect(target).await?;
-        self.send_on(target, stream, again).await.map_err(|(trouble, _)| trouble)
+        Box::pin(self.send_anew(target, again.ok_or(trouble)?)).await
+    }
+
+    /// Sends on a new stream.
+    async fn send_anew(
+        &self,
+        target: &Target<'_>,
+        request: Request<Body>,
+    ) -> Result<(Stream, Response<Incoming>), Trouble> {
+        let stream = Stream::begin(self.open(target).await?).await;
+        let stream = stream.map_err(|_| Trouble::BrokeOff(target.passage.port))?;
+        self.send_on(target, stream, request).await.map_err(|(trouble, _)| trouble)
     }
 
     /// Sends on this stream; a request of which nothing was sent comes back.
@@ -202,11 +211,6 @@ impl Proxy {
                 Err((trouble, unsent))
             }
         }
-    }
-
-    async fn connect(&self, target: &Target<'_>) -> Result<Stream, Trouble> {
-        let stream = Stream::begin(self.open(target).await?).await;
-        stream.map_err(|_| Trouble::BrokeOff(target.passage.port))
     }
 
     async fn open(&self, target: &Target<'_>) -> Result<DoorStream, Trouble> {

@@ -18,6 +18,9 @@ const KEPT: usize = 50;
 /// Characters of a path that are kept.
 const PATH_CHARS: usize = 200;
 
+/// Characters of a method that are kept.
+const METHOD_CHARS: usize = 16;
+
 /// How long requests to a preview are kept after the last.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
@@ -41,8 +44,20 @@ pub struct Exchange {
 #[derive(Debug)]
 struct Ring {
     last: VecDeque<Exchange>,
-    newest: watch::Sender<u64>,
+    /// The number of the newest, for whoever looks.
+    told: watch::Sender<u64>,
     since: Instant,
+}
+
+impl Ring {
+    /// The number of the newest; none is 0.
+    fn newest(&self) -> u64 {
+        self.last.front().map_or(0, |exchange| exchange.number)
+    }
+}
+
+fn beginning(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The last requests to each preview.
@@ -54,26 +69,31 @@ impl Recent {
     pub fn add(&self, preview: &PreviewId, method: &Method, uri: &Uri, status: StatusCode, begun: Instant) {
         let taken = begun.elapsed();
         self.with(preview, |ring| {
-            let number = *ring.newest.borrow() + 1;
+            let number = ring.newest() + 1;
             let query = if uri.query().is_some() { "?…" } else { "" };
-            let path: String = uri.path().chars().take(PATH_CHARS).collect();
             ring.last.truncate(KEPT - 1);
             ring.last.push_front(Exchange {
                 number,
                 at_ms: now_ms() - i64::try_from(taken.as_millis()).unwrap_or_default(),
-                method: method.as_str().chars().take(16).collect(),
-                path: path + query,
+                method: beginning(method.as_str(), METHOD_CHARS).to_owned(),
+                path: [beginning(uri.path(), PATH_CHARS), query].concat(),
                 status: status.as_u16(),
                 millis: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
             });
             ring.since = Instant::now();
-            ring.newest.send_replace(number);
+            // Mostly nobody looks.
+            if ring.told.receiver_count() > 0 {
+                ring.told.send_replace(number);
+            }
         });
     }
 
     /// Tells the number of the newest request whenever there is one. It ends when the preview is forgotten.
     pub fn watch(&self, preview: &PreviewId) -> watch::Receiver<u64> {
-        self.with(preview, |ring| ring.newest.subscribe())
+        self.with(preview, |ring| {
+            ring.told.send_replace(ring.newest());
+            ring.told.subscribe()
+        })
     }
 
     /// Those that are newer than a number, the newest first.
@@ -91,14 +111,14 @@ impl Recent {
     /// Forgets previews that nobody has used for long and nobody watches.
     pub fn sweep(&self) {
         let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rings.retain(|_, ring| ring.newest.receiver_count() > 0 || ring.since.elapsed() < FORGOTTEN_AFTER);
+        rings.retain(|_, ring| ring.told.receiver_count() > 0 || ring.since.elapsed() < FORGOTTEN_AFTER);
     }
 
     fn with<T>(&self, preview: &PreviewId, act: impl FnOnce(&mut Ring) -> T) -> T {
         let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = rings.entry(preview.clone()).or_insert_with(|| Ring {
             last: VecDeque::with_capacity(KEPT),
-            newest: watch::Sender::new(0),
+            told: watch::Sender::new(0),
             since: Instant::now(),
         });
         act(ring)

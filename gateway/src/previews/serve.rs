@@ -72,7 +72,7 @@ async fn serve(
     let framing = is_framing(&parts.method, &parts.headers);
     let shown = if framing { Shown::Frame } else { Shown::Window };
     if parts.uri.path() == enter::ENTER_PATH {
-        return enter::enter(app, names, named, &parts.headers, &parts.uri, shown).await;
+        return Box::pin(enter::enter(app, names, named, &parts.headers, &parts.uri, shown)).await;
     }
     let side = Side::of(names, named, &parts.method, &parts.headers, asked);
     if let Side::Sibling(origin) = &side
@@ -98,7 +98,15 @@ async fn serve(
         _ => Viewer::Anybody,
     };
     let request = Request::from_parts(parts, body);
-    let passing = Passing { app, names, preview: &preview, named, request_id };
+    let origin = names.origin_of(&authority);
+    let passing = Passing {
+        app,
+        preview: &preview,
+        authority: &authority,
+        origin: &origin,
+        scheme: names.scheme(),
+        request_id,
+    };
     let mut response = passing.pass(asked, request, viewer).await?;
     if let Side::Sibling(origin) = &side {
         cors::allow(response.headers_mut(), origin);
@@ -140,9 +148,10 @@ async fn asked(app: &App, named: &Named, grant: Option<Grant>) -> Result<Access,
 
 struct Passing<'a> {
     app: &'a SharedApp,
-    names: &'a Names,
     preview: &'a Preview,
-    named: &'a Named,
+    authority: &'a str,
+    origin: &'a str,
+    scheme: &'static str,
     request_id: &'a RequestId,
 }
 
@@ -157,17 +166,16 @@ impl Passing<'_> {
     }
 
     async fn exchange(&self, asked: Asked, request: Request, viewer: Viewer) -> Result<Response, Trouble> {
-        let Self { app, names, preview, named, request_id } = *self;
+        let Self { app, preview, authority, origin, scheme, request_id } = *self;
         let handle = app.boxes.of(&preview.workspace).ok_or(Trouble::Offline)?;
         let cancel = app.previews.viewers.enter((preview.id.clone(), viewer), handle.retirement());
         let hold = app.previews.proxy.enter(&preview.id, cancel)?;
-        let (authority, origin) = (names.authority(named), names.origin(named));
         let passage = Passage {
             mode: preview.mode,
             port: preview.port,
-            authority: &authority,
-            origin: &origin,
-            scheme: names.scheme(),
+            authority,
+            origin,
+            scheme,
             peer: peer(&request),
         };
         let target = Target { handle, passage, request_id };
@@ -195,7 +203,10 @@ pub async fn bytes(
     // It says who calls the gateway, if anything.
     request.headers_mut().remove(AUTHORIZATION);
     let named = Named { preview: preview.id.clone(), workspace: preview.workspace.clone() };
-    let passing = Passing { app, names, preview, named: &named, request_id };
+    let authority = names.authority(&named);
+    let origin = names.origin_of(&authority);
+    let passing =
+        Passing { app, preview, authority: &authority, origin: &origin, scheme: names.scheme(), request_id };
     let mut response = passing.pass(Asked::Answer, request, Viewer::SignedIn(browser)).await?;
     let headers = response.headers_mut();
     headers.remove(SET_COOKIE);
