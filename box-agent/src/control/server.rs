@@ -87,8 +87,9 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
         let control = control.clone();
         tokio::spawn(async move {
-            // Boxed: what answers is large and soon over, and a terminal is held for long.
-            match Box::pin(answer(stream, &control)).await {
+            // Boxed, and gone before a terminal is held: what answers is large and soon over.
+            let answered = Box::pin(answer(stream, &control)).await;
+            match answered {
                 Ok(Some((connection, live))) => hold(connection, live).await,
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "a control connection failed"),

@@ -150,7 +150,8 @@ impl BoxHandle {
             () = self.nudge.notified() => {}
         }
         let _alone = self.probing.lock().await;
-        self.probe().await;
+        // Boxed: there is a task of this for each box, which mostly waits.
+        Box::pin(self.probe()).await;
     }
 
     /// Asks the box and stores what was found; then there are warm connections, if it answered.
@@ -189,7 +190,7 @@ impl BoxHandle {
         let _alone = self.probing.lock().await;
         // Whoever asked while this one waited has the answer.
         if self.presence().generation == known.generation {
-            self.probe().await;
+            Box::pin(self.probe()).await;
         }
         self.presence().state == PresenceState::Online
     }

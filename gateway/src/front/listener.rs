@@ -117,7 +117,7 @@ impl Shared {
         match &self.tls {
             None => Box::pin(self.serve_http(tcp, peer)).await,
             Some(acceptor) => {
-                let mut tls = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
+                let mut tls = Box::pin(timeout(HANDSHAKE, acceptor.accept(tcp))).await??;
                 tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
                 if tls.get_ref().1.alpn_protocol() == Some(HTTP_2) {
                     return Box::pin(self.serve_http2(tls, peer)).await;

@@ -79,7 +79,8 @@ async fn run(app: SharedApp, upgraded: Upgraded, peer: Peer) {
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
         .max_write_buffer_size(4 * MAX_MESSAGE_BYTES);
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    let mut link = match Link::begin(app.clone(), socket, peer).await {
+    // Boxed, as all that is over soon: what waits is as large as the most that it ever does.
+    let mut link = match Box::pin(Link::begin(app.clone(), socket, peer)).await {
         Ok(link) => link,
         Err(error) => {
             tracing::warn!(error = %berth_daemon::exit::chain(&error), "link not begun");
@@ -184,7 +185,7 @@ impl Link {
     async fn serve(&mut self) -> Result<(), LinkError> {
         let mut changes = self.app.changes.subscribe();
         // What changed between the snapshot and the subscription.
-        self.send_delta().await?;
+        Box::pin(self.send_delta()).await?;
         self.send_trust().await?;
         let stopping = self.app.stopping.clone();
         loop {
@@ -197,17 +198,17 @@ impl Link {
                 // Cancel-safe: a stream's `next`.
                 message = receive(&mut self.socket, self.deadline) => {
                     self.deadline = Instant::now() + SILENCE;
-                    self.handle(message?).await?;
+                    Box::pin(self.handle(message?)).await?;
                 }
                 // Cancel-safe, both, per the docs of `recv()`.
                 Some(()) = self.dial_backs.recv() => self.ask_dial_back().await?,
                 // Cancel-safe: a timer.
                 () = self.trusting.due() => self.send_trust().await?,
                 change = changes.recv() => match change {
-                    Ok(change) if change.concerns(&self.workspace) => self.changed(&change).await?,
+                    Ok(change) if change.concerns(&self.workspace) => Box::pin(self.changed(&change)).await?,
                     Ok(_) => {}
                     // Deltas are read from the store, so changes that were missed are in the next one.
-                    Err(RecvError::Lagged(_)) => self.send_delta().await?,
+                    Err(RecvError::Lagged(_)) => Box::pin(self.send_delta()).await?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
             }
