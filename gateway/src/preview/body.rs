@@ -79,6 +79,9 @@ impl hyper::body::Body for Request {
     }
 }
 
+/// Bytes from which on an answer's stream has a task of its own.
+const LONG: u64 = 1024 * 1024;
+
 /// An answer broke off: the right to see it has ended, or the gateway stops.
 #[derive(Debug, thiserror::Error)]
 #[error("the exchange was ended")]
@@ -100,12 +103,16 @@ impl Answer {
     /// A body that goes on for as long as `hold` may, and gives its stream back after that.
     pub fn new(
         body: Incoming,
-        stream: Stream,
+        mut stream: Stream,
         back: Option<(Arc<Pool>, Place)>,
         bytes: Counter,
         hold: Hold,
     ) -> Self {
         let cancelled = Box::pin((*hold.cancel).clone().cancelled_owned());
+        // What has no length yet may become anything, and is mostly waited for.
+        if body.size_hint().lower() >= LONG {
+            stream.detach();
+        }
         let mut answer = Self { body, stream: Some(stream), back, bytes, cancelled, _hold: hold };
         if answer.body.is_end_stream() {
             answer.ended();

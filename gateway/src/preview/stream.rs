@@ -1,7 +1,8 @@
 //! A stream to a dev server, and the HTTP/1 that is spoken on it.
 //!
 //! It has no task of its own: whoever sends a request or reads an answer moves it along. With one, each request would
-//! go from task to task and back, often to another processor, which takes longer than all that is done for it.
+//! go from task to task and back, often to another processor, which takes longer than all that is done for it. A long
+//! answer gains by it: one processor reads while another writes.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -40,12 +41,15 @@ impl Stream {
     /// As [`Self::begin`].
     pub async fn begin_upgradeable(stream: DoorStream) -> hyper::Result<Self> {
         let (sender, connection) = handshake(stream).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "stream to a port ended");
-            }
-        });
+        tokio::spawn(async move { note(connection.with_upgrades().await) });
         Ok(Self { sender, connection: None })
+    }
+
+    /// Gives it a task of its own from now on.
+    pub fn detach(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(async move { note(connection.await) });
+        }
     }
 
     /// Sends a request, and waits for the beginning of its answer.
@@ -109,8 +113,12 @@ fn drive(connection: &mut Option<Pin<Box<Connection<TokioIo<Rewind>, Body>>>>, c
         && let Poll::Ready(outcome) = driven.as_mut().poll(context)
     {
         *connection = None;
-        if let Err(error) = outcome {
-            tracing::debug!(%error, "stream to a port ended");
-        }
+        note(outcome);
+    }
+}
+
+fn note(outcome: hyper::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "stream to a port ended");
     }
 }
