@@ -10,6 +10,7 @@
 //!
 //! A client that never sends its first message holds a connection for nothing, whatever else it says.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,6 +23,16 @@ pub const SILENCE: Duration = Duration::from_secs(25);
 
 /// The least time for an answer, if the question went out late.
 const ANSWER: Duration = SILENCE.checked_sub(PING_AFTER).expect("it is asked before it is dead");
+
+/// Thousands of idle clients are asked together, at the next multiple of this: one wake-up does for many of them.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// The first beat from this time on.
+fn on_beat(at: Instant) -> Instant {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let Some(since) = at.checked_duration_since(*FIRST) else { return at };
+    *FIRST + BEAT * u32::try_from(since.as_nanos().div_ceil(BEAT.as_nanos())).unwrap_or(u32::MAX)
+}
 
 /// What the clock says of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +112,7 @@ impl Liveness {
         match self.question {
             _ if !self.started => Some(self.look),
             _ if self.blocked => None,
-            Question::None => Some(self.look),
+            Question::None => Some(on_beat(self.look)),
             Question::Waiting => None,
             Question::Written(at) => Some((self.heard + SILENCE).max(at + ANSWER)),
         }
@@ -172,6 +183,17 @@ mod tests {
         liveness.heard(begin + 20 * SECOND);
         assert_eq!(liveness.due(), Some(begin + 30 * SECOND));
         assert_eq!(liveness.judge(begin + 30 * SECOND), Verdict::Ask);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_fell_silent_at_about_the_same_time_are_asked_at_the_same() {
+        let (first, begin) = begun();
+        assert_eq!(first.due(), Some(begin + PING_AFTER));
+        for part in 1..5 {
+            tokio::time::advance(BEAT / 5).await;
+            let (other, _) = begun();
+            assert_eq!(other.due(), Some(begin + PING_AFTER + BEAT), "{part}/5 of a beat later");
+        }
     }
 
     #[tokio::test(start_paused = true)]
