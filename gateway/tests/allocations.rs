@@ -9,7 +9,7 @@ use allocation_counter::measure;
 use berth_protocol::door::Role;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gateway::relay::{Closing, Mode, Options, Outcome, Reason, Reopen, Side, run};
+use gateway::relay::{Closing, Door, Mode, Options, Outcome, Reason, Side, run};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
@@ -19,9 +19,13 @@ const READ: usize = 1021;
 /// A door that has no other stream; nothing stalls here.
 struct NoOther;
 
-impl Reopen<Peer> for NoOther {
+impl Door<Peer> for NoOther {
     fn reopen(self: Arc<Self>, _: bool) -> BoxFuture<'static, io::Result<Side<Peer>>> {
         async { Err(io::ErrorKind::ConnectionRefused.into()) }.boxed()
+    }
+
+    fn why_ended(self: Arc<Self>) -> BoxFuture<'static, Closing> {
+        async { Closing::gone() }.boxed()
     }
 }
 
@@ -94,9 +98,7 @@ fn allocations(mode: Mode, messages: &[u8], times: usize) -> u64 {
     let (_control, ordered) = oneshot::channel();
     let mut outcome: Option<Outcome> = None;
     let counted = measure(|| {
-        let relay = run(browser, ttyd, Options::new(mode, Role::Editor), ordered, Arc::new(NoOther), async {
-            Closing::gone()
-        });
+        let relay = run(browser, ttyd, Options::new(mode, Role::Editor), ordered, Arc::new(NoOther));
         outcome = Some(runtime.block_on(relay));
     });
     let outcome = outcome.expect("it ran");

@@ -26,7 +26,8 @@ pub struct Answers {
     pub title: Option<String>,
     /// How input and output lie to each other.
     pub echo: Echo,
-    company: Option<News>,
+    /// Boxed: it is large, and mostly there is none.
+    company: Option<Box<News>>,
     /// A stock client understands no text.
     silent: bool,
 }
@@ -44,7 +45,7 @@ impl Answers {
         if self.silent {
             self.title = news.title.take().or(self.title.take());
         } else {
-            self.company = Some(news);
+            self.company = Some(Box::new(news));
         }
     }
 
@@ -69,9 +70,9 @@ impl Answers {
         if let Some(n) = self.page_ping.take() {
             append_text(&mut frames, &FromRelay::Pong { n });
         }
-        if let Some(News { lease, presence, .. }) = self.company.take() {
-            lease.iter().for_each(|lease| append_text(&mut frames, lease));
-            append_text(&mut frames, &presence);
+        if let Some(news) = self.company.take() {
+            news.lease.iter().for_each(|lease| append_text(&mut frames, lease));
+            append_text(&mut frames, &news.presence);
         }
         if let Some(echo) = self.echo.take() {
             append_text(&mut frames, &echo);

@@ -5,8 +5,9 @@
 //! read and ignored until the browser's own close frame, its end, or the deadline. ttyd's side ends at the same
 //! time, so that a withdrawn right ends there at once too.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::frame;
 use super::handshake::Mode;
 use super::input::{Event, Input};
 use super::output::Output;
+use super::renewal::Door;
 use super::side::Side;
 use super::terminal::Reason;
 use super::{scratch, to_ttyd};
@@ -77,10 +79,10 @@ pub(super) async fn part<B, T>(
     mut output: Output,
     mode: Mode,
     reason: &Reason,
-    box_end: impl Future<Output = Closing>,
+    door: Arc<dyn Door<T>>,
 ) where
     B: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let part_ttyd = async {
         let mut frames = Vec::new();
@@ -90,7 +92,7 @@ pub(super) async fn part<B, T>(
         poll_fn(|cx| ttyd.poll_shutdown(cx)).await
     };
     let part_browser = async {
-        let Some((frames, answered)) = last_frames(mode, reason, box_end).await else { return Ok(()) };
+        let Some((frames, answered)) = last_frames(mode, reason, door).await else { return Ok(()) };
         browser.queue(&output.finish());
         browser.queue(&frames);
         let goodbye = async {
@@ -107,10 +109,10 @@ pub(super) async fn part<B, T>(
 }
 
 /// What the browser is told at last, and whether it has closed already; nothing if it is not there any more.
-async fn last_frames(
+async fn last_frames<T: 'static>(
     mode: Mode,
     reason: &Reason,
-    box_end: impl Future<Output = Closing>,
+    door: Arc<dyn Door<T>>,
 ) -> Option<(Vec<u8>, bool)> {
     let closing = match reason {
         Reason::BrowserLost(_) | Reason::BrowserSilent => return None,
@@ -121,7 +123,7 @@ async fn last_frames(
         }
         Reason::BrowserViolation(violation) => (*violation).into(),
         Reason::BoxClosed | Reason::BoxLost(_) | Reason::BoxViolation(_) => {
-            timeout(BOX_END_LIMIT, box_end).await.unwrap_or_else(|_| Closing::box_lost())
+            timeout(BOX_END_LIMIT, door.why_ended()).await.unwrap_or_else(|_| Closing::box_lost())
         }
         Reason::Told(closing) => closing.clone(),
     };

@@ -78,7 +78,7 @@ pub use handshake::{HandshakeError, Mode, Ticket, Upgrade, check_upgrade};
 pub use input::Violation;
 pub use meters::Meters;
 pub use output::BoxViolation;
-pub use renewal::Reopen;
+pub use renewal::Door;
 pub use room::{Room, Seat, Sitter};
 pub use session::run;
 pub use side::Side;

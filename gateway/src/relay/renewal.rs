@@ -32,6 +32,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::closing::Closing;
 use super::output::{self, Output};
 use super::side::Side;
 use super::terminal::Reason;
@@ -62,11 +63,14 @@ pub const RESET: &[u8] = b"\x82\x040\x18\x1bc";
 /// Bytes of output in [`RESET`].
 pub const RESET_OUTPUT: usize = 3;
 
-/// Whoever can open another stream for a terminal.
-pub trait Reopen<T>: Send + Sync + 'static {
+/// The door that a terminal's stream to the box came through.
+pub trait Door<T>: Send + Sync + 'static {
     /// Opens another stream to ttyd for the same terminal, as far as before its first message; `sized` is whether its
     /// size counts there.
     fn reopen(self: Arc<Self>, sized: bool) -> BoxFuture<'static, io::Result<Side<T>>>;
+
+    /// Finds out what the page is to be told when the box's side has ended of itself.
+    fn why_ended(self: Arc<Self>) -> BoxFuture<'static, Closing>;
 }
 
 /// How long output has been held back, and whether what waits for it to go on is old.

@@ -38,7 +38,7 @@ use super::input::{Event, Input};
 use super::liveness::{Liveness, Verdict};
 use super::meters::{Meters, RoundTrip};
 use super::output::{self, Output};
-use super::renewal::{self, Intake, Phase, Reopen, Stall};
+use super::renewal::{self, Door, Intake, Phase, Stall};
 use super::room::Seat;
 use super::side::Side;
 use super::size::Throttle;
@@ -51,15 +51,14 @@ const STEPS: usize = 32;
 
 /// Relays one terminal until a peer or `control` ends it, and tells both.
 ///
-/// `door` is asked for another stream after a stall; `box_end` is polled only when the box's side has ended of itself, to find out what the page should be told; it
-/// has two seconds. A `control` whose sender is dropped never ends anything.
+/// `door` is asked for another stream after a stall, and what the page should be told when the box's side has ended of
+/// itself, for which it has two seconds. A `control` whose sender is dropped never ends anything.
 pub fn run<B, T>(
     browser: Side<B>,
     ttyd: Side<T>,
     options: Options,
     control: oneshot::Receiver<Closing>,
-    door: Arc<dyn Reopen<T>>,
-    box_end: impl Future<Output = Closing>,
+    door: Arc<dyn Door<T>>,
 ) -> impl Future<Output = Outcome>
 where
     B: AsyncRead + AsyncWrite + Unpin,
@@ -72,9 +71,9 @@ where
         let reason = poll_fn(|cx| relay.poll(cx)).await;
         let (bytes_in, bytes_out) = (relay.bytes_in, relay.output.forwarded());
         relay.leave_old();
-        let Relay { browser, ttyd, input, output, leaving, .. } = *relay;
+        let Relay { browser, ttyd, input, output, leaving, door, .. } = *relay;
         // Boxed, so that a live terminal is not as large as a dying one.
-        let part = Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, box_end));
+        let part = Box::pin(farewell::part(browser, ttyd, input, output, mode, &reason, door));
         tokio::join!(part, OptionFuture::from(leaving));
         Outcome { bytes_in, bytes_out, reason }
     }
@@ -92,7 +91,7 @@ struct Relay<B, T> {
     /// How much of a sip is left, and who has read on since the output was left.
     sip: (usize, Option<Output>),
     intake: Intake,
-    door: Arc<dyn Reopen<T>>,
+    door: Arc<dyn Door<T>>,
     /// Whether the client's size counts at the box, and whether the box was told so.
     counts: (bool, bool),
     phase: Phase<T>,
@@ -119,7 +118,7 @@ where
         mut ttyd: Side<T>,
         options: Options,
         control: oneshot::Receiver<Closing>,
-        door: Arc<dyn Reopen<T>>,
+        door: Arc<dyn Door<T>>,
     ) -> Self {
         browser.queue(&greeting::frames(options.mode, &options.title));
         let now = Instant::now();

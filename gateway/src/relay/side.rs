@@ -1,9 +1,9 @@
 //! One of the two streams: what was read too early, and what could not be written yet.
 //!
 //! Writes go straight from the caller's buffer into the stream. Only what the stream does not take is copied,
-//! into a buffer that exists until it is written; an idle terminal owns none. Nobody may read the other side
-//! before [`Side::poll_drained`] is ready: that is the whole of the relay's back-pressure, and what bounds the
-//! buffer to one chunk.
+//! into a buffer that exists until it is written; an idle terminal owns none. Nobody may pass on what the other side
+//! says before [`Side::poll_drained`] is ready: that is the whole of the relay's back-pressure, and what bounds the
+//! buffer to one chunk, and the rest of a message that a renewal cuts.
 
 use std::io;
 use std::pin::Pin;

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tracing::Instrument;
 
-use super::opening::Opening;
+use super::opening::{Again, Opening};
 use super::{Attached, Registration};
 use crate::api::ApiError;
 use crate::app::{App, SharedApp};
@@ -189,24 +189,15 @@ async fn begin<S>(
     tracing::info!(%session, mode = options.mode.subprotocol(), "terminal opened");
     options.meters = app.metrics.relay.clone();
     let door = Arc::new(opening.again(app.clone(), instance));
-    let box_end = {
-        let (app, session) = (app.clone(), session.clone());
-        // Boxed, as all that a terminal comes to when it ends.
-        async move { Box::pin(why_box_ended(&app, &session)).await }
-    };
-    let relay = run(browser, *ttyd, options, control, door, box_end);
+    let relay = run(browser, *ttyd, options, control, door.clone());
     // Thousands of terminals are open and idle, and a task is as large as the most that it ever was.
-    app.clone().tasks.spawn(end_after(relay, app, session, registration).in_current_span());
+    app.tasks.spawn(end_after(relay, door, registration).in_current_span());
 }
 
 /// Relays, and notes what became of the terminal.
-async fn end_after(
-    relay: impl Future<Output = Outcome>,
-    app: SharedApp,
-    session: SessionId,
-    mut registration: Registration,
-) {
+async fn end_after(relay: impl Future<Output = Outcome>, door: Arc<Again>, mut registration: Registration) {
     let outcome = relay.await;
+    let (app, session) = (door.app(), door.session());
     registration.ended(outcome.reason.word());
     app.metrics.terminals.dec();
     app.metrics.terminals_closed.get_or_create(&Why { reason: outcome.reason.word() }).inc();
@@ -214,7 +205,8 @@ async fn end_after(
         app.metrics.messages_refused.get_or_create(&Why { reason: violation.word() }).inc();
     }
     if matches!(outcome.reason, Reason::BoxLost(_)) {
-        Box::pin(nudge(&app, &session)).await;
+        // Boxed, so that a live terminal is not as large as a dying one.
+        Box::pin(nudge(app, session)).await;
     }
     tracing::info!(
         %session,
@@ -249,14 +241,6 @@ where
     let mut options = Options::new(Mode::Tty, attachment.role());
     options.started = Some(first.size);
     Ok((attachment, options))
-}
-
-/// What the page is told when the box's side ended of itself.
-async fn why_box_ended(app: &App, session: &SessionId) -> Closing {
-    match app.store.session(session.clone()).await {
-        Ok(None) => Closing::gone(),
-        Ok(Some(_)) | Err(_) => Closing::box_lost(),
-    }
 }
 
 /// Asks the session's box at once: its connection was lost.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_protocol::ids::{InstanceId, WorkspaceId};
+use berth_protocol::ids::{InstanceId, SessionId, WorkspaceId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use socket2::SockRef;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::api::ApiError;
 use crate::app::{App, SharedApp};
 use crate::boxes::{BoxStream, TerminalRequest};
-use crate::relay::{Reopen, Side, open_ttyd};
+use crate::relay::{Closing, Door, Side, open_ttyd};
 
 /// How long ttyd may take to answer its upgrade.
 const TTYD_LIMIT: Duration = Duration::from_secs(5);
@@ -63,7 +63,19 @@ impl Opening {
     }
 }
 
-impl Reopen<BoxStream> for Again {
+impl Again {
+    /// The gateway.
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The session.
+    pub(super) fn session(&self) -> &SessionId {
+        &self.opening.request.session
+    }
+}
+
+impl Door<BoxStream> for Again {
     fn reopen(self: Arc<Self>, sized: bool) -> BoxFuture<'static, io::Result<Side<BoxStream>>> {
         async move {
             let request = TerminalRequest { sized, ..self.opening.request.clone() };
@@ -74,6 +86,16 @@ impl Reopen<BoxStream> for Again {
                 return Err(io::ErrorKind::NotConnected.into());
             }
             Ok(ttyd)
+        }
+        .boxed()
+    }
+
+    fn why_ended(self: Arc<Self>) -> BoxFuture<'static, Closing> {
+        async move {
+            match self.app.store.session(self.session().clone()).await {
+                Ok(None) => Closing::gone(),
+                Ok(Some(_)) | Err(_) => Closing::box_lost(),
+            }
         }
         .boxed()
     }

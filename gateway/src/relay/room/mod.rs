@@ -210,6 +210,12 @@ impl Seat {
         given
     }
 
+    /// Whether there is a size that the box could be told when it is begun anew.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.room.state().size_for(self.key).is_some()
+    }
+
     /// The size that the box is to be told when it is begun anew; none before it was begun at all.
     #[must_use]
     pub fn size(&self) -> Option<Size> {

@@ -20,7 +20,7 @@ where
     /// it can't be.
     pub(super) fn renew(&mut self, read: &[u8]) -> bool {
         // Before the first message there is nothing to be told anew.
-        if !self.phase.is_steady() || self.seat.size().is_none() {
+        if !self.phase.is_steady() || !self.seat.has_begun() {
             return false;
         }
         self.ttyd.unread(read);
@@ -46,7 +46,10 @@ where
     /// Reads a little of what is held back, and drops it. From then on nothing of this stream is shown any more.
     pub(super) fn poll_sip(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         // Before the first message there is nothing to be told anew.
-        if self.sip.0 == 0 || !self.phase.is_steady() || self.seat.size().is_none() {
+        if !self.phase.is_steady() || self.stall.due().is_none() || !self.seat.has_begun() {
+            self.sip.0 = 0;
+        }
+        if self.sip.0 == 0 {
             return Poll::Pending;
         }
         scratch::with(|scratch| {

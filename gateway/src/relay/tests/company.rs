@@ -1,8 +1,10 @@
 //! Several terminals at one session: what their boxes are told.
 
+use std::time::Duration;
+
 use berth_protocol::door::Role;
 use berth_protocol::ids::ClientId;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Opcode, Peer, START, Sender, Terminal, frame, shown, text, typed};
 use crate::relay::{Mode, Options, Room, Sitter};
@@ -113,6 +115,35 @@ async fn a_stock_client_s_size_counts_as_long_as_no_page_takes_it() {
     let mut second = attached_anew(&mut stock, &mut first, false).await;
     page.browser.send(&text(r#"{"type":"lease","take":false}"#)).await;
     attached_anew(&mut stock, &mut second, true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_slow_to_take_what_is_left_sees_all_of_the_new_stream() {
+    let room = Room::default();
+    let (mut stock, _) = open_stock(&room, true).await;
+    let (mut page, _) = open(&room, Role::Editor, 120).await;
+    let message = shown(&[b"0", &[b'x'; 200_000][..]].concat());
+    stock.ttyd.send(&message[..1000]).await;
+    sleep(Duration::from_millis(100)).await;
+    page.browser.send(&text(r#"{"type":"lease","take":true}"#)).await;
+    assert_eq!(stock.ttyd.next().await, Some((Opcode::Ping, true, b"berth".to_vec())));
+    stock.ttyd.send(&[&message[1000..], &frame(Sender::Server, Opcode::Pong, true, b"berth")].concat()).await;
+    let (far, _) = stock.others.recv().await.unwrap();
+    let mut other = Peer::new(far, Sender::Client);
+    assert_eq!(other.message().await, START);
+    // For longer than a stall, and than a renewal may take, it does not take the NULs in place of the message's rest.
+    sleep(Duration::from_secs(20)).await;
+    let drawn: Vec<Vec<u8>> = (0..6).map(|at| [b"0", &[b'a' + at; 30_000][..]].concat()).collect();
+    let output: Vec<u8> = drawn.iter().flat_map(|message| shown(message)).collect();
+    let seen = async {
+        assert_eq!(stock.browser.message().await.len(), 200_001);
+        assert_eq!(stock.browser.message().await, b"0\x18\x1bc");
+        for message in &drawn {
+            assert!(stock.browser.message().await == *message, "a part of the new stream is missing");
+        }
+    };
+    tokio::join!(other.send(&output), seen);
+    assert!(stock.others.try_recv().is_err(), "it was attached anew for nothing");
 }
 
 #[tokio::test(start_paused = true)]

@@ -108,10 +108,7 @@ async fn streams_that_buffer_are_flushed() {
     let (_control, ordered) = oneshot::channel();
     let side = |stream| Side::new(BufWriter::new(stream), bytes::Bytes::new());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let _task =
-        tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, Arc::new(NoOther), async {
-            Closing::gone()
-        }));
+    let _task = tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, Arc::new(NoOther)));
     browser.send(&typed(START)).await;
     assert_eq!(ttyd.message().await, START);
     for _ in 0..2 {
@@ -335,9 +332,7 @@ async fn what_was_read_with_the_handshakes_comes_first() {
     let browser_side = Side::new(browser_side, typed(START).into());
     let ttyd_side = Side::new(ttyd_side, shown(b"0early").into());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let _task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther), async {
-        Closing::gone()
-    }));
+    let _task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther)));
     assert_eq!(Peer::new(ttyd, Sender::Client).message().await, START);
     assert_eq!(Peer::new(browser, Sender::Server).message().await, b"0early");
 }
@@ -349,9 +344,7 @@ async fn an_idle_terminal_is_small() {
     let (_control, ordered) = oneshot::channel();
     let side = |stream| Side::new(stream, bytes::Bytes::new());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let task = run(side(browser_side), side(ttyd_side), options, ordered, Arc::new(NoOther), async {
-        Closing::gone()
-    });
+    let task = run(side(browser_side), side(ttyd_side), options, ordered, Arc::new(NoOther));
     let size = size_of_val(&task);
     assert!(size <= 1600, "a terminal's task has {size} bytes");
 }

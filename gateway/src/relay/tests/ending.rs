@@ -136,6 +136,19 @@ async fn the_box_s_end_is_explained() {
     }
 }
 
+/// A door that never finds out.
+struct Unexplained;
+
+impl<T: 'static> Door<T> for Unexplained {
+    fn reopen(self: Arc<Self>, _: bool) -> BoxFuture<'static, std::io::Result<Side<T>>> {
+        std::future::pending().boxed()
+    }
+
+    fn why_ended(self: Arc<Self>) -> BoxFuture<'static, Closing> {
+        std::future::pending().boxed()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_box_whose_end_stays_unexplained_was_lost() {
     let (browser, browser_side) = duplex(1024);
@@ -143,14 +156,8 @@ async fn a_box_whose_end_stays_unexplained_was_lost() {
     let (_control, ordered) = oneshot::channel();
     let side = |stream| Side::new(stream, bytes::Bytes::new());
     let options = Options::new(Mode::Berth, Role::Editor);
-    let task = tokio::spawn(run(
-        side(browser_side),
-        side(ttyd_side),
-        options,
-        ordered,
-        Arc::new(NoOther),
-        std::future::pending(),
-    ));
+    let task =
+        tokio::spawn(run(side(browser_side), side(ttyd_side), options, ordered, Arc::new(Unexplained)));
     drop(ttyd);
     expect_closing(&mut Peer::new(browser, Sender::Server), "box_lost", 4503).await;
     assert!(matches!(task.await.unwrap().reason, Reason::BoxLost(_)));
@@ -182,9 +189,7 @@ async fn a_stock_client_is_read_up_to_its_first_message_and_never_sent_text() {
     let (control, ordered) = oneshot::channel();
     let options = Options { started: Some(first.size), ..Options::new(Mode::Tty, Role::Editor) };
     let ttyd_side = Side::new(ttyd_side, bytes::Bytes::new());
-    let task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther), async {
-        Closing::gone()
-    }));
+    let task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther)));
     assert_eq!(ttyd.message().await, br#"{"AuthToken":"","columns":90,"rows":30}"#);
     assert_eq!(ttyd.message().await, b"0ls\r");
     browser.greeting().await;

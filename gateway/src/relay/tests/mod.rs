@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::frame::{self, Opcode, Sender};
 pub(super) use super::invariants::Seen;
-use super::{Closing, Mode, Options, Outcome, Reopen, Side, invariants, run};
+use super::{Closing, Door, Mode, Options, Outcome, Side, invariants, run};
 
 /// The first message that ttyd's clients send.
 pub const START: &[u8] = br#"{"AuthToken":"","columns":80,"rows":24}"#;
@@ -138,16 +138,20 @@ impl Peer {
 /// A door that has no other stream.
 pub struct NoOther;
 
-impl<T: 'static> Reopen<T> for NoOther {
+impl<T: 'static> Door<T> for NoOther {
     fn reopen(self: Arc<Self>, _: bool) -> BoxFuture<'static, std::io::Result<Side<T>>> {
         async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed()
+    }
+
+    fn why_ended(self: Arc<Self>) -> BoxFuture<'static, Closing> {
+        async { Closing::gone() }.boxed()
     }
 }
 
 /// A door that opens as many streams as are asked for, and hands over their far ends.
-struct Door(mpsc::UnboundedSender<(DuplexStream, bool)>, usize);
+struct Doors(mpsc::UnboundedSender<(DuplexStream, bool)>, usize);
 
-impl Reopen<DuplexStream> for Door {
+impl Door<DuplexStream> for Doors {
     fn reopen(self: Arc<Self>, sized: bool) -> BoxFuture<'static, std::io::Result<Side<DuplexStream>>> {
         async move {
             let (far, near) = duplex(self.1);
@@ -155,6 +159,10 @@ impl Reopen<DuplexStream> for Door {
             Ok(Side::new(near, bytes::Bytes::new()))
         }
         .boxed()
+    }
+
+    fn why_ended(self: Arc<Self>) -> BoxFuture<'static, Closing> {
+        async { Closing::gone() }.boxed()
     }
 }
 
@@ -177,8 +185,8 @@ impl Terminal {
         let side = |stream| Side::new(stream, bytes::Bytes::new());
         let (door, others) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
-            let door = Arc::new(Door(door, capacity));
-            run(side(browser_side), side(ttyd_side), options, ordered, door, async { Closing::gone() }).await
+            let door = Arc::new(Doors(door, capacity));
+            run(side(browser_side), side(ttyd_side), options, ordered, door).await
         });
         Self {
             others,

@@ -87,9 +87,7 @@ async fn a_shell_behind_the_real_ttyd_answers_and_survives_what_would_crash_it()
     let (_control, ordered) = oneshot::channel();
     let options = Options::new(Mode::Berth, Role::Editor);
     let browser_side = Side::new(browser_side, bytes::Bytes::new());
-    let task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther), async {
-        Closing::gone()
-    }));
+    let task = tokio::spawn(run(browser_side, ttyd_side, options, ordered, Arc::new(NoOther)));
 
     browser.send(&typed(START)).await;
     expect_shown(&mut browser, &format!("attached {attachment}\r\nready> ")).await;
