@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use berth_protocol::ids::{InstallationId, InstanceId};
@@ -70,7 +70,8 @@ impl Dialer {
 pub(super) struct Meeting {
     /// The CA of the box's certificate, if that is known.
     ca: Option<String>,
-    made: Option<(Arc<State>, Arc<ClientConfig>)>,
+    /// For the CAs of then, which are not kept: they can sign.
+    made: Option<(Weak<State>, Arc<ClientConfig>)>,
 }
 
 impl Meeting {
@@ -94,12 +95,12 @@ impl Meeting {
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
         let trusted = dialer.trust.now();
         if let Some((state, config)) = &self.made
-            && Arc::ptr_eq(state, &trusted)
+            && std::ptr::eq(state.as_ptr(), Arc::as_ptr(&trusted))
         {
             return Ok(config.clone());
         }
         let config = dialer.config_for(instance, self.ca.as_deref(), &trusted)?;
-        self.made = Some((trusted, config.clone()));
+        self.made = Some((Arc::downgrade(&trusted), config.clone()));
         Ok(config)
     }
 }

@@ -21,6 +21,9 @@ use super::door::{DoorError, DoorStream};
 use super::routes::Route;
 use super::upload::Broken;
 
+/// How long a connection may take to become free after an answer.
+const TURN: Duration = Duration::from_secs(1);
+
 /// The body of a request.
 pub(super) type DoorBody = UnsyncBoxBody<Bytes, Broken>;
 
@@ -100,11 +103,14 @@ impl Exchange {
         Some(DoorStream { io: parts.io.into_inner(), leftover })
     }
 
-    /// The connection for another exchange, when the answer was read to its end.
+    /// The connection for another exchange, when the answer was read to its end. Nothing of one that goes on with this one:
+    /// whoever has the answer does not wait for it.
     pub(super) async fn into_connection(self) -> Option<DoorConnection> {
         let Self { sender, ended, route } = self;
         drop(sender);
-        let parts = ended.await.ok().filter(|parts| parts.read_buf.is_empty())?;
-        Some(DoorConnection { stream: parts.io.into_inner(), route })
+        let parts = timeout(TURN, ended).await.ok()?.ok().filter(|parts| parts.read_buf.is_empty())?;
+        let mut connection = DoorConnection { stream: parts.io.into_inner(), route };
+        // Asked also for the question's sake: the socket would keep the task that read it last until another does.
+        connection.is_open().then_some(connection)
     }
 }

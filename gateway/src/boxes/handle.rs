@@ -1,7 +1,7 @@
 //! One box: the ways to it, its presence and its warm connections.
 //!
-//! Up to two TLS connections without a target stay warm, so that a terminal opens without a handshake. The
-//! probe uses them, which keeps them alive on both sides and in every address translation between. It makes no
+//! Up to two TLS connections without a target stay warm, so that a terminal opens without a handshake; one, while nobody
+//! uses the box. The probe uses them, which keeps them alive on both sides and in every address translation between. It makes no
 //! difference to them which side dialled.
 
 use std::io;
@@ -23,7 +23,7 @@ use super::door::{self, DoorError, DoorStream, TerminalRequest};
 use super::exchange::DoorConnection;
 use super::presence::{Presence, PresenceState};
 use super::race::race;
-use super::routes::{Attempt, Routes};
+use super::routes::{Attempt, Route, Routes};
 use crate::metrics::Metrics;
 use crate::store::Instance;
 
@@ -32,6 +32,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Connections kept without a target.
 const WARM: usize = 2;
+
+/// How long after it was used a box has more than the one that is asked how it is, unless more are hard to get.
+const USED: Duration = Duration::from_secs(600);
 
 /// A box that owns a workspace.
 pub struct BoxHandle {
@@ -44,6 +47,8 @@ pub struct BoxHandle {
     meeting: Mutex<Meeting>,
     dial_backs: DialBacks<BoxStream>,
     warm: Mutex<Vec<DoorConnection>>,
+    /// When a warm connection was last wanted.
+    used: Mutex<Option<Instant>>,
     presence: watch::Sender<Presence>,
     probes: AtomicU64,
     /// One probe at a time: many who ask get one answer.
@@ -69,6 +74,7 @@ impl BoxHandle {
             meeting: Mutex::new(Meeting::under(instance.certificate_ca.clone())),
             dial_backs: DialBacks::new(),
             warm: Mutex::default(),
+            used: Mutex::default(),
             presence: watch::Sender::new(Presence::UNKNOWN),
             probes: AtomicU64::new(0),
             probing: tokio::sync::Mutex::default(),
@@ -163,22 +169,32 @@ impl BoxHandle {
                 answering.push(connection);
             }
         }
-        // One connection makes room for another, which may find a better way.
-        if self.with_routes(|routes| routes.review_is_due(Instant::now())) {
+        // There is room for another, which may find a better way.
+        let review = self.with_routes(|routes| routes.review_is_due(Instant::now()));
+        if review {
             answering.truncate(WARM - 1);
         }
-        while answering.len() < WARM {
+        while answering.len() < if review { WARM } else { self.kept(answering.last()) } {
             let Ok(connection) = self.connect().await else { break };
             let Ok((_, connection)) = door::status(connection).await else { break };
             // Worse ones are given up, so that the box is in use by the better way from now on.
             answering.retain(|other| other.route <= connection.route);
             answering.push(connection);
         }
+        let kept = self.kept(answering.last());
+        answering.drain(..answering.len().saturating_sub(kept));
         let route = answering.last().map(|connection| connection.route);
         self.presence.send_if_modified(|known| known.update(Presence::found(route, generation)));
         if !self.retired.is_cancelled() {
             *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = answering;
         }
+    }
+
+    /// How many connections are kept warm, if they are like this one.
+    fn kept(&self, like: Option<&DoorConnection>) -> usize {
+        let dialled_back = like.is_some_and(|connection| connection.route == Route::DialBack);
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if dialled_back || used.is_some_and(|used| used.elapsed() < USED) { WARM } else { 1 }
     }
 
     /// Whether the box answers: as known, or asked now when it did not answer last time.
@@ -302,6 +318,7 @@ impl BoxHandle {
     }
 
     pub(super) fn take_warm(&self) -> Option<DoorConnection> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| warm.pop())
             .find_map(|mut connection| connection.is_open().then_some(connection))

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_protocol::ids::{InstanceId, WorkspaceId};
+use berth_protocol::ids::{InstanceId, RequestId, WorkspaceId};
 use berth_protocol::tls::{ALPN_DOOR, Credentials, client_config, server_config, server_name};
 use berth_protocol::trust::{Admit, Dates, PeerVerifier};
 use http_body_util::Full;
@@ -14,11 +14,15 @@ use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
+use super::control::Command;
+use super::dial::Meeting;
+use super::exchange::DoorConnection;
 use super::*;
 use crate::trust::tests::Fixture;
 
@@ -74,6 +78,20 @@ impl Here {
 
     /// A connection that a box dialled, as the link listener hands it over. Its door works.
     async fn dialled_by(&self, instance: &InstanceId) -> BoxStream {
+        let (near, far) = self.dialled(instance).await;
+        tokio::spawn(be_a_door(near));
+        far
+    }
+
+    /// The same, of a box that says these bytes whenever it is asked.
+    async fn dialled_by_who(&self, instance: &InstanceId, answer: &'static [u8]) -> BoxStream {
+        let (near, far) = self.dialled(instance).await;
+        tokio::spawn(says(near, answer));
+        far
+    }
+
+    /// Both ends of a connection that a box dialled: the box's and the gateway's.
+    async fn dialled(&self, instance: &InstanceId) -> (BoxStream, BoxStream) {
         let roots = self.roots();
         let gateways = Admit::AnyGateway(self.trusted.installation.clone());
         let verifier = PeerVerifier::new(roots, gateways, Dates::Ignored);
@@ -82,13 +100,16 @@ impl Here {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
+        let near = async {
             let tcp = TcpStream::connect(address).await.unwrap();
-            let tls = TlsConnector::from(Arc::new(client)).connect(server_name(), tcp).await.unwrap();
-            be_a_door(tls.into()).await;
-        });
-        let (tcp, _) = listener.accept().await.unwrap();
-        TlsAcceptor::from(server).accept(tcp).await.unwrap().into()
+            TlsConnector::from(Arc::new(client)).connect(server_name(), tcp).await.unwrap()
+        };
+        let far = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            TlsAcceptor::from(server).accept(tcp).await.unwrap()
+        };
+        let (near, far) = tokio::join!(near, far);
+        (near.into(), far.into())
     }
 
     fn handle(&self, instance: &Instance) -> Arc<BoxHandle> {
@@ -191,6 +212,80 @@ async fn a_box_is_offline_once_its_link_and_its_connections_are_gone() {
     handle.probe().await;
     assert_eq!((handle.presence().state, handle.presence().route), (PresenceState::Offline, None));
     assert!(begun.elapsed() < Duration::from_secs(3), "nobody is waited for who can't be asked");
+}
+
+/// A box that answers every request with these bytes, and says when the gateway closes.
+async fn says(stream: BoxStream, answer: &'static [u8]) {
+    let mut stream = stream;
+    let mut asked = [0; 4096];
+    while stream.read(&mut asked).await.is_ok_and(|size| size > 0) {
+        stream.write_all(answer).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_only_if_nothing_is_left_on_it() {
+    let here = Here::new();
+    let instance = instance(None);
+    let ask = async |answer: &'static [u8]| {
+        let connection =
+            DoorConnection::new(here.dialled_by_who(&instance.id, answer).await, Route::DialBack);
+        let command = Command::backup_read("/state", &RequestId::random());
+        control::ask(connection, &command).await
+    };
+    let (answer, connection) = ask(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    assert_eq!(answer.unwrap(), "{}");
+    assert!(connection.unwrap().is_open());
+    let (answer, connection) = ask(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}HTTP/1.1 200 OK").await;
+    assert_eq!(answer.unwrap(), "{}");
+    assert!(connection.is_none(), "the next answer would begin with what was left");
+    let (answer, connection) = ask(b"nonsense\r\n\r\n").await;
+    assert!(matches!(answer, Err(DoorError::Lost(_))) && connection.is_none(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_follows_the_agreement_to_a_stream_is_its_beginning() {
+    let here = Here::new();
+    let instance = instance(None);
+    let answer = b"HTTP/1.1 200 OK\r\n\r\nearly";
+    let connection = DoorConnection::new(here.dialled_by_who(&instance.id, answer).await, Route::DialBack);
+    let mut stream = door::open_port(connection, 3000, &RequestId::random()).await.unwrap();
+    let mut beginning = stream.leftover.to_vec();
+    while beginning.len() < 5 {
+        stream.io.read_buf(&mut beginning).await.unwrap();
+    }
+    assert_eq!(beginning, b"early");
+}
+
+#[tokio::test]
+async fn a_warm_connection_that_its_box_has_closed_is_passed_over() {
+    let here = Here::new();
+    let instance = instance(None);
+    let (mut near, far) = here.dialled(&instance.id).await;
+    let mut warm = DoorConnection::new(far, Route::DialBack);
+    assert!(warm.is_open());
+    near.shutdown().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while warm.is_open() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn connections_with_a_box_share_their_settings_as_long_as_its_certificate_is_of_one_ca() {
+    let here = Here::new();
+    let (dialer, id) = (&here.boxes.dialer, InstanceId::random());
+    let mut meeting = Meeting::under(None);
+    let first = meeting.config(dialer, &id).unwrap();
+    assert!(Arc::ptr_eq(&first, &meeting.config(dialer, &id).unwrap()));
+    meeting.moved(None);
+    assert!(Arc::ptr_eq(&first, &meeting.config(dialer, &id).unwrap()));
+    meeting.moved(Some("another"));
+    assert!(!Arc::ptr_eq(&first, &meeting.config(dialer, &id).unwrap()));
 }
 
 #[tokio::test]
