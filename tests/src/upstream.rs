@@ -136,12 +136,18 @@ async fn serve(stream: TcpStream, connection: usize, seen: Arc<Mutex<Vec<Asked>>
             let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly").await;
             return;
         }
+        if path == "/early-and-reads" {
+            let _ = stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nearly").await;
+        }
         if body(&mut stream, &mut asked).await.is_none() {
             seen.lock().expect("no panic").push(asked);
             return;
         }
         let websocket = asked.headers.get("upgrade").is_some_and(|upgrade| upgrade == "websocket");
         seen.lock().expect("no panic").push(asked.clone());
+        if path == "/early-and-reads" {
+            continue;
+        }
         if websocket && path.starts_with("/ws") {
             return echo(stream.into_inner(), &asked).await;
         }

@@ -75,6 +75,20 @@ async fn an_answer_before_the_requests_end_is_passed_on_while_the_client_still_s
 }
 
 #[tokio::test]
+async fn a_request_goes_on_whose_answer_has_come_already() {
+    let f = Previewed::open().await;
+    let mut stream = f.connect().await;
+    let half = "x".repeat(500_000);
+    let head = f.request("POST /early-and-reads HTTP/1.1", &["Content-Length: 1000000"]);
+    stream.write_all(format!("{head}{half}").as_bytes()).await.unwrap();
+    let answer = read_until(&mut stream, "early").await;
+    assert_eq!(status(&answer), 202, "{answer}");
+    stream.write_all(half.as_bytes()).await.unwrap();
+    wait::until("all of the body", async || f.upstream.seen().pop()).await;
+    assert_eq!(f.upstream.last().length, 1_000_000);
+}
+
+#[tokio::test]
 async fn answers_without_a_body_have_none_on_the_wire() {
     let f = Previewed::open().await;
     for (line, expected) in [

@@ -19,8 +19,8 @@ const IDLE: Duration = Duration::from_secs(4);
 /// Streams to one port that are kept.
 const KEPT: usize = 32;
 
-/// How long a stream may take to become free after its last answer has ended: a dev server may answer before it has
-/// read all of the request.
+/// How long a stream that is not free when its last answer has ended is waited for: a dev server may answer before it has
+/// read all of the request, which goes on however long it takes.
 const TURN: Duration = Duration::from_secs(30);
 
 /// Where a stream leads to.
@@ -47,6 +47,7 @@ impl Pool {
         if stream.is_free() {
             return self.keep(place, stream);
         }
+        stream.detach();
         tokio::spawn(async move {
             if timeout(TURN, stream.until_free()).await == Ok(true) {
                 self.keep(place, stream);

@@ -102,7 +102,12 @@ impl Proxy {
     ) -> Result<Response<Body>, Trouble> {
         let place = (target.handle.instance().clone(), target.passage.port);
         let request = prepared(request, &target.passage, false)?;
-        let (stream, response) = self.send(target, &place, request).await?;
+        let has_body = !request.body().is_end_stream();
+        let (mut stream, response) = self.send(target, &place, request).await?;
+        // An answer may begin, and end, long before the request's body has.
+        if has_body {
+            stream.detach();
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Trouble::Nonsense(target.passage.port));
         }

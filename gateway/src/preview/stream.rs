@@ -2,7 +2,8 @@
 //!
 //! It has no task of its own: whoever sends a request or reads an answer moves it along. With one, each request would
 //! go from task to task and back, often to another processor, which takes longer than all that is done for it. A long
-//! answer gains by it: one processor reads while another writes.
+//! answer gains by it, since one processor reads while another writes; a request's body that may outlast the answer needs
+//! it.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
