@@ -29,30 +29,39 @@ pub struct InvalidId {
 /// When the operating system has no randomness to give; nothing can be done safely then.
 #[must_use]
 pub fn random_base32() -> String {
-    let mut text = data_encoding::BASE32_NOPAD.encode(&random_bits().to_ne_bytes());
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).expect("the operating system provides randomness");
+    base32(&bytes)
+}
+
+/// The same, but drawn from the system several at a time, for what each request has. A machine that is copied as it runs
+/// may draw some again.
+fn drawn_ahead() -> String {
+    thread_local! {
+        static AHEAD: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+    }
+    let bytes = AHEAD.with_borrow_mut(|ahead| {
+        ahead.pop().unwrap_or_else(|| {
+            let mut drawn = [[0; 16]; AT_ONCE];
+            getrandom::fill(drawn.as_flattened_mut()).expect("the operating system provides randomness");
+            ahead.extend_from_slice(&drawn[1..]);
+            drawn[0]
+        })
+    });
+    base32(&bytes)
+}
+
+fn base32(bytes: &[u8; 16]) -> String {
+    let mut text = data_encoding::BASE32_NOPAD.encode(bytes);
     text.make_ascii_lowercase();
     text
 }
 
-/// 128 bits. Every request has an identifier, so that the system is asked for several at once.
-fn random_bits() -> u128 {
-    thread_local! {
-        static AHEAD: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
-    }
-    AHEAD.with_borrow_mut(|ahead| {
-        // Each goes out once, and is not kept.
-        ahead.pop().unwrap_or_else(|| {
-            let mut bytes = [0; 16 * AT_ONCE];
-            getrandom::fill(&mut bytes).expect("the operating system provides randomness");
-            let (parts, _) = bytes.as_chunks::<16>();
-            ahead.extend(parts[1..].iter().map(|part| u128::from_ne_bytes(*part)));
-            u128::from_ne_bytes(parts[0])
-        })
-    })
-}
-
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
+        id!($(#[$doc])* $name, $prefix, $kind, random_base32);
+    };
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal, $random:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -62,7 +71,7 @@ macro_rules! id {
             /// A new identifier that no other will equal.
             #[must_use]
             pub fn random() -> Self {
-                Self(format!("{}-{}", $prefix, random_base32()))
+                Self(format!("{}-{}", $prefix, $random()))
             }
 
             /// The identifier as it is written everywhere.
@@ -137,7 +146,7 @@ id!(/// A loopback port of a box, published through the gateway.
 id!(/// One start of an agent as a source of events.
     StreamId, "str", "an event stream id");
 id!(/// One request, from the browser to the box.
-    RequestId, "req", "a request id");
+    RequestId, "req", "a request id", drawn_ahead);
 id!(/// A link by which somebody may watch a session for a while.
     ShareId, "shr", "a share id");
 id!(/// A link by which whoever has it may see a preview for a while.
@@ -168,6 +177,13 @@ mod tests {
         let id = SessionId::random();
         assert_eq!(id.as_str().parse::<SessionId>().unwrap(), id);
         assert_ne!(id, SessionId::random());
+    }
+
+    #[test]
+    fn what_is_drawn_ahead_is_given_out_once() {
+        let drawn: std::collections::BTreeSet<_> = (0..10 * AT_ONCE).map(|_| RequestId::random()).collect();
+        assert_eq!(drawn.len(), 10 * AT_ONCE);
+        assert!(drawn.iter().all(|id| id.as_str().parse::<RequestId>().as_ref() == Ok(id)));
     }
 
     #[test]
