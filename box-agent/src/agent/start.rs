@@ -17,6 +17,7 @@ use super::stay::Ground;
 use super::suspend::Warden;
 use super::{Programs, notify, status};
 use crate::backup::engine::{Backups, Places};
+use crate::control::roster::Roster;
 use crate::control::server::Control;
 use crate::door::calls::Calls;
 use crate::door::calls::backup::BackupCalls;
@@ -90,6 +91,7 @@ pub(super) async fn start(
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
+        roster: Roster::new(tmux.clone()),
         user: this.account.uid,
         intake: hub.intake.clone(),
         suspension: suspension.clone(),

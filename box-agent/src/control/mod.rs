@@ -5,6 +5,7 @@
 //! peer's user, not by what it says: root, the agent's own user and the user of terminals. The connection of an attachment stays open as long as its terminal.
 
 pub mod client;
+pub mod roster;
 pub mod server;
 
 use std::collections::BTreeMap;

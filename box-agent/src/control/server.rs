@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_daemon::exit::chain;
 use berth_daemon::limits;
 use berth_protocol::backup::{BackupState, Reason};
 use berth_protocol::ids::AttachmentId;
@@ -14,10 +13,11 @@ use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::roster::Roster;
 use super::{Answer, BackupRequest, MAX_LINE_BYTES, Request, StatusReport};
 use crate::backup::engine::{Backups, NotTaken, Order};
 use crate::backup::problem::Problem;
@@ -39,8 +39,10 @@ const MAX_CONNECTIONS: usize = 17 * 1024;
 pub struct Control {
     /// Whom terminals belong to.
     pub attachments: Attachments,
-    /// Where sessions are.
+    /// What shows terminals.
     pub tmux: Tmux,
+    /// Where sessions are.
+    pub roster: Roster,
     /// Who uses terminals: asked for by `attach`, which runs as that user.
     pub user: Uid,
     /// Who hears taps and hooks.
@@ -87,14 +89,12 @@ pub async fn serve(listener: UnixListener, control: Arc<Control>, stop: Cancella
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
         let control = control.clone();
         tokio::spawn(async move {
-            // Boxed, and gone before a terminal is held: what answers is large and soon over.
-            let answered = Box::pin(answer(stream, &control)).await;
-            match answered {
-                Ok(Some((connection, live))) => hold(connection, live).await,
+            match answer(stream, &control).await {
+                // In a task of its own: what answers is large and soon over.
+                Ok(Some((connection, live))) => drop(tokio::spawn(hold(connection, live, place))),
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "a control connection failed"),
             }
-            drop(place);
         });
     }
 }
@@ -188,21 +188,24 @@ async fn attach(
         .attachments
         .redeem(id, pid.and_then(Process::with_id))
         .ok_or("this attachment is not known: it was used before, or came too late; connect again")?;
-    let sessions = control.tmux.sessions().await.map_err(|error| chain(&error))?;
+    let sessions = control.roster.sessions().await;
     let target = sessions
+        .as_ref()
+        .as_ref()
+        .map_err(String::clone)?
         .get(&live.grant.session)
         .ok_or_else(|| format!("the session {} has ended", live.grant.session))?;
     Ok((control.tmux.attach_argv(target, live.grant.role, live.grant.sized), live))
 }
 
 /// Waits until the terminal's program closes the connection, which is when it ends.
-async fn hold(mut connection: impl tokio::io::AsyncRead + Unpin, live: Live) {
-    let grant = live.grant.clone();
+async fn hold(mut connection: OwnedReadHalf, live: Live, _place: OwnedSemaphorePermit) {
+    let grant = &live.grant;
     let span = tracing::info_span!("attachment", request_id = %grant.request_id, session = %grant.session);
-    async {
-        tracing::info!(role = %grant.role, client = %grant.client, "a terminal attached");
+    async move {
+        tracing::info!(role = %live.grant.role, client = %live.grant.client, "a terminal attached");
         // Nothing is ever said here; whatever comes, only the end counts.
-        let mut rest = [0; 64];
+        let mut rest = [0; 8];
         while let Ok(1..) = connection.read(&mut rest).await {}
         drop(live);
         tracing::info!("the terminal has gone");
