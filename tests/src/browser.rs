@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ports::Ports;
 use crate::process::Process;
 use crate::{Stack, programs, wait};
 
@@ -34,6 +35,7 @@ pub struct Browser {
     pub page: Client,
     _chromium: Chromium,
     _driver: Process,
+    _ports: Ports,
     _profile: TempDir,
 }
 
@@ -93,12 +95,13 @@ impl Browser {
         let chromium = programs::on_path("chromium").expect("chromium is missing: run scripts/test");
         let driver = programs::on_path("chromedriver").expect("chromedriver is missing: run scripts/test");
         let profile = tempfile::Builder::new().prefix("bt-chromium-").tempdir().expect("a directory");
-        let mut driver = Process::new("chromedriver", driver, &["--port=0"], profile.path());
+        // Its own choice may be free for IPv6 alone, and then it gives up.
+        let ports = Ports::take(1);
+        let flag = format!("--port={}", ports.port(0));
+        let mut driver = Process::new("chromedriver", driver, &[&flag], profile.path());
         driver.start();
-        let port = wait::until("chromedriver to listen", async || {
-            let log = driver.log();
-            let (_, rest) = log.split_once("started successfully on port ")?;
-            rest.split_once('.').map(|(port, _)| port.to_owned())
+        wait::until("chromedriver to listen", async || {
+            driver.log().contains("started successfully on port").then_some(())
         })
         .await;
         let profile_flag = format!("--user-data-dir={}", profile.path().join("profile").display());
@@ -111,8 +114,9 @@ impl Browser {
         };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
-        let page = builder.connect(&format!("http://127.0.0.1:{port}")).await.expect("chromium starts");
-        Self { page, _chromium: Chromium { profile_flag }, _driver: driver, _profile: profile }
+        let page =
+            builder.connect(&format!("http://127.0.0.1:{}", ports.port(0))).await.expect("chromium starts");
+        Self { page, _chromium: Chromium { profile_flag }, _driver: driver, _ports: ports, _profile: profile }
     }
 
     /// Goes to a URL.
