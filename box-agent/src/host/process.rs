@@ -62,6 +62,18 @@ impl Process {
     }
 }
 
+/// The processor time that a process has taken, in ticks; nothing when it has gone.
+pub fn processor_time(pid: u32) -> Option<u64> {
+    parse_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// User's and system's time, fields 14 and 15 of a `/proc/<pid>/stat`.
+fn parse_time(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut times = fields.split(' ').skip(11).map(|ticks| ticks.parse::<u64>().ok());
+    Some(times.next()?? + times.next()??)
+}
+
 /// When the process of this `/proc/<pid>/stat` started; nothing when it has ended and only waits for its parent.
 fn parse_started(stat: &str) -> Option<u64> {
     parse_any(stat).filter(|(state, _)| !matches!(*state, "Z" | "X")).map(|(_, started)| started)
@@ -89,6 +101,7 @@ mod tests {
         assert_eq!(parse_started(&stat("S")), Some(8_675_309));
         assert_eq!(parse_started(&stat("Z")), None);
         assert_eq!(parse_started("7 (tmux"), None);
+        assert_eq!((parse_time(&stat("S")), parse_time("7 (tmux")), (Some(5 + 6), None));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::state::{Event, Machine, State};
 use crate::host::child;
 use crate::host::command::Invocation;
+use crate::host::process::processor_time;
 
 /// How often a starting program's socket is tried.
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
@@ -24,8 +25,12 @@ const CHECK_PAUSE: Duration = Duration::from_secs(3);
 /// How long an answer may take: on a box whose processors are busy it takes a while.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Answers that may be missing in a row.
+/// Answers that may be missing in a row of a program that does nothing meanwhile.
 const CHECKS: u32 = 2;
+
+/// Answers that may be missing in a row of one that works: a thousand terminals that begin at once keep it busy, and are all
+/// lost with it.
+const BUSY_CHECKS: u32 = 12;
 
 /// What is asked. Whoever speaks HTTP answers something.
 const QUESTION: &[u8] = b"GET /token HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n";
@@ -118,6 +123,7 @@ async fn live(
     let stdout = listen(child.stdout.take(), program.name, reports.clone());
     let stderr = listen(child.stderr.take(), program.name, reports.clone());
     let mut listeners = tokio::spawn(async { tokio::join!(stdout, stderr) });
+    let pid = child.id();
     let how = loop {
         let ready = machine.state() == State::Ready;
         tokio::select! {
@@ -128,7 +134,7 @@ async fn live(
                 advance(program, machine, reports, Event::Answered);
             }
             // Cancel-safe: a question that was not answered is asked again.
-            () = silence(program), if ready => {
+            () = silence(program, pid), if ready => {
                 end(&mut child).await;
                 break format!("{} no longer answered", program.name);
             }
@@ -178,12 +184,37 @@ async fn answers(program: &Program) {
 }
 
 /// Returns when the program has stopped answering: it lives, and nobody gets a terminal.
-async fn silence(program: &Program) {
-    let mut missing = 0;
-    while missing < CHECKS {
+async fn silence(program: &Program, pid: Option<u32>) {
+    let time = || pid.and_then(processor_time);
+    let mut missing = Missing::default();
+    loop {
         tokio::time::sleep(CHECK_PAUSE).await;
+        let before = time();
         let asked = tokio::time::timeout(CHECK_LIMIT, ask(program)).await;
-        missing = if matches!(asked, Ok(Ok(1..))) { 0 } else { missing + 1 };
+        if missing.note(matches!(asked, Ok(Ok(1..))), time() != before) {
+            return;
+        }
+    }
+}
+
+/// Answers that are missing in a row.
+#[derive(Debug, Default)]
+struct Missing {
+    all: u32,
+    /// Those during which the program has done nothing.
+    idle: u32,
+}
+
+impl Missing {
+    /// Notes a question. Whether the program is given up.
+    fn note(&mut self, answered: bool, worked: bool) -> bool {
+        if answered {
+            *self = Self::default();
+            return false;
+        }
+        self.all += 1;
+        self.idle += u32::from(!worked);
+        self.idle >= CHECKS || self.all >= BUSY_CHECKS
     }
 }
 
@@ -212,5 +243,21 @@ async fn listen(output: Option<impl AsyncRead + Unpin>, name: &'static str, repo
             tracing::debug!(program = name, "{line}");
             reports.send_modify(|report| report.last_words = line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_works_is_given_more_time_than_one_that_stands_still() {
+        let mut missing = Missing::default();
+        assert!(!missing.note(false, false) && !missing.note(true, false) && !missing.note(false, false));
+        assert!(missing.note(false, false), "two in a row");
+        let mut missing = Missing::default();
+        let lives = (1..BUSY_CHECKS).filter(|_| !missing.note(false, true)).count();
+        assert_eq!(lives, 11);
+        assert!(missing.note(false, true), "a loop without end works, too");
     }
 }
