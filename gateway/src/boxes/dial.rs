@@ -20,9 +20,12 @@ use crate::trust::{State, Trust};
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// TCP asks a silent peer after this time ...
-const KEEPALIVE: Duration = Duration::from_secs(25);
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// ... and gives unacknowledged bytes up after this one.
+/// ... and again after this one, for a question may get lost on the way, ...
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
+
+/// ... and gives the peer, or unacknowledged bytes, up after this one.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes that the kernel takes ahead of what the network takes. More would only be older when it arrives: a
@@ -126,7 +129,7 @@ pub(crate) fn limit_segments(socket: &SockRef<'_>) -> io::Result<()> {
 pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let socket = SockRef::from(tcp);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(ASKED_AGAIN))?;
     socket.set_tcp_notsent_lowat(NOTSENT)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
@@ -165,6 +168,9 @@ mod tests {
             assert!(socket.tcp_nodelay().unwrap());
             assert!(socket.keepalive().unwrap());
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+            let asked =
+                (USER_TIMEOUT - KEEPALIVE).as_secs() / socket.tcp_keepalive_interval().unwrap().as_secs();
+            assert!(asked >= 3, "a question that is lost ends a connection");
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
             assert_eq!(socket.tcp_notsent_lowat().unwrap(), NOTSENT);
         }
