@@ -19,11 +19,14 @@ use hyper_util::rt::TokioIo;
 use super::rewind::Rewind;
 use crate::boxes::DoorStream;
 
+/// What has to be moved along.
+type Driven = Pin<Box<Connection<TokioIo<Rewind>, Body>>>;
+
 /// A stream over which one request after another can go.
 pub struct Stream {
     sender: SendRequest<Body>,
     /// Nothing once it has ended, and where it has a task after all.
-    connection: Option<Pin<Box<Connection<TokioIo<Rewind>, Body>>>>,
+    connection: Option<Driven>,
 }
 
 impl Stream {
@@ -109,7 +112,7 @@ async fn handshake(
 }
 
 /// Moves what can be moved.
-fn drive(connection: &mut Option<Pin<Box<Connection<TokioIo<Rewind>, Body>>>>, context: &mut Context<'_>) {
+fn drive(connection: &mut Option<Driven>, context: &mut Context<'_>) {
     if let Some(driven) = connection
         && let Poll::Ready(outcome) = driven.as_mut().poll(context)
     {
