@@ -20,9 +20,10 @@
 //! every terminal of the box), so it is parsed to the last byte and rewritten. Output is large and needs nothing
 //! but that titles be cut out, so only frame headers are read.
 //!
-//! Nothing queues, and nothing old is drawn. When the browser's socket or the page's window is full, ttyd is not read; TCP stops ttyd, and
-//! tmux drops what nobody sees and redraws later. After a stall the stream to the box is replaced by another, for what
-//! lies in it is old. When ttyd's socket is full, the browser is not read.
+//! Nothing queues, and nothing old is drawn. When the browser's socket or the page's window is full, ttyd is not read; TCP
+//! stops ttyd, and tmux drops what nobody sees and redraws later. If that lasts, a little is read each second and dropped,
+//! so that the stream does not stand still, and after the stall another takes its place. When ttyd's socket is full, the
+//! browser is not read.
 //!
 //! | module | |
 //! |---|---|
