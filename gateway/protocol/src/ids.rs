@@ -71,7 +71,7 @@ macro_rules! id {
             /// A new identifier that no other will equal.
             #[must_use]
             pub fn random() -> Self {
-                Self(format!("{}-{}", $prefix, $random()))
+                Self([$prefix, "-", &$random()].concat())
             }
 
             /// The identifier as it is written everywhere.

@@ -22,7 +22,7 @@ use super::views::preview::{
 };
 use crate::app::{App, SharedApp};
 use crate::changes::Change;
-use crate::preview::Named;
+use crate::preview::{Form, Named};
 use crate::previews::{bytes, is_foreign, is_navigation};
 use crate::store::{self, AuditNote, BrowserSession, CurrentUser, Workspace};
 
@@ -211,10 +211,10 @@ pub async fn root(
     if is_foreign(request.headers()) {
         return Err(ApiError::wrong_origin());
     }
-    let asked = request.headers().clone();
+    let form = Form::wanted(request.headers());
     Ok(match bytes(&app, &preview, browser, request, &prefix, &request_id).await {
         Ok(response) => response,
-        Err(trouble) => trouble.answer(&asked, request_id, app.origin.as_str()),
+        Err(trouble) => trouble.answer(form, request_id, app.origin.as_str()),
     })
 }
 

@@ -44,17 +44,18 @@ pub enum CookieOf<'a> {
 impl CookieOf<'_> {
     fn name(self, origin: &Origin) -> String {
         let prefix = if origin.is_secure() { "__Host-" } else { "" };
-        match self {
-            Self::User(installation) => format!("{prefix}berth-{installation}"),
-            Self::Guest(session) => format!("{prefix}berth-guest-{session}"),
-            Self::PreviewGuest(preview) => format!("{prefix}berth-guest-{preview}"),
-            Self::Return(installation) => format!("{prefix}berth-return-{installation}"),
-            Self::Issuer(installation) => format!("{prefix}berth-issuer-{installation}"),
-            Self::Preview(Shown::Window) => format!("{prefix}berth-preview"),
-            Self::Preview(Shown::Frame) => format!("{prefix}berth-preview-frame"),
-            Self::PreviewNonce(Shown::Window) => format!("{prefix}berth-preview-nonce"),
-            Self::PreviewNonce(Shown::Frame) => format!("{prefix}berth-preview-frame-nonce"),
-        }
+        let (what, whose) = match self {
+            Self::User(installation) => ("berth-", installation.as_str()),
+            Self::Guest(session) => ("berth-guest-", session.as_str()),
+            Self::PreviewGuest(preview) => ("berth-guest-", preview.as_str()),
+            Self::Return(installation) => ("berth-return-", installation.as_str()),
+            Self::Issuer(installation) => ("berth-issuer-", installation.as_str()),
+            Self::Preview(Shown::Window) => ("berth-preview", ""),
+            Self::Preview(Shown::Frame) => ("berth-preview-frame", ""),
+            Self::PreviewNonce(Shown::Window) => ("berth-preview-nonce", ""),
+            Self::PreviewNonce(Shown::Frame) => ("berth-preview-frame-nonce", ""),
+        };
+        [prefix, what, whose].concat()
     }
 
     fn attributes(self, origin: &Origin) -> &'static str {

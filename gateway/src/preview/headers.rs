@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::{fmt, str};
 
 use http::header::{
-    CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, LOCATION, ORIGIN, SET_COOKIE, TE, UPGRADE,
+    ALT_SVC, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderName, LOCATION, ORIGIN, SET_COOKIE, TE,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -125,7 +126,7 @@ fn speaks_as_localhost(mode: Mode, path: &str, upgrade: bool) -> bool {
 pub fn outward(headers: &mut HeaderMap, passage: &Passage<'_>) {
     strip_hop_by_hop(headers);
     // It would lead the browser past the gateway.
-    headers.remove("alt-svc");
+    headers.remove(ALT_SVC);
     if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
         && let Some(adjusted) = from_localhost(location, passage)
     {

@@ -33,4 +33,4 @@ pub use hop::{Asked, check};
 pub use meters::Meters;
 pub use names::{InvalidTemplate, Named, Names, ON_ONE_MACHINE, Template};
 pub use proxy::{Limits, Proxy, Target};
-pub use trouble::Trouble;
+pub use trouble::{Form, Trouble};

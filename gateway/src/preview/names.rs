@@ -68,7 +68,7 @@ impl std::str::FromStr for Template {
 
 impl Template {
     fn host(&self, preview: &PreviewId, workspace: &WorkspaceId) -> String {
-        format!("{preview}{}{workspace}.{}", self.between, self.domain)
+        [preview.as_str(), self.between, workspace.as_str(), ".", &self.domain].concat()
     }
 
     /// Whether hosts of previews seem to belong to the same site as the console's, which lets previews set
@@ -117,7 +117,7 @@ impl Names {
     /// `host` or `host:port` of a preview, as browsers send it.
     #[must_use]
     pub fn authority(&self, named: &Named) -> String {
-        format!("{}{}", self.template.host(&named.preview, &named.workspace), self.port)
+        self.template.host(&named.preview, &named.workspace) + &self.port
     }
 
     /// The origin of a preview, as browsers send it.
@@ -129,7 +129,7 @@ impl Names {
     /// The origin of a preview's authority.
     #[must_use]
     pub fn origin_of(&self, authority: &str) -> String {
-        format!("{}://{authority}", self.scheme)
+        [self.scheme, "://", authority].concat()
     }
 
     /// The console's origin.

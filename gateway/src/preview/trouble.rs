@@ -132,10 +132,10 @@ impl Trouble {
         }
     }
 
-    /// The answer to whoever asked with these headers; pages of the origin `console` may frame it.
+    /// The answer, in this form; pages of the origin `console` may frame it.
     #[must_use]
-    pub fn answer(&self, asked: &HeaderMap, request_id: RequestId, console: &str) -> Response {
-        let page = wants_page(asked);
+    pub fn answer(&self, form: Form, request_id: RequestId, console: &str) -> Response {
+        let page = form == Form::Page;
         let (kind, body) = if page {
             ("text/html; charset=utf-8", self.page(&request_id))
         } else {
@@ -185,10 +185,22 @@ impl Trouble {
     }
 }
 
-/// Whether a page is wanted, and not data.
-fn wants_page(asked: &HeaderMap) -> bool {
-    let accept = asked.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.contains("text/html")
+/// For whom an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A person at a browser.
+    Page,
+    /// A program.
+    Data,
+}
+
+impl Form {
+    /// What is wanted by whoever asked with these headers.
+    #[must_use]
+    pub fn wanted(asked: &HeaderMap) -> Self {
+        let accept = asked.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if accept.contains("text/html") { Self::Page } else { Self::Data }
+    }
 }
 
 #[cfg(test)]
@@ -199,7 +211,7 @@ mod tests {
 
     async fn said(trouble: Trouble, accept: &str) -> (StatusCode, HeaderMap, String) {
         let asked = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
-        let response = trouble.answer(&asked, RequestId::random(), "https://berth.example");
+        let response = trouble.answer(Form::wanted(&asked), RequestId::random(), "https://berth.example");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())

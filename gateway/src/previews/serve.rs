@@ -20,7 +20,7 @@ use crate::app::{App, SharedApp};
 use crate::auth::{CookieOf, Shown};
 use crate::front::Peer;
 use crate::limits::{Limited, Who};
-use crate::preview::{Asked, Named, Names, Passage, Target, Trouble, check};
+use crate::preview::{Asked, Form, Named, Names, Passage, Target, Trouble, check};
 use crate::store::{BrowserSession, Grant, Granted, Preview, StoreError, Viewer, Visibility};
 
 /// Answers a request to a preview's host.
@@ -39,14 +39,16 @@ pub async fn route(app: &SharedApp, request: Request) -> Result<Response, Reques
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("preview", %request_id, preview = %named.preview, %method, path);
     let work = async {
-        let asked_with = request.headers().clone();
+        // Of the headers no more is kept: a copy of them all would cost as much as reading them.
+        let form = Form::wanted(request.headers());
+        let side = Side::of(names, &named, &method, request.headers(), Asked::Answer);
         let response = match serve(app, names, &named, request, &request_id).await {
             Ok(response) => response,
             Err(trouble) => {
                 app.previews.proxy.failed(trouble);
-                let mut response = trouble.answer(&asked_with, request_id, app.origin.as_str());
+                let mut response = trouble.answer(form, request_id, app.origin.as_str());
                 // A page of another preview may read why.
-                if let Side::Sibling(origin) = Side::of(names, &named, &method, &asked_with, Asked::Answer) {
+                if let Side::Sibling(origin) = side {
                     cors::allow(response.headers_mut(), &origin);
                 }
                 response

@@ -4,10 +4,14 @@
 //! site. What decides is what browsers say of the page, which scripts can't forge: `Origin`, `Sec-Fetch-Site`, and
 //! `Referer` where there is no `Origin`.
 
-use http::header::{ACCEPT, ORIGIN, REFERER};
+use http::header::{ACCEPT, HeaderName, ORIGIN, REFERER};
 use http::{HeaderMap, Method};
 
 use crate::preview::{Asked, Named, Names};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// The page that makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +36,8 @@ impl Side {
             Some(from) if from.workspace == to.workspace => Self::Sibling(origin.to_owned()),
             _ => Self::Foreign,
         };
-        let site = single(headers, "sec-fetch-site");
-        match single(headers, ORIGIN.as_str()) {
+        let site = single(headers, &SEC_FETCH_SITE);
+        match single(headers, &ORIGIN) {
             // A page that sends no referrer sends no origin with its forms either.
             Some("null") if asked == Asked::Answer && site == Some("same-origin") => return Self::Own,
             Some(origin) => return named(origin),
@@ -43,9 +47,9 @@ impl Side {
         match site {
             Some("same-origin" | "none") => Self::Own,
             // A program, or a browser that is too old to say.
-            None if !headers.contains_key("sec-fetch-site") => Self::Own,
+            None if !headers.contains_key(SEC_FETCH_SITE) => Self::Own,
             _ if is_navigation(method, headers) => Self::Link,
-            _ => match single(headers, REFERER.as_str()).and_then(origin_of) {
+            _ => match single(headers, &REFERER).and_then(origin_of) {
                 Some(page) if page == names.console() && is_framing(method, headers) => Self::Console,
                 page => page.map_or(Self::Foreign, named),
             },
@@ -60,8 +64,8 @@ impl Side {
 
 /// Whether another site's page asks, for what is at the console's own origin.
 pub fn is_foreign(headers: &HeaderMap) -> bool {
-    headers.contains_key("sec-fetch-site")
-        && !matches!(single(headers, "sec-fetch-site"), Some("same-origin" | "none"))
+    headers.contains_key(SEC_FETCH_SITE)
+        && !matches!(single(headers, &SEC_FETCH_SITE), Some("same-origin" | "none"))
 }
 
 /// Whether somebody follows a link or types an address, in a window or tab of its own.
@@ -69,9 +73,9 @@ pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
     if method != Method::GET {
         return false;
     }
-    match (single(headers, "sec-fetch-mode"), single(headers, "sec-fetch-dest")) {
+    match (single(headers, &SEC_FETCH_MODE), single(headers, &SEC_FETCH_DEST)) {
         (Some(mode), Some(to)) => mode == "navigate" && to == "document",
-        (None, None) => single(headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html")),
+        (None, None) => single(headers, &ACCEPT).is_some_and(|accept| accept.contains("text/html")),
         _ => false,
     }
 }
@@ -79,8 +83,8 @@ pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
 /// Whether a page shows something in a frame.
 pub fn is_framing(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::GET
-        && single(headers, "sec-fetch-mode") == Some("navigate")
-        && matches!(single(headers, "sec-fetch-dest"), Some("iframe" | "frame"))
+        && single(headers, &SEC_FETCH_MODE) == Some("navigate")
+        && matches!(single(headers, &SEC_FETCH_DEST), Some("iframe" | "frame"))
 }
 
 /// The origin of a URL that a browser wrote.
@@ -90,7 +94,7 @@ fn origin_of(url: &str) -> Option<&str> {
     Some(&url[..end])
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
