@@ -114,6 +114,16 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     ended
 }
 
+/// Begins a part of the agent. Not a part of its caller: a future lies on the stack until it is spawned, and a caller would have
+/// room there for everything that it ever spawns, for as long as the agent runs.
+#[inline(never)]
+fn begin<F>(parts: &mut JoinSet<()>, part: impl FnOnce() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    parts.spawn(part());
+}
+
 fn find_programs(
     settings: &Settings,
     agent: &Path,

@@ -15,7 +15,7 @@ use super::hub::{Hub, Progress};
 use super::ports::Ports;
 use super::stay::Ground;
 use super::suspend::Warden;
-use super::{Programs, notify, status};
+use super::{Programs, begin, notify, status};
 use crate::backup::engine::{Backups, Places};
 use crate::control::roster::Roster;
 use crate::control::server::Control;
@@ -82,12 +82,12 @@ pub(super) async fn start(
     let env = this.account.environment(|name| std::env::var_os(name));
     let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, this.account.clone(), env.clone());
 
-    parts.spawn(status::announce(hub.clone(), stop.clone()));
-    parts.spawn(notify::watchdog(hub.pulses.clone(), stop.clone()));
-    parts.spawn(until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
+    begin(parts, || status::announce(hub.clone(), stop.clone()));
+    begin(parts, || notify::watchdog(hub.pulses.clone(), stop.clone()));
+    begin(parts, || until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
     let (suspension, orders) = crate::suspend::channel();
     let backups = backups(this, hub).map_err(Fatal::with(Exit::Config))?;
-    parts.spawn(until(stop.clone(), follow_backup(hub.clone())));
+    begin(parts, || until(stop.clone(), follow_backup(hub.clone())));
     let control = Control {
         attachments: hub.attachments.clone(),
         tmux: tmux.clone(),
@@ -105,7 +105,7 @@ pub(super) async fn start(
             Box::new(move || hub.session_reports())
         },
     };
-    parts.spawn(control::server::serve(ports.control, Arc::new(control), stop.clone()));
+    begin(parts, || control::server::serve(ports.control, Arc::new(control), stop.clone()));
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop);
 
@@ -153,13 +153,13 @@ pub(super) async fn start(
         own_ports: vec![addresses.door.port(), addresses.metrics.port()],
         found: hub.listeners.clone(),
     };
-    parts.spawn(lookout.run(stop.clone()));
+    begin(parts, || lookout.run(stop.clone()));
     // Before anybody is told that the agent is ready; an order waits for the warden.
     suspension.open();
     ground.inhabit(&mut stay).await?;
     addresses.publish(&this.runtime)?;
     hub.progress.send_replace(Progress::Ready);
-    parts.spawn(Warden { ground, stay: Some(stay), handle: suspension, orders }.run());
+    begin(parts, || Warden { ground, stay: Some(stay), handle: suspension, orders }.run());
     hub.metrics.ready_after(hub.began.elapsed());
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");
@@ -218,11 +218,11 @@ fn open_door(
         hall: hall.clone(),
         retired: hub.retired.subscribe(),
     };
-    parts.spawn(door::dial_back::run(dial_backs, stop.clone()));
+    begin(parts, || door::dial_back::run(dial_backs, stop.clone()));
     let pulse = hub.pulses.join("door");
     let retired = hub.retired.subscribe();
     let papers = this.papers.subscribe();
-    parts.spawn(door::server::serve(listener, papers, hall, retired, pulse, stop.clone()));
+    begin(parts, || door::server::serve(listener, papers, hall, retired, pulse, stop.clone()));
 }
 
 /// Where the gateway is: as the settings say, else as the enrolment said.
@@ -270,8 +270,8 @@ fn start_link(
         retired: hub.retired.clone(),
         metrics: hub.metrics.clone(),
     };
-    parts.spawn(keeper.run(stop.clone()));
-    parts.spawn(link::client::run(link, stop.clone()));
+    begin(parts, || keeper.run(stop.clone()));
+    begin(parts, || link::client::run(link, stop.clone()));
 }
 
 /// Makes tmux ready, and waits for a server that somebody else starts.
@@ -293,7 +293,7 @@ async fn start_ttyd(
     stop: &CancellationToken,
 ) -> Result<(), TtydSilent> {
     let program = ttyd::program(&this.programs.ttyd, &this.programs.agent, &this.runtime, &this.account, env);
-    parts.spawn(supervise::driver::run(program, hub.ttyd.clone(), stop.clone()));
+    begin(parts, || supervise::driver::run(program, hub.ttyd.clone(), stop.clone()));
     let mut reports: watch::Receiver<Report> = hub.ttyd.subscribe();
     let settled = |report: &Report| report.state == State::Ready || report.restarts >= TTYD_ATTEMPTS;
     match tokio::time::timeout(TTYD_DEADLINE, reports.wait_for(settled)).await {

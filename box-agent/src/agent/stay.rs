@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
-use super::notify;
 use super::start::Foundation;
+use super::{begin, notify};
 use crate::backup::engine::Backups;
 use crate::environment::board::{Board, Places};
 use crate::environment::settle::Settling;
@@ -101,27 +101,27 @@ impl Ground {
             hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
         self.begin_attention(stay, events.clone());
         let (parts, stop) = (&mut stay.parts, &stay.stop);
-        parts.spawn(hub.pulses.join("sessions").beside(worker.run(stop.clone())));
+        begin(parts, || hub.pulses.join("sessions").beside(worker.run(stop.clone())));
         if settings.tailscale.enabled {
             let (settings, troubles) = (settings.tailscale.clone(), hub.troubles.clone());
-            parts.spawn(Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
+            begin(parts, || Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
         }
         let pause = Duration::from_secs(settings.layout.check_secs);
-        parts.spawn(stay.tree.clone().run(pause, stop.clone()));
+        begin(parts, || stay.tree.clone().run(pause, stop.clone()));
         let health = Health {
             path: settings.volume.path.clone(),
             device: stay.device.clone(),
             troubles: hub.troubles.clone(),
         };
-        parts.spawn(health.run(Duration::from_secs(settings.volume.check_secs), stop.clone()));
-        parts.spawn(self.backups.clone().work(stay.store.clone(), events.clone(), stop.clone()));
+        begin(parts, || health.run(Duration::from_secs(settings.volume.check_secs), stop.clone()));
+        begin(parts, || self.backups.clone().work(stay.store.clone(), events.clone(), stop.clone()));
         let sources = telemetry::Sources {
             volume: settings.volume.path.clone(),
             runtime_dir: settings.runtime_dir.clone(),
             start_phases: hub.phases(),
             ttyd: hub.ttyd.subscribe(),
         };
-        parts.spawn(telemetry::run(events, sources, stop.clone()));
+        begin(parts, || telemetry::run(events, sources, stop.clone()));
         Ok(())
     }
 
@@ -151,8 +151,8 @@ impl Ground {
             spool: this.runtime.spool(),
             troubles: hub.troubles.clone(),
         };
-        stay.parts.spawn(upkeep.run(stay.stop.clone()));
-        stay.parts.spawn(hub.pulses.join("notifications").beside(desk.run(stay.stop.clone())));
+        begin(&mut stay.parts, || upkeep.run(stay.stop.clone()));
+        begin(&mut stay.parts, || hub.pulses.join("notifications").beside(desk.run(stay.stop.clone())));
     }
 
     /// Puts the workspace's environment in place, which sessions begin with.
@@ -162,8 +162,8 @@ impl Ground {
         let (desired, settled) = (hub.desired.subscribe(), hub.settled.clone());
         let settling = Settling { board: board.clone(), desired, settled };
         let settled = hub.step("environment", settling.first_pass()).await;
-        stay.parts.spawn(toil::run(board, settled.wishes(), stay.stop.clone()));
-        stay.parts.spawn(settled.run(stay.stop.clone()));
+        begin(&mut stay.parts, || toil::run(board, settled.wishes(), stay.stop.clone()));
+        begin(&mut stay.parts, || settled.run(stay.stop.clone()));
     }
 
     /// Where workers of the user's own files find them.

@@ -92,9 +92,12 @@ where
     for (origin, key, text) in variables.chain(flags) {
         apply::<T>(&mut merged, origin, &key, &text)?;
     }
-    merged
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::Invalid(explain::problem(error.message())))
+    read(&merged).map_err(|error| ConfigError::Invalid(explain::problem(error.message())))
+}
+
+/// The settings of a table, by way of its text: what reads a type from text is made for each type, and there once already.
+fn read<T: DeserializeOwned>(table: &Table) -> Result<T, toml::de::Error> {
+    toml::from_str(&table.to_string())
 }
 
 /// The files that belong to a settings file: `config.d/*.toml` beside `config.toml`, in the order of their names. None
@@ -161,11 +164,11 @@ fn apply<T: DeserializeOwned>(
         let mut table = before.clone();
         set(&mut table, key, value).map(|()| table)
     };
-    let check = |table: Table| table.clone().try_into::<T>().map(|_| table);
+    let check = |table: Table| read::<T>(&table).map(|_| table);
     // The type of a key is known to serde alone. A text is tried first, because it is never wrong for a
     // string; what needs a number or a list is then read as TOML.
     let as_text = attempt(Value::String(text.to_owned()))
-        .and_then(|table| check(table).map_err(|error: toml::de::Error| explain::problem(error.message())));
+        .and_then(|table| check(table).map_err(|error| explain::problem(error.message())));
     let outcome = as_text.or_else(|problem| {
         let Ok(parsed) = format!("value = {text}").parse::<Table>() else { return Err(problem) };
         let value = parsed.get("value").cloned().ok_or_else(|| problem.clone())?;
