@@ -11,7 +11,7 @@ run "$START" --help
 expect_status 0
 expect_says --state --port --clean --verbose
 
-for script in start check test; do
+for script in start check layout test; do
     run "$REPO/scripts/$script" --bogus
     expect_status 64
     expect_says "scripts/$script: unknown option '--bogus'"
