@@ -26,6 +26,8 @@ pub struct Chain {
     pub near: Process,
     /// Where clients find it.
     pub port: u16,
+    /// Where the first finds the second.
+    pub near_port: u16,
     _ports: Ports,
 }
 
@@ -38,9 +40,13 @@ pub enum Kind {
     Haproxy,
 }
 
-/// A key and a certificate for the hop between two proxies, as both programs read them.
+/// The name in the certificate.
+const NAME: &str = "box.invalid";
+
+/// A key and a certificate for the hop between two proxies, as both programs read them. Both ends show it, and believe it
+/// alone: gateway and box prove who they are to each other, too.
 fn certificate(directory: &Path) -> (PathBuf, PathBuf, PathBuf) {
-    let made = rcgen::generate_simple_self_signed(["box.invalid".to_owned()]).expect("a certificate");
+    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).expect("a certificate");
     let (key, certificate) = (directory.join("peer.key"), directory.join("peer.crt"));
     let both = directory.join("peer.pem");
     let (key_text, certificate_text) = (made.signing_key.serialize_pem(), made.cert.pem());
@@ -60,7 +66,8 @@ impl Chain {
         let (front_process, near_process) = match kind {
             Kind::Nginx => {
                 let listen = format!(
-                    "listen 127.0.0.1:{near} ssl; ssl_certificate {}; ssl_certificate_key {};",
+                    "listen 127.0.0.1:{near} ssl; ssl_certificate {0}; ssl_certificate_key {1}; ssl_verify_client on;\n\
+                     ssl_client_certificate {0};",
                     certificate.display(),
                     key.display()
                 );
@@ -68,31 +75,33 @@ impl Chain {
                     Target::Socket(path) => format!("unix:{}", path.display()),
                     Target::Port(port) => format!("127.0.0.1:{port}"),
                 };
-                let near = nginx("near", directory, &listen, "http", &server);
-                let listen = format!("listen 127.0.0.1:{front};");
-                (
-                    nginx(
-                        "front",
-                        directory,
-                        &listen,
-                        "https",
-                        &format!("127.0.0.1:{near_port}", near_port = ports.port(1)),
-                    ),
-                    near,
-                )
+                let second = nginx("near", directory, &listen, "http", &server);
+                let listen = format!(
+                    "listen 127.0.0.1:{front}; proxy_ssl_certificate {0}; proxy_ssl_certificate_key {1};\n\
+                     proxy_ssl_verify on; proxy_ssl_trusted_certificate {0}; proxy_ssl_name {NAME};",
+                    certificate.display(),
+                    key.display()
+                );
+                (nginx("front", directory, &listen, "https", &format!("127.0.0.1:{near}")), second)
             }
             Kind::Haproxy => {
                 let server = match target {
                     Target::Socket(path) => format!("unix@{}", path.display()),
                     Target::Port(port) => format!("127.0.0.1:{port}"),
                 };
-                let bind = format!("127.0.0.1:{near} ssl crt {} ssl-min-ver TLSv1.3", both.display());
-                let near = haproxy("near", directory, &bind, &server);
-                let server = format!("127.0.0.1:{} ssl verify none ssl-min-ver TLSv1.3", ports.port(1));
-                (haproxy("front", directory, &format!("127.0.0.1:{front}"), &server), near)
+                let verify = format!("verify required ca-file {}", certificate.display());
+                let bind =
+                    format!("127.0.0.1:{near} ssl crt {} ssl-min-ver TLSv1.3 {verify}", both.display());
+                let second = haproxy("near", directory, &bind, &server);
+                let server = format!(
+                    "127.0.0.1:{near} ssl crt {} ssl-min-ver TLSv1.3 {verify} verifyhost {NAME}",
+                    both.display()
+                );
+                (haproxy("front", directory, &format!("127.0.0.1:{front}"), &server), second)
             }
         };
-        let mut chain = Self { front: front_process, near: near_process, port: front, _ports: ports };
+        let mut chain =
+            Self { front: front_process, near: near_process, port: front, near_port: near, _ports: ports };
         chain.near.start();
         chain.front.start();
         for port in [near, front] {
@@ -123,9 +132,10 @@ fn nginx(name: &'static str, directory: &Path, listen: &str, scheme: &str, serve
            map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}\n\
            upstream next {{ server {server}; keepalive 64; keepalive_requests 1000000000; }}\n\
            server {{ {listen} ssl_protocols TLSv1.3;\n\
+             location = /healthz {{ return 204; }}\n\
              location / {{ proxy_pass {scheme}://next; proxy_http_version 1.1; proxy_ssl_protocols TLSv1.3;\n\
                proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;\n\
-               proxy_set_header Host $host; proxy_read_timeout 1h; }} }}\n\
+               proxy_set_header Host $host; proxy_read_timeout 1h; proxy_max_temp_file_size 0; }} }}\n\
          }}\n"
     );
     let config = home.join("nginx.conf");

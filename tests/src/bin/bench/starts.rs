@@ -10,8 +10,9 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::peers::{Chain, Kind, Target};
 use crate::report::Report;
-use crate::rounds::Series;
+use crate::rounds::{Series, order};
 
 /// Between looks; a start takes milliseconds.
 const LOOK: Duration = Duration::from_micros(200);
@@ -20,7 +21,7 @@ pub async fn measure(report: &mut Report, quick: bool) {
     eprintln!("Starts");
     let rounds = if quick { 5 } else { 15 };
     let mut stack = Stack::start_gateway().await;
-    let ports = Ports::take(2);
+    let ports = Ports::take(3);
     set_door_port(&stack.path("box-agent.toml"), ports.port(0));
     stack.enroll("main");
     stack.start_agent().await;
@@ -40,22 +41,47 @@ pub async fn measure(report: &mut Report, quick: bool) {
     report.add("agent MB, ten sessions", megabytes(stack.agent.pid()));
 
     let front = stack.origin().rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
-    let mut nginx = idle_nginx(ports.port(1), &stack.path("nginx"));
-    let (mut ours, mut agents, mut theirs) = (Series::default(), Series::default(), Series::default());
-    for _ in 0..rounds {
-        stack.gateway.stop();
-        ours.0.push(first_answer(&mut stack.gateway, front).await);
-        nginx.stop();
-        theirs.0.push(first_answer(&mut nginx, ports.port(1)).await);
-        stack.agent.stop();
-        agents.0.push(first_connection(&mut stack.agent, ports.port(0)).await);
-        stack.wait_for_agent().await;
+    let mut chain = Chain::start(Kind::Nginx, &Target::Port(ports.port(1)), &stack.path("nginx")).await;
+    let mut bare = bare_nginx(ports.port(2), &stack.path("bare"));
+    let (mut gateways, mut fronts) = (Series::default(), Series::default());
+    let (mut agents, mut nears) = (Series::default(), Series::default());
+    let mut bares = Series::default();
+    for round in 0..rounds {
+        for side in order(round, 5) {
+            // Whoever starts has the machine to itself: the others have done what they do after a start.
+            stack.wait_for_agent().await;
+            client.wait_for_box("online").await;
+            match side {
+                0 => {
+                    stack.gateway.stop();
+                    gateways.0.push(first_answer(&mut stack.gateway, front).await);
+                }
+                1 => {
+                    chain.front.stop();
+                    fronts.0.push(first_answer(&mut chain.front, chain.port).await);
+                }
+                2 => {
+                    stack.agent.stop();
+                    agents.0.push(first_connection(&mut stack.agent, ports.port(0)).await);
+                }
+                3 => {
+                    chain.near.stop();
+                    nears.0.push(first_connection(&mut chain.near, chain.near_port).await);
+                }
+                _ => {
+                    bare.stop();
+                    bares.0.push(first_answer(&mut bare, ports.port(2)).await);
+                }
+            }
+        }
     }
-    report.add("gateway start ms", ours.clone());
+    report.add("gateway start ms", gateways.clone());
+    report.add("nginx start ms, for the gateway", fronts.clone());
     report.add("agent start ms", agents.clone());
-    report.add("nginx start ms", theirs.clone());
-    report.add_beside("gateway start ms", &ours, "nginx", &theirs);
-    report.add_beside("agent start ms", &agents, "nginx", &theirs);
+    report.add("nginx start ms, for the agent", nears.clone());
+    report.add("nginx start ms, bare", bares);
+    report.add_beside("gateway start ms", &gateways, "nginx", &fronts);
+    report.add_beside("agent start ms", &agents, "nginx", &nears);
 }
 
 /// The memory of one process, MB.
@@ -83,7 +109,8 @@ fn set_door_port(config: &Path, port: u16) {
     std::fs::write(config, text).expect("the configuration is written");
 }
 
-fn idle_nginx(port: u16, directory: &Path) -> Process {
+/// An nginx that can do nothing of what is asked of Berth, to see what a start takes at least.
+fn bare_nginx(port: u16, directory: &Path) -> Process {
     std::fs::create_dir_all(directory).expect("a directory");
     let place = directory.display();
     let text = format!(
@@ -124,7 +151,7 @@ async fn first_connection(process: &mut Process, port: u16) -> f64 {
         // What is no TLS is answered by an alert.
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await
             && stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.is_ok()
-            && stream.read(&mut [0; 16]).await.is_ok()
+            && stream.read(&mut [0; 16]).await.is_ok_and(|read| read > 0)
         {
             return begun.elapsed().as_secs_f64() * 1000.0;
         }
