@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use berth_tests::process::{Process, run, stdout};
 use berth_tests::stack::write_agent_config;
+use berth_tests::tmux::Tmux;
 use berth_tests::{Client, Stack, programs, wait};
 use http::Method;
 use serde_json::json;
@@ -33,7 +34,7 @@ pub async fn measure(report: &mut Report) {
         return;
     }
     let (stack, client, first) = echoing().await;
-    let (_second, other) = second_box(&stack, &client, first.len()).await;
+    let (_tmux, _agent, other) = second_box(&stack, &client, first.len()).await;
     let server = Server::Berth(client);
     let mut idle = JoinSet::new();
     for sessions in [&first, &other] {
@@ -48,8 +49,8 @@ pub async fn measure(report: &mut Report) {
     assert!(idle.try_join_next().is_none(), "every terminal is still open");
 }
 
-/// Another box of the same gateway, with so many sessions.
-async fn second_box(stack: &Stack, client: &Client, count: usize) -> (Process, Vec<String>) {
+/// Another box of the same gateway, with so many sessions. Its agent has to end before its tmux, or it would make that anew.
+async fn second_box(stack: &Stack, client: &Client, count: usize) -> (Tmux, Process, Vec<String>) {
     let directory = stack.path("second");
     std::fs::create_dir_all(&directory).expect("a directory");
     write_agent_config(&directory, &programs::built("echo-ttyd"));
@@ -76,5 +77,6 @@ async fn second_box(stack: &Stack, client: &Client, count: usize) -> (Process, V
         client.wait_for_session(&session, "running").await;
         made.push(session);
     }
-    (agent, made)
+    let tmux = Tmux::new(&directory.join("run/terminal/tmux.sock"));
+    (tmux, agent, made)
 }
