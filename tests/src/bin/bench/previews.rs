@@ -37,7 +37,7 @@ struct Figures {
 
 pub async fn measure(report: &mut Report, quick: bool) {
     eprintln!("Previews");
-    let (rounds, seconds) = if quick { (9, 1) } else { (15, 2) };
+    let (rounds, seconds) = if quick { (6, 1) } else { (15, 2) };
     let stack = Stack::start().await;
     let client = stack.client().await;
     client.wait_for_box("online").await;
