@@ -9,8 +9,10 @@
 //! waits for the network: the last desired state is in the database.
 //!
 //! What runs on the volume (volume, layout, database, environment, sessions) is a [`stay`], which a suspension ends and a resume
-//! begins anew; everything else runs for as long as the agent does.
+//! begins anew; everything else runs for as long as the agent does. A stay has a thread of its own, the [`disk`]'s: door and link
+//! are on another, which no slow disk stops.
 
+mod disk;
 mod hub;
 mod notify;
 mod ports;
@@ -35,6 +37,7 @@ use crate::host::runtime::RuntimeDir;
 use crate::identity;
 use crate::identity::papers::Papers;
 use crate::settings::Settings;
+use disk::DiskThread;
 use hub::Hub;
 use ports::Ports;
 
@@ -80,6 +83,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     let _runtime_lock = StateLock::acquire(runtime.path(), "agent.lock").map_err(Fatal::with(Exit::State))?;
     let programs = find_programs(&settings, agent).map_err(Fatal::with(Exit::Unavailable))?;
     let ports = Ports::bind(&settings, &runtime, &account).await?;
+    let disk = DiskThread::start().map_err(Fatal::with(Exit::Failure))?;
 
     let mut parts = JoinSet::new();
     // A token of its own: a part that ends before this one is cancelled has ended by itself.
@@ -87,7 +91,7 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
     let foundation =
         Arc::new(start::Foundation { settings, identity, papers, runtime, account, programs, patterns });
     let started = tokio::select! {
-        started = start::start(&foundation, ports, &hub, &mut parts, &parts_stop) => started,
+        started = start::start(&foundation, ports, &hub, &disk, &mut parts, &parts_stop) => started,
         // Cancel-safe: every step can be done again, and the parts are stopped below.
         () = stop.cancelled() => Ok(()),
     };

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::disk::DiskThread;
 use super::hub::{Hub, Progress};
 use super::ports::Ports;
 use super::stay::Ground;
@@ -74,6 +75,7 @@ pub(super) async fn start(
     this: &Arc<Foundation>,
     ports: Ports,
     hub: &Arc<Hub>,
+    disk: &DiskThread,
     parts: &mut JoinSet<()>,
     stop: &CancellationToken,
 ) -> Result<(), Fatal> {
@@ -109,14 +111,15 @@ pub(super) async fn start(
     let (dial_back, wanted) = door::dial_back::channel();
     start_link(this, addresses.door.port(), dial_back, hub, parts, stop);
 
-    let ground = Ground {
+    let ground = Arc::new(Ground {
         this: this.clone(),
         hub: hub.clone(),
         tmux: tmux.clone(),
         backups: backups.clone(),
         stop: stop.clone(),
-    };
-    let mut stay = ground.enter().await?;
+    });
+    let entering = ground.clone();
+    let mut stay = disk.run(async move { entering.enter().await }).await?;
     hub.step("tmux", tmux_there(&tmux, hub)).await.map_err(Fatal::with(Exit::Unavailable))?;
 
     let door = Door {
@@ -156,10 +159,11 @@ pub(super) async fn start(
     begin(parts, || lookout.run(stop.clone()));
     // Before anybody is told that the agent is ready; an order waits for the warden.
     suspension.open();
-    ground.inhabit(&mut stay).await?;
+    let inhabiting = ground.clone();
+    let stay = disk.run(async move { inhabiting.inhabit(&mut stay).await.map(|()| stay) }).await?;
     addresses.publish(&this.runtime)?;
     hub.progress.send_replace(Progress::Ready);
-    begin(parts, || Warden { ground, stay: Some(stay), handle: suspension, orders }.run());
+    disk.begin(parts, || Warden { ground, stay: Some(stay), handle: suspension, orders }.run());
     hub.metrics.ready_after(hub.began.elapsed());
     notify::ready();
     tracing::info!(door = %addresses.door, metrics = %addresses.metrics, workspace = %facts.workspace, "ready");

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use berth_daemon::exit::{Fatal, chain};
@@ -40,7 +40,7 @@ const MAX_NAMED: usize = 20;
 
 /// Who holds the volume, and lets it go when asked to.
 pub(super) struct Warden {
-    pub(super) ground: Ground,
+    pub(super) ground: Arc<Ground>,
     pub(super) stay: Option<Stay>,
     pub(super) handle: Handle,
     pub(super) orders: mpsc::Receiver<Order>,

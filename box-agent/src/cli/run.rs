@@ -7,9 +7,6 @@ use clap::Args;
 use super::Options;
 use crate::agent;
 
-/// Threads of the runtime: a box's processors are for its user's programs.
-const THREADS: usize = 2;
-
 #[derive(Debug, Args)]
 pub(super) struct Run {}
 
@@ -19,8 +16,7 @@ impl Run {
         logging::init(&settings.log).map_err(Fatal::with(Exit::Config))?;
         limits::raise_open_files();
         let agent = std::env::current_exe().map_err(Fatal::with(Exit::Failure))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Fatal::with(Exit::Failure))?;

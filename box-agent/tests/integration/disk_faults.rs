@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use berth_protocol::ids::SessionId;
 use berth_protocol::link::{FromAgent, FromGateway};
@@ -12,6 +12,7 @@ use nix::mount::{MsFlags, mount};
 use crate::support::agent::{Agent, desired_of};
 use crate::support::ca::Ca;
 use crate::support::disk::{Box, Disk, expect, root, run};
+use crate::support::door::Terminal;
 use crate::support::gateway::Gateway;
 use crate::support::wait::until;
 
@@ -160,6 +161,59 @@ async fn a_full_disk_is_told_and_the_agent_goes_on() {
     link.send(&FromGateway::Snapshot(snapshot)).await;
     until("the end of the trouble", async || (!this.status().contains("trouble")).then_some(())).await;
     until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
+}
+
+/// A file system on which whoever writes waits, until this is dropped.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    fn new(point: &Path) -> Self {
+        run("fsfreeze", &["-f", point.to_str().unwrap()]);
+        Self(point.to_owned())
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        run("fsfreeze", &["-u", self.0.to_str().unwrap()]);
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_hangs_stops_no_terminal() {
+    if !root() {
+        return;
+    }
+    let ca = Ca::new();
+    let gateway = Gateway::of(&ca).await;
+    let mut this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true");
+    let disk = Disk::blank(&this.file("disk"), 64);
+    this.source("/nowhere", &disk.device);
+    this.agent.start().await;
+    let mut link = gateway.welcome().await;
+    let session = SessionId::random();
+    link.send(&FromGateway::Snapshot(desired_of(&gateway.incarnation, 1, &[&session]))).await;
+    until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
+    let mut terminal = Terminal::open(&this.agent, &session, "editor").await;
+
+    let frozen = Frozen::new(&this.point());
+    // Its picture is kept on the volume.
+    this.agent.tmux(&["new-window", "-d", "-t", &format!("={session}:")]);
+    let waits = || this.agent.thread_state("disk") == Some('D');
+    let stuck = until("the agent to wait for the disk", async || waits().then_some(()));
+    tokio::select! {
+        () = stuck => {}
+        () = link.find("the end of the link", |_| None) => {}
+    }
+    terminal.type_text("echo $((6 * 7))-seen\r").await;
+    terminal.see("42-seen").await;
+    Terminal::open(&this.agent, &session, "editor").await;
+    assert!(waits(), "the disk was waited for all the time");
+
+    drop(frozen);
+    until("the disk to go on", async || (!waits()).then_some(())).await;
+    terminal.type_text("echo $((7 * 8))-seen\r").await;
+    terminal.see("56-seen").await;
 }
 
 #[tokio::test]

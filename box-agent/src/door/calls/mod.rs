@@ -66,16 +66,21 @@ const LINES_WAITING: usize = 4;
 /// What the commands act on.
 pub struct Calls {
     tmux: Tmux,
-    account: Account,
-    env: Vec<(OsString, OsString)>,
-    /// The file with the variables of the workspace.
-    variables: PathBuf,
+    surroundings: Arc<Surroundings>,
     places: Arc<Semaphore>,
     inputs: Once<Result<(), Refusal>>,
     answers: Answers,
     commands: Once<()>,
     /// Files for sessions.
     pub uploads: Arc<Uploads>,
+}
+
+/// What commands are started in.
+struct Surroundings {
+    account: Account,
+    env: Vec<(OsString, OsString)>,
+    /// The file with the variables of the workspace.
+    variables: PathBuf,
 }
 
 impl Calls {
@@ -95,9 +100,7 @@ impl Calls {
         let uploads = Arc::new(Uploads::new(tmux.clone(), account.clone(), agent));
         Self {
             tmux,
-            account,
-            env,
-            variables,
+            surroundings: Arc::new(Surroundings { account, env, variables }),
             places,
             inputs: Once::default(),
             answers,
@@ -166,12 +169,15 @@ impl Calls {
         })?;
         let turn = self.commands.first(&id).map_err(|_| repeated())?;
         turn.done(());
-        let (group, pipes) = self.start(&exec)?;
         let limits = Limits {
             time: Duration::from_secs(exec.timeout_seconds.into()),
             output: MAX_EXEC_OUTPUT,
-            stdin: exec.stdin.unwrap_or_default().into_bytes(),
+            stdin: exec.stdin.clone().unwrap_or_default().into_bytes(),
         };
+        let surroundings = self.surroundings.clone();
+        // Its directory is on the volume, which may be slow to say so.
+        let started = tokio::task::spawn_blocking(move || surroundings.start(&exec)).await;
+        let (group, pipes) = started.map_err(|_| internal())??;
         let (sender, receiver) = mpsc::channel(LINES_WAITING);
         let work = async move {
             exec::run(group, pipes, limits, sender).await;
@@ -180,7 +186,9 @@ impl Calls {
         tokio::spawn(work.in_current_span());
         Ok(receiver)
     }
+}
 
+impl Surroundings {
     fn start(&self, exec: &Exec) -> Result<(Group, Pipes), Refusal> {
         let directory =
             exec.cwd.as_ref().map_or_else(|| self.account.home.clone(), |cwd| self.account.home.join(cwd));

@@ -210,6 +210,16 @@ impl Agent {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
+    /// What a thread of the agent does, as the kernel writes it: `D` waits for a disk.
+    pub fn thread_state(&self, name: &str) -> Option<char> {
+        let tasks = format!("/proc/{}/task", self.process.as_ref().unwrap().id());
+        let stats = std::fs::read_dir(tasks).unwrap().flatten();
+        stats.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok()).find_map(|stat| {
+            let (before, after) = stat.split_once(") ")?;
+            before.ends_with(&format!("({name}")).then(|| after.chars().next())?
+        })
+    }
+
     /// Drives the box's tmux server.
     pub fn tmux(&self, args: &[&str]) -> String {
         let socket = self.root().join("run/terminal/tmux.sock");
