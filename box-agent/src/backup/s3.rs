@@ -14,6 +14,7 @@ use url::Url;
 
 use super::problem::{Problem, short};
 use super::target::Target;
+use crate::host::names::Resolver;
 
 /// How long a signature counts.
 const SIGNED_FOR: Duration = Duration::from_hours(1);
@@ -101,7 +102,8 @@ impl Bucket {
     pub(super) fn new(key: String, stall: Duration) -> Result<Self, Problem> {
         // Another part of the process has done it before, or does it now; it is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).dns_resolver(Resolver);
+        let client = client.build();
         let client =
             client.map_err(|error| Problem::Export(format!("nothing can be sent: {}", chain(&error))))?;
         Ok(Self { client, stall, key })

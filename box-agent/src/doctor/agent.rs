@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use berth_daemon::exit::chain;
 use berth_protocol::standing::Standing;
-use tokio::net::TcpStream;
 
 use super::Finding;
 use crate::control::client::ask;
 use crate::control::{Answer, Request, StatusReport};
+use crate::host::names;
 use crate::host::runtime::RuntimeDir;
 use crate::identity;
 use crate::identity::keeper::now;
@@ -70,7 +70,7 @@ fn certificate(standing: Option<&Standing>, now: u64) -> Finding {
 async fn reach(address: &str) -> Finding {
     let check = "way to the gateway";
     let remedy = "check the network and link.address; sessions go on meanwhile";
-    match tokio::time::timeout(DEADLINE, TcpStream::connect(address)).await {
+    match tokio::time::timeout(DEADLINE, names::connect(address)).await {
         Ok(Ok(_)) => Finding::fine(check, format!("{address} accepts connections")),
         Ok(Err(error)) => {
             Finding::failure(check, format!("failed to connect to {address} ({error}): {remedy}"))

@@ -10,7 +10,6 @@ use std::time::Duration;
 use berth_daemon::exit::chain;
 use berth_protocol::link::{DialBack, MAX_DIAL_BACKS};
 use berth_protocol::tls::ALPN_DOOR;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::hall::Hall;
 use super::listener::tune;
 use super::server::{ConnectionError, DoorStream, TLS_BUFFER, serve_connection};
+use crate::host::names;
 use crate::identity::papers::{Dialling, PapersInUse};
 
 /// How long dialling may take, TLS included.
@@ -116,7 +116,7 @@ pub async fn run(mut this: DialBacks, stop: CancellationToken) {
 }
 
 async fn dial(address: &str, dialling: Dialling) -> Result<DoorStream, ConnectionError> {
-    let tcp = TcpStream::connect(address).await?;
+    let tcp = names::connect(address).await?;
     tune(&tcp)?;
     let mut tls = TlsConnector::from(dialling.tls).connect(dialling.name, tcp).await?;
     tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));

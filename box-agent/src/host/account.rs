@@ -4,10 +4,12 @@
 //! [`Invocation::as_user`](super::command::Invocation::as_user).
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Gid, Uid};
+
+use super::users::User;
 
 /// Shells to fall back on, best first.
 const SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
@@ -42,7 +44,7 @@ pub enum AccountError {
         /// The name.
         user: String,
         /// The system's answer.
-        source: Errno,
+        source: io::Error,
     },
     /// Only root can become another user.
     #[error(
@@ -65,15 +67,15 @@ impl Account {
         let exists = |path: &Path| path.is_absolute() && path.is_file();
         let own = Uid::effective();
         let Some(name) = name else {
-            let user = User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
+            let user = User::of_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
             let shell = choose_shell(shell, std::env::var_os("SHELL").as_deref(), exists);
             return Ok(Self { user, uid: own, gid: Gid::effective(), home, shell });
         };
-        let user = User::from_name(name)
+        let user = User::of_name(name)
             .map_err(|source| AccountError::Unreadable { user: name.to_owned(), source })?
             .ok_or_else(|| AccountError::Unknown(name.to_owned()))?;
         if user.uid != own && !own.is_root() {
-            let own = User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
+            let own = User::of_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
             return Err(AccountError::NotRoot { wanted: name.to_owned(), own });
         }
         let shell = choose_shell(shell, Some(user.shell.as_os_str()), exists);

@@ -7,6 +7,7 @@
 //! | [`child`] | starts a program that is meant to stay, and replaces this process by another |
 //! | [`group`] | starts a program whose whole process group ends with it |
 //! | [`account`] | the user that the agent and its terminals run as |
+//! | [`users`], [`names`] | users and hosts, as the machine knows them |
 //! | `oom` | whom the kernel ends when memory runs out |
 //! | [`cgroup`] | which unit processes are in |
 //! | [`foreground`] | what runs in the foreground of a terminal |
@@ -30,8 +31,10 @@ pub mod holders;
 pub mod machine;
 pub mod mount;
 pub mod mounts;
+pub mod names;
 mod oom;
 pub mod process;
 pub mod programs;
 pub mod runtime;
 pub mod tool;
+pub mod users;

@@ -12,10 +12,10 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::CertificateError;
 use serde::Serialize;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::papers::Dialling;
+use crate::host::names;
 
 /// How long the gateway may take for its answer, connecting included.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -115,7 +115,7 @@ impl<'a> Question<'a> {
 
     async fn exchange(self) -> io::Result<(StatusCode, Bytes)> {
         let Self { address, dialling, method, path, body } = self;
-        let tcp = TcpStream::connect(address).await?;
+        let tcp = names::connect(address).await?;
         let tls = TlsConnector::from(dialling.tls).connect(dialling.name, tcp).await?;
         let (mut sender, connection) = handshake(TokioIo::new(tls)).await.map_err(io::Error::other)?;
         let request = Request::builder().method(method).uri(path).header(HOST, address);

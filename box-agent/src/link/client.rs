@@ -18,6 +18,7 @@ use super::conversation::{ConversationError, talk};
 use super::{Link, LinkState};
 use crate::backoff::Backoff;
 use crate::door::listener::tune_link;
+use crate::host::names;
 use crate::identity::gateway::is_distrust;
 use crate::identity::papers::Dialling;
 use crate::identity::plan::Asked;
@@ -123,7 +124,7 @@ type Socket = WebSocketStream<TlsStream<TcpStream>>;
 async fn dial(address: &str, dialling: Dialling) -> Result<(Socket, Option<IpAddr>), DialError> {
     let connect = |source| DialError::Connect { address: address.to_owned(), source };
     let work = async {
-        let tcp = TcpStream::connect(address).await.map_err(connect)?;
+        let tcp = names::connect(address).await.map_err(connect)?;
         tune_link(&tcp).map_err(connect)?;
         let local = tcp.local_addr().ok().map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
         let tls = TlsConnector::from(dialling.tls).connect(dialling.name, tcp).await;
