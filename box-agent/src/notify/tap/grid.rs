@@ -127,11 +127,25 @@ impl Grid {
     /// Shows a character.
     pub fn print(&mut self, c: char) {
         let c = if self.drawing[usize::from(self.shifted)] { drawn(c) } else { c };
-        let width = c.width().unwrap_or_default().min(self.columns);
+        let width = if c.is_ascii_graphic() || c == ' ' { 1 } else { c.width().unwrap_or_default() };
+        let width = width.min(self.columns);
         if width == 0 {
             return;
         }
         self.last = c;
+        // Within a line, as almost all are.
+        let page = &mut self.pages[usize::from(self.alternate)];
+        let Cursor { row, column, wraps } = page.cursor;
+        if width == 1
+            && !wraps
+            && !self.inserts
+            && column + 1 < self.columns
+            && let Some(cell) = page.rows.get_mut(row).and_then(|cells| cells.get_mut(column))
+        {
+            *cell = c;
+            page.cursor.column = column + 1;
+            return;
+        }
         let (columns, autowrap, inserts) = (self.columns, self.autowrap, self.inserts);
         let cursor = self.page().cursor;
         if (cursor.wraps || cursor.column + width > columns) && autowrap {
@@ -286,20 +300,19 @@ impl Grid {
     }
 
     fn scroll(&mut self, top: usize, count: usize) {
-        let (bottom, columns) = (self.region.1, self.columns);
+        let bottom = self.region.1;
         let count = count.min(bottom + 1 - top);
         let part = &mut self.page_mut().rows[top..=bottom];
         part.rotate_left(count);
         let height = part.len();
-        part[height - count..].iter_mut().for_each(|row| *row = vec![' '; columns]);
+        part[height - count..].iter_mut().for_each(|row| row.fill(' '));
     }
 
     fn scroll_back(&mut self, top: usize, bottom: usize, count: usize) {
-        let columns = self.columns;
         let count = count.min(bottom + 1 - top);
         let part = &mut self.page_mut().rows[top..=bottom];
         part.rotate_right(count);
-        part[..count].iter_mut().for_each(|row| *row = vec![' '; columns]);
+        part[..count].iter_mut().for_each(|row| row.fill(' '));
     }
 
     /// Says which lines scroll.

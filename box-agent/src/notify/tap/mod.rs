@@ -31,6 +31,10 @@ const FIRST_SIZE: Size = Size { columns: 80, lines: 24 };
 /// What one read takes.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Pause after some output, in which more may come: a program that writes without end would wake the listener for each of its
+/// pieces, which costs more than to read them.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// How long nothing may happen before the agent's words are looked for.
 const PATIENCE_MS: u64 = 500;
 
@@ -79,6 +83,9 @@ pub fn run(socket: &Path, pane: u32, input: impl Read + Send + 'static) {
             // What was said last is worth a moment.
             agent.tell(&Report { ended: true, ..listener.take() });
             return;
+        }
+        if !bytes.is_empty() {
+            std::thread::sleep(GATHER);
         }
     }
 }

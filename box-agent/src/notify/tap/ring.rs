@@ -56,7 +56,10 @@ impl Ring {
             .filled
             .wait_timeout_while(state, patience, |state| state.bytes.is_empty() && !state.ended)
             .unwrap_or_else(PoisonError::into_inner);
-        bytes.extend(state.bytes.drain(..));
+        let (first, rest) = state.bytes.as_slices();
+        bytes.extend_from_slice(first);
+        bytes.extend_from_slice(rest);
+        state.bytes.clear();
         let taken = Taken { skipped: state.skipped, ended: state.ended };
         state.skipped = 0;
         taken
