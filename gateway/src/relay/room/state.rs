@@ -1,6 +1,6 @@
 //! Who sits in a room, and what follows of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,10 +97,10 @@ impl State {
 
     pub(super) fn presence_for(&self, key: u64) -> FromRelay {
         let me = self.seats.get(&key).map(|one| &one.sitter.client);
-        let mut clients: Vec<Present> = Vec::new();
+        let (mut clients, mut seen) = (Vec::new(), HashSet::new());
         for one in self.seats.values() {
             // A connection that is about to die beside its successor is nobody else.
-            if clients.iter().any(|present| present.client == one.sitter.client) {
+            if !seen.insert(&one.sitter.client) {
                 continue;
             }
             if clients.len() == MAX_PRESENT {

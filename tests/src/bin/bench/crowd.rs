@@ -22,6 +22,9 @@ const TERMINALS: usize = 9000;
 /// File descriptors of the gateway then: to the browser and to the box.
 const DESCRIPTORS: u64 = 2 * TERMINALS as u64 + 1000;
 
+/// How long those at a session are told of each other after the last of them has come, and more.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// How long the processor time of nothing is watched: six pings of every terminal.
 const SPAN: Duration = Duration::from_secs(60);
 
@@ -40,6 +43,7 @@ pub async fn measure(report: &mut Report) {
     for sessions in [&first, &other] {
         open_idle(&server, sessions, TERMINALS / 2, &mut idle).await;
     }
+    tokio::time::sleep(SETTLED).await;
     let gateway = stack.gateway.pid();
     let before = cpu(gateway);
     tokio::time::sleep(SPAN).await;

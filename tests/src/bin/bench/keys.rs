@@ -33,13 +33,13 @@ struct Figures {
 
 pub async fn measure(report: &mut Report, quick: bool) {
     eprintln!("Terminals");
-    let (rounds, keys, flood) =
-        if quick { (3, 200, Duration::from_secs(1)) } else { (9, 500, Duration::from_secs(3)) };
+    let (rounds, keys) = if quick { (9, 100) } else { (25, 500) };
+    let (flooded_rounds, flood) =
+        if quick { (6, Duration::from_millis(500)) } else { (9, Duration::from_secs(3)) };
     let stack = Stack::start().await;
     let (client, session) = stack.client_and_session("keys").await;
     let other = client.running_session("flood").await;
     run_in(&stack, &session, "exec cat").await;
-    run_in(&stack, &other, "exec yes 0123456789012345678901234567890123456789").await;
 
     let ports = Ports::take(1);
     let socket = stack.path("peer-ttyd.sock");
@@ -62,15 +62,23 @@ pub async fn measure(report: &mut Report, quick: bool) {
     ];
 
     let mut figures: Vec<Figures> = sides.iter().map(|_| Figures::default()).collect();
+    // Nothing else happens in tmux meanwhile: one server has both sessions, and a flood keeps it busy whoever looks.
     for round in 0..rounds {
+        for index in order(round, sides.len()) {
+            let mut line = Line::open(&sides[index].server, &session).await;
+            line.drawn().await;
+            let echo = echoes(&mut line, keys).await;
+            figures[index].p50.0.push(echo.median());
+            figures[index].p99.0.push(echo.quantile(0.99));
+            line.close().await;
+        }
+    }
+    run_in(&stack, &other, "exec yes 0123456789012345678901234567890123456789").await;
+    for round in 0..flooded_rounds {
         for index in order(round, sides.len()) {
             let (side, figures) = (&sides[index], &mut figures[index]);
             let mut line = Line::open(&side.server, &session).await;
             line.drawn().await;
-            let echo = echoes(&mut line, keys).await;
-            figures.p50.0.push(echo.median());
-            figures.p99.0.push(echo.quantile(0.99));
-
             let mut flooding = Line::open(&side.server, &other).await;
             let flooder = tokio::spawn(async move {
                 loop {

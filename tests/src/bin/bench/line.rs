@@ -109,8 +109,11 @@ impl Line {
         self.settle(QUIET).await;
     }
 
-    /// Answers pings, as a page does that nobody looks at, until the other side ends it.
+    /// Does as a page at which nobody looks: says so, and answers pings until the other side ends it.
     pub async fn idle(mut self) {
+        if self.acknowledges {
+            self.send(Message::text(json!({ "type": "presence", "hidden": true }).to_string())).await;
+        }
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 
