@@ -77,6 +77,38 @@ rust_build_release() {
     export GATEWAY BOX_AGENT
 }
 
+# The two as they are packaged; sets GATEWAY and BOX_AGENT. Each is built alone: it has of its libraries what it needs, not what
+# the other one does, and functions the names by which hot.ld knows them. The agent is linked statically: it uses little of
+# the C library, and all of that would be in a box's memory.
+rust_build_packaged() {
+    local host
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    step "Building gateway as it is packaged"
+    (cd "$REPO" && cargo build --release --locked --target-dir "$TARGET_DIR" -p gateway)
+    step "Building box-agent as it is packaged"
+    (
+        cd "$REPO" || exit
+        export RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-C target-feature=+crt-static"
+        # With a target, flags are not for what runs while it is built: macros can't be linked statically.
+        cargo build --release --locked --target-dir "$TARGET_DIR" --target "$host" -p box-agent
+    )
+    step_done
+    GATEWAY=$TARGET_DIR/release/gateway
+    BOX_AGENT=$TARGET_DIR/$host/release/box-agent
+    export GATEWAY BOX_AGENT
+}
+
+# The same and the programs that measure them, side by side in a directory; sets BENCH to it.
+rust_build_bench() {
+    rust_build_packaged
+    step "Building what measures them"
+    (cd "$REPO" && cargo build --release --locked --target-dir "$TARGET_DIR" -p berth-tests --bins)
+    step_done
+    BENCH=$TARGET_DIR/bench
+    mkdir -p "$BENCH"
+    ln -f -t "$BENCH" -- "$GATEWAY" "$BOX_AGENT" "$TARGET_DIR"/release/{bench,echo-ttyd,layout}
+}
+
 # The two binaries that are there already, in the directory that BERTH_BINARIES names; sets GATEWAY and
 # BOX_AGENT. The web UI is inside the gateway, so nothing is left to build.
 binaries_given() {
