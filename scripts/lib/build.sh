@@ -96,6 +96,10 @@ rust_build_packaged() {
     GATEWAY=$TARGET_DIR/release/gateway
     BOX_AGENT=$TARGET_DIR/$host/release/box-agent
     export GATEWAY BOX_AGENT
+    # Flags that come from elsewhere outweigh those above.
+    if readelf --program-headers "$BOX_AGENT" | grep -q INTERP; then
+        die 1 "box-agent was not linked statically" "unset CARGO_ENCODED_RUSTFLAGS"
+    fi
 }
 
 # The same and the programs that measure them, side by side in a directory; sets BENCH to it.

@@ -66,9 +66,13 @@ fn each_part_runs_as_its_user_and_is_reached_by_whom_it_is_for() {
             ("tmux -D", "claude"),
             ("/bin/bash -l", "claude"),
         ] {
-            let processes = machine.says(&["pgrep", "--full", "--", part]);
+            // A program that the agent is just starting as somebody is still called as the agent is.
+            let processes = wait::until(&format!("{part} to be {user}'s alone"), async || {
+                let all = machine.says(&["pgrep", "--full", "--", part]);
+                (all == machine.says(&["pgrep", "--uid", user, "--full", "--", part])).then_some(all)
+            })
+            .await;
             for pid in processes.lines() {
-                assert_eq!(machine.says(&["stat", "-c", "%U", &format!("/proc/{pid}")]), user, "{part}");
                 let score = machine.says(&["cat", &format!("/proc/{pid}/oom_score_adj")]);
                 // The agent's own needs a right that not every machine gives to a container.
                 assert!(

@@ -64,6 +64,8 @@ pub(super) struct Hub {
     pub(super) tailnet: watch::Sender<Option<IpAddr>>,
     pub(super) metrics: Metrics,
     pub(super) pulses: Pulses,
+    /// Of loops on the disk's thread.
+    pub(super) disk_pulses: Pulses,
     pub(super) began: Instant,
     phases: Mutex<Vec<StartPhase>>,
 }
@@ -93,6 +95,7 @@ impl Hub {
             tailnet: watch::Sender::new(None),
             metrics: Metrics::default(),
             pulses: Pulses::default(),
+            disk_pulses: Pulses::default(),
             began: Instant::now(),
             phases: Mutex::default(),
         }

@@ -109,12 +109,15 @@ pub async fn run(settings: Settings, agent: &Path, stop: CancellationToken) -> R
         tracing::warn!(grace_secs = GRACE.as_secs(), "not every part stopped in time");
     }
     let store = hub.store.borrow().clone();
-    if let Some(store) = store
-        && let Err(error) = store.checkpoint().await
-    {
-        // Nothing is lost: the next start reads the log beside the file.
-        tracing::warn!(error = chain(&error), "failed to tidy up the database");
+    if let Some(store) = store {
+        // If not, nothing is lost: the next start reads the log beside the file.
+        match tokio::time::timeout(GRACE, store.checkpoint()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to tidy up the database"),
+            Err(_) => tracing::warn!("the database was not tidied up: its disk does not answer"),
+        }
     }
+    disk.end().await;
     ended
 }
 

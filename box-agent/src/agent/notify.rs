@@ -5,6 +5,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
+use super::disk::Gauge;
 use crate::pulse::Pulses;
 
 /// How often the watchdog is fed within its limit: one answer that comes late does no harm yet.
@@ -38,8 +39,9 @@ pub(super) fn stopping() {
 }
 
 /// Feeds the watchdog, when systemd has one for us, for as long as every loop in `pulses` answers. Otherwise systemd
-/// ends the agent and starts it again.
-pub(super) async fn watchdog(pulses: Pulses, stop: CancellationToken) {
+/// ends the agent and starts it again. That would not help loops of the disk's thread which wait for a disk: such a
+/// process does not even end, and terminals would.
+pub(super) async fn watchdog(pulses: Pulses, of_disk: Pulses, gauge: Gauge, stop: CancellationToken) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return stop.cancelled().await;
     };
@@ -49,7 +51,12 @@ pub(super) async fn watchdog(pulses: Pulses, stop: CancellationToken) {
     let feed = async {
         loop {
             ticks.tick().await;
-            let silent = pulses.silent(pause).await;
+            let (mut silent, waiting) = tokio::join!(pulses.silent(pause), of_disk.silent(pause));
+            if !gauge.is_stuck() {
+                silent.extend(waiting);
+            } else if !waiting.is_empty() {
+                tracing::warn!(parts = waiting.join(", "), "parts of the agent wait for the volume");
+            }
             if silent.is_empty() {
                 tell(&[NotifyState::Watchdog]);
             } else {

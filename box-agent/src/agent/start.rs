@@ -7,6 +7,7 @@ use std::time::Duration;
 use berth_daemon::exit::{Exit, Fatal};
 use berth_protocol::link::DoorAddresses;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +86,9 @@ pub(super) async fn start(
     let tmux = Tmux::new(this.programs.tmux.clone(), &this.runtime, this.account.clone(), env.clone());
 
     begin(parts, || status::announce(hub.clone(), stop.clone()));
-    begin(parts, || notify::watchdog(hub.pulses.clone(), stop.clone()));
+    begin(parts, || {
+        notify::watchdog(hub.pulses.clone(), hub.disk_pulses.clone(), disk.gauge(), stop.clone())
+    });
     begin(parts, || until(stop.clone(), berth_daemon::metrics::serve(ports.metrics, hub.metrics.registry())));
     let (suspension, orders) = crate::suspend::channel();
     let backups = backups(this, hub).map_err(Fatal::with(Exit::Config))?;
@@ -116,6 +119,7 @@ pub(super) async fn start(
         hub: hub.clone(),
         tmux: tmux.clone(),
         backups: backups.clone(),
+        main: Handle::current(),
         stop: stop.clone(),
     });
     let entering = ground.clone();
@@ -133,6 +137,7 @@ pub(super) async fn start(
             this.account.clone(),
             env.clone(),
             this.programs.agent.clone(),
+            disk.handle().clone(),
             Answers { tmux: tmux.clone(), patterns: this.patterns.clone(), intake: hub.intake.clone() },
         ),
         backups: BackupCalls::new(backups.clone()),

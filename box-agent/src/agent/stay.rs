@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use berth_daemon::exit::{Exit, Fatal};
 use nix::unistd::Uid;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +48,8 @@ pub(super) struct Ground {
     pub(super) hub: Arc<Hub>,
     pub(super) tmux: Tmux,
     pub(super) backups: Backups,
+    /// The other thread.
+    pub(super) main: Handle,
     /// Ends the agent, and a stay with it.
     pub(super) stop: CancellationToken,
 }
@@ -101,7 +104,7 @@ impl Ground {
             hub.step("sessions", worker.first_pass()).await.map_err(Fatal::with(Exit::Unavailable))?;
         self.begin_attention(stay, events.clone());
         let (parts, stop) = (&mut stay.parts, &stay.stop);
-        begin(parts, || hub.pulses.join("sessions").beside(worker.run(stop.clone())));
+        begin(parts, || hub.disk_pulses.join("sessions").beside(worker.run(stop.clone())));
         if settings.tailscale.enabled {
             let (settings, troubles) = (settings.tailscale.clone(), hub.troubles.clone());
             begin(parts, || Tailscale { settings, troubles, address: hub.tailnet.clone() }.run(stop.clone()));
@@ -113,7 +116,9 @@ impl Ground {
             device: stay.device.clone(),
             troubles: hub.troubles.clone(),
         };
-        begin(parts, || health.run(Duration::from_secs(settings.volume.check_secs), stop.clone()));
+        // Not here: it is to tell of a disk that stops this thread.
+        let health = health.run(Duration::from_secs(settings.volume.check_secs), stop.clone());
+        parts.spawn_on(health, &self.main);
         begin(parts, || self.backups.clone().work(stay.store.clone(), events.clone(), stop.clone()));
         let sources = telemetry::Sources {
             volume: settings.volume.path.clone(),
@@ -152,7 +157,7 @@ impl Ground {
             troubles: hub.troubles.clone(),
         };
         begin(&mut stay.parts, || upkeep.run(stay.stop.clone()));
-        begin(&mut stay.parts, || hub.pulses.join("notifications").beside(desk.run(stay.stop.clone())));
+        begin(&mut stay.parts, || hub.disk_pulses.join("notifications").beside(desk.run(stay.stop.clone())));
     }
 
     /// Puts the workspace's environment in place, which sessions begin with.

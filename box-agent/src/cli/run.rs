@@ -24,7 +24,7 @@ impl Run {
             let stop = signals::stop_token().map_err(Fatal::with(Exit::Failure))?;
             agent::run(settings, &agent, stop).await
         });
-        // Blocking work that is left, such as a name that is being resolved, must not hold up the end.
+        // Blocking work that is left, such as a look at a disk that does not answer, must not hold up the end.
         runtime.shutdown_background();
         outcome.map(|()| Exit::Success)
     }

@@ -73,7 +73,7 @@ async fn reach(address: &str) -> Finding {
     match tokio::time::timeout(DEADLINE, names::connect(address)).await {
         Ok(Ok(_)) => Finding::fine(check, format!("{address} accepts connections")),
         Ok(Err(error)) => {
-            Finding::failure(check, format!("failed to connect to {address} ({error}): {remedy}"))
+            Finding::failure(check, format!("failed to connect to {address} ({}): {remedy}", chain(&error)))
         }
         Err(_) => Finding::failure(
             check,

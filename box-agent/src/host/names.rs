@@ -1,7 +1,8 @@
 //! Connects to hosts by name, as this machine knows names.
 //!
-//! `getent` is asked. The agent is linked statically, and a static program can't load the libraries that a machine may have
-//! in use for names (mDNS, systemd-resolved, a company's own), so it would know other names than every other program there.
+//! `getent` is asked. The agent is linked statically when it is packaged, and a static program can't load the libraries that a
+//! machine may have in use for names (mDNS, systemd-resolved, a company's own), so it would know other names than every
+//! other program there.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +11,10 @@ use tokio::net::TcpStream;
 
 use super::command::{CommandError, Invocation};
 
-/// Of the C library's own package, so it is wherever that is.
+/// On every Debian: its package is one of those without which there is none.
 pub(super) const GETENT: &str = "/usr/bin/getent";
 
-/// With what `getent` ends when nobody knows the name.
+/// With what `getent` ends when it has no answer. For a host that may also be because no server of names answers.
 pub(super) const UNKNOWN: i32 = 2;
 
 /// Connects to `host:port`: to the first of the host's addresses that accepts.
@@ -41,7 +42,9 @@ pub async fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
     if let Ok(ip) = host.parse() {
         return Ok(vec![ip]);
     }
-    let unknown = || io::Error::new(io::ErrorKind::NotFound, format!("nobody knows the host {host}"));
+    let unknown = || {
+        io::Error::other(format!("the host {host} was not found: there is none, or no name server answers"))
+    };
     let said = match Invocation::new(GETENT, ["ahosts", "--", host]).run().await {
         Ok(said) => said,
         Err(CommandError::Failed { status, .. }) if status.code() == Some(UNKNOWN) => return Err(unknown()),
@@ -103,8 +106,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_nobody_knows_is_named_and_none_is_an_option() {
-        let error = connect("no-such-host.invalid:1").await.unwrap_err();
-        assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+        // Longer than a part of a name may be, so that nobody is asked.
+        let name = "a".repeat(64);
+        let error = connect(&format!("{name}:1")).await.unwrap_err().to_string();
+        assert!(error.contains(&name) && error.contains("was not found"), "{error}");
         for address in ["--help:1", "-s:1", ":1", "localhost", "localhost:x"] {
             assert!(connect(address).await.is_err(), "{address}");
         }

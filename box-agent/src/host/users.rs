@@ -1,7 +1,7 @@
 //! The users of this machine. `/etc/passwd` is read, and where it is silent `getent` is asked: see [`super::names`].
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::unistd::{Gid, Uid};
@@ -30,11 +30,12 @@ impl User {
     /// # Errors
     /// When it is not known whether there is one.
     pub fn of_name(name: &str) -> io::Result<Option<Self>> {
-        // To `getent` a number is a user's number.
-        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        // To `getent` a number is a user's number, with a sign and blanks before it, too.
+        let number = name.trim_start().trim_start_matches(['+', '-']);
+        if number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(None);
         }
-        find(name, |user| user.name == name)
+        find(Path::new(PASSWD), name, |user| user.name == name)
     }
 
     /// The user of this number.
@@ -42,7 +43,7 @@ impl User {
     /// # Errors
     /// When it is not known whether there is one.
     pub fn of_uid(uid: Uid) -> io::Result<Option<Self>> {
-        find(&uid.to_string(), |user| user.uid == uid)
+        find(Path::new(PASSWD), &uid.to_string(), |user| user.uid == uid)
     }
 
     /// A line of `/etc/passwd`.
@@ -54,9 +55,9 @@ impl User {
     }
 }
 
-fn find(key: &str, is_wanted: impl Fn(&User) -> bool) -> io::Result<Option<User>> {
-    let one = |text: &str| text.lines().filter_map(User::of_line).find(&is_wanted);
-    if let Some(user) = one(&std::fs::read_to_string(PASSWD).unwrap_or_default()) {
+fn find(passwd: &Path, key: &str, is_wanted: impl Fn(&User) -> bool) -> io::Result<Option<User>> {
+    let text = std::fs::read_to_string(passwd).unwrap_or_default();
+    if let Some(user) = text.lines().filter_map(User::of_line).find(is_wanted) {
         return Ok(Some(user));
     }
     let asked = Command::new(GETENT)
@@ -64,9 +65,11 @@ fn find(key: &str, is_wanted: impl Fn(&User) -> bool) -> io::Result<Option<User>
         .env_clear()
         .stdin(Stdio::null())
         .stderr(Stdio::null())
-        .output()?;
+        .output()
+        .map_err(|error| io::Error::other(format!("failed to start {GETENT}: {error}")))?;
     match asked.status.code() {
-        Some(0) => Ok(one(&String::from_utf8_lossy(&asked.stdout))),
+        // Under its own name, if a directory knows the user by several.
+        Some(0) => Ok(String::from_utf8_lossy(&asked.stdout).lines().find_map(User::of_line)),
         Some(UNKNOWN) => Ok(None),
         _ => Err(io::Error::other(format!("{GETENT} failed ({})", asked.status))),
     }
@@ -82,9 +85,19 @@ mod tests {
         assert!(root.uid.is_root() && root.gid == Gid::from_raw(0));
         assert_eq!(User::of_uid(Uid::from_raw(0)).unwrap(), Some(root));
         assert_eq!(User::of_name("no-such-user").unwrap(), None);
-        assert_eq!(User::of_name("0").unwrap(), None, "a number is no name");
+        for number in ["0", "+0", " 0", ""] {
+            assert_eq!(User::of_name(number).unwrap(), None, "a number is no name");
+        }
         assert_eq!(User::of_uid(Uid::from_raw(3_999_999_999)).unwrap(), None);
         assert_eq!(User::of_name("--help").unwrap(), None);
+    }
+
+    #[test]
+    fn who_is_not_in_the_file_is_asked_for() {
+        let asked = |key| find(Path::new("/dev/null"), key, |_| true).unwrap();
+        assert_eq!(asked("root"), User::of_name("root").unwrap());
+        assert_eq!(asked("0"), User::of_name("root").unwrap());
+        assert_eq!(asked("no-such-user"), None);
     }
 
     #[test]

@@ -26,6 +26,9 @@ use crate::store::{Store, StoreError};
 /// How long the gateway may take to answer the hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long the database may take before the link goes on without it: on a volume that hangs it takes for ever.
+const STORE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Bounds of the heartbeat that the gateway asks for: neither a flood nor silence.
 const HEARTBEAT_MS: std::ops::RangeInclusive<u64> = 100..=120_000;
 
@@ -219,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                         self.wire.send(&FromAgent::Environment(report)).await?;
                     }
                 }
-                Ok(()) = link.outbox.changed() => self.pump(link).await?,
+                Ok(()) = link.outbox.changed() => Self::bear(self.pump(link).await)?,
                 Ok(()) = link.papers.changed() => {
                     let (same, generation) = {
                         let identity = &link.papers.borrow_and_update().identity;
@@ -236,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
                         self.wire.send(&FromAgent::WantSnapshot).await?;
                     }
-                    self.pump(link).await?;
+                    Self::bear(self.pump(link).await)?;
                 }
                 // Cancel-safe: a token.
                 () = stop.cancelled() => {
@@ -296,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         match apply(held.as_ref(), change) {
             Ok(Outcome::Changed(desired)) => {
                 // Kept before it is acted on: after a crash the box must not fall back behind it.
-                if let Err(error) = store.save_desired(&desired).await {
+                if let Err(error) = in_time(store.save_desired(&desired)).await {
                     self.wants_snapshot = true;
                     return Err(error.into());
                 }
@@ -320,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         link: &Link,
     ) -> Result<(), ConversationError> {
         let Some(store) = store(link) else { return Ok(()) };
-        link.metrics.outbox_fill(store.acknowledge(stream, seq).await?);
+        link.metrics.outbox_fill(in_time(store.acknowledge(stream, seq)).await?);
         self.window.acknowledged(stream, seq);
         self.pump(link).await
     }
@@ -332,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         link: &Link,
     ) -> Result<(), ConversationError> {
         let Some(store) = store(link) else { return Ok(()) };
-        let first = store.first_beyond(stream, stored).await?;
+        let first = in_time(store.first_beyond(stream, stored)).await?;
         if let Some(lost) = self.window.gap(stored, first.as_ref()) {
             self.say_dropped(lost).await?;
         }
@@ -343,7 +346,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     async fn pump(&mut self, link: &Link) -> Result<(), ConversationError> {
         let Some(store) = store(link) else { return Ok(()) };
         while self.window.room() > 0 {
-            let entries = store.entries_after(self.window.last_sent(), self.window.room()).await?;
+            let entries = store.entries_after(self.window.last_sent(), self.window.room());
+            let entries = in_time(entries).await?;
             if entries.is_empty() {
                 break;
             }
@@ -362,6 +366,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         tracing::warn!(stream = %dropped.stream, from = dropped.from, to = dropped.to, "events were lost");
         self.wire.send(&FromAgent::Dropped(dropped)).await
     }
+}
+
+/// What is dropped is done all the same, later.
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(STORE_DEADLINE, work).await.unwrap_or(Err(StoreError::Slow))
 }
 
 fn store(link: &Link) -> Option<Store> {

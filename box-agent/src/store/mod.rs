@@ -61,6 +61,9 @@ pub enum StoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// It takes longer than anybody can wait.
+    #[error("the agent's database does not answer: the volume that it is on may hang")]
+    Slow,
     /// The thread can't be started.
     #[error("failed to start the database's thread")]
     Thread(#[source] std::io::Error),

@@ -227,11 +227,12 @@ fn write(root: &Path) -> io::Result<()> {
 
 /// Lets the file system fill a device that has become larger. What is returned is to be told.
 async fn grow(device: &Device) -> Option<String> {
-    let look = || -> io::Result<(u64, u64)> {
-        let file = File::open(&device.node)?;
+    let node = device.node.clone();
+    let look = move || -> io::Result<(u64, u64)> {
+        let file = File::open(node)?;
         Ok((mount::size(&file)?, superblock::read(&file)?.map_or(u64::MAX, |superblock| superblock.size)))
     };
-    let (device_size, size) = look().ok()?;
+    let (device_size, size) = tokio::task::spawn_blocking(look).await.ok()?.ok()?;
     if size.saturating_add(GROWTH) > device_size {
         return None;
     }

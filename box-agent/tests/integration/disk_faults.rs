@@ -14,6 +14,7 @@ use crate::support::ca::Ca;
 use crate::support::disk::{Box, Disk, expect, root, run};
 use crate::support::door::Terminal;
 use crate::support::gateway::Gateway;
+use crate::support::systemd::Systemd;
 use crate::support::wait::until;
 
 /// Waits until the agent, which goes on, tells of trouble with these words.
@@ -186,11 +187,14 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     }
     let ca = Ca::new();
     let gateway = Gateway::of(&ca).await;
-    let mut this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true");
+    let mut this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
     let disk = Disk::blank(&this.file("disk"), 64);
     this.source("/nowhere", &disk.device);
-    this.agent.start().await;
-    let mut link = gateway.welcome().await;
+    let systemd = Systemd::of(&this.agent);
+    this.agent.launch_with(&systemd.variables());
+    let ready = || this.agent.verb(&["status"]).status.success().then_some(());
+    until("the agent to be ready", async || ready()).await;
+    let mut link = gateway.welcome_with(3000).await;
     let session = SessionId::random();
     link.send(&FromGateway::Snapshot(desired_of(&gateway.incarnation, 1, &[&session]))).await;
     until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
@@ -208,12 +212,28 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     terminal.type_text("echo $((6 * 7))-seen\r").await;
     terminal.see("42-seen").await;
     Terminal::open(&this.agent, &session, "editor").await;
+    // The database is on it, too: what can't be kept is asked for again, with the next heartbeat.
+    let mut snapshot = desired_of(&gateway.incarnation, 2, &[&session, &SessionId::random()]);
+    link.send(&FromGateway::Snapshot(snapshot.clone())).await;
+    let again = |message| matches!(message, FromAgent::WantSnapshot).then_some(());
+    link.find("a request for what could not be kept", again).await;
+    tokio::select! {
+        () = told(&this, "the volume has not answered for 20 s") => {}
+        // Answers heartbeats meanwhile.
+        () = link.find("the end of the link", |_| None) => {}
+    }
+    let fed = || systemd.told().contains(&"WATCHDOG=1".to_owned()).then_some(());
+    fed();
+    until("the watchdog to be fed", async || fed()).await;
     assert!(waits(), "the disk was waited for all the time");
 
     drop(frozen);
     until("the disk to go on", async || (!waits()).then_some(())).await;
     terminal.type_text("echo $((7 * 8))-seen\r").await;
     terminal.see("56-seen").await;
+    snapshot.version.generation = 3;
+    link.send(&FromGateway::Snapshot(snapshot)).await;
+    until("the other session", async || (this.agent.sessions().len() == 2).then_some(())).await;
 }
 
 #[tokio::test]

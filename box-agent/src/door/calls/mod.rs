@@ -34,7 +34,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::Instrument;
 
 use self::exec::Limits;
@@ -67,6 +68,8 @@ const LINES_WAITING: usize = 4;
 pub struct Calls {
     tmux: Tmux,
     surroundings: Arc<Surroundings>,
+    /// Where commands are started: their directory is on the volume.
+    disk: Handle,
     places: Arc<Semaphore>,
     inputs: Once<Result<(), Refusal>>,
     answers: Answers,
@@ -85,7 +88,7 @@ struct Surroundings {
 
 impl Calls {
     /// Commands on this tmux server, as the user and with the environment of terminals. `agent` is this program,
-    /// which also writes files.
+    /// which also writes files; `disk` is where what may wait for the volume is done.
     #[must_use]
     pub fn new(
         tmux: Tmux,
@@ -93,6 +96,7 @@ impl Calls {
         account: Account,
         env: Vec<(OsString, OsString)>,
         agent: PathBuf,
+        disk: Handle,
         answers: Answers,
     ) -> Self {
         let variables = runtime.secrets().join(VARIABLES_FILE);
@@ -101,6 +105,7 @@ impl Calls {
         Self {
             tmux,
             surroundings: Arc::new(Surroundings { account, env, variables }),
+            disk,
             places,
             inputs: Once::default(),
             answers,
@@ -175,15 +180,25 @@ impl Calls {
             stdin: exec.stdin.clone().unwrap_or_default().into_bytes(),
         };
         let surroundings = self.surroundings.clone();
-        // Its directory is on the volume, which may be slow to say so.
-        let started = tokio::task::spawn_blocking(move || surroundings.start(&exec)).await;
-        let (group, pipes) = started.map_err(|_| internal())??;
         let (sender, receiver) = mpsc::channel(LINES_WAITING);
+        let (tell, told) = oneshot::channel();
         let work = async move {
-            exec::run(group, pipes, limits, sender).await;
-            drop(place);
+            // As long as this waits for a disk, too.
+            let _place = place;
+            if tell.is_closed() {
+                return;
+            }
+            match surroundings.start(&exec) {
+                Ok((group, pipes)) => {
+                    // Whoever asked and has gone receives no lines either, which ends it.
+                    let _ = tell.send(Ok(()));
+                    exec::run(group, pipes, limits, sender).await;
+                }
+                Err(refusal) => drop(tell.send(Err(refusal))),
+            }
         };
-        tokio::spawn(work.in_current_span());
+        self.disk.spawn(work.in_current_span());
+        told.await.map_err(|_| internal())??;
         Ok(receiver)
     }
 }

@@ -136,13 +136,8 @@ impl Grid {
         // Within a line, as almost all are.
         let page = &mut self.pages[usize::from(self.alternate)];
         let Cursor { row, column, wraps } = page.cursor;
-        if width == 1
-            && !wraps
-            && !self.inserts
-            && column + 1 < self.columns
-            && let Some(cell) = page.rows.get_mut(row).and_then(|cells| cells.get_mut(column))
-        {
-            *cell = c;
+        if width == 1 && !wraps && !self.inserts && column + 1 < self.columns {
+            page.rows[row][column] = c;
             page.cursor.column = column + 1;
             return;
         }

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Bytes that may wait.
 pub const CAPACITY: usize = 512 * 1024;
 
+/// Bytes for which whoever takes keeps room.
+const KEPT: usize = 64 * 1024;
+
 /// A ring of bytes between two threads.
 #[derive(Debug, Default)]
 pub struct Ring {
@@ -60,6 +63,11 @@ impl Ring {
         bytes.extend_from_slice(first);
         bytes.extend_from_slice(rest);
         state.bytes.clear();
+        if bytes.is_empty() {
+            // A flood has ended, and another is not to be expected in each pane.
+            state.bytes.shrink_to(0);
+            bytes.shrink_to(KEPT);
+        }
         let taken = Taken { skipped: state.skipped, ended: state.ended };
         state.skipped = 0;
         taken

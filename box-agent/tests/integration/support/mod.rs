@@ -6,4 +6,5 @@ pub mod disk;
 pub mod door;
 pub mod gateway;
 pub mod programs;
+pub mod systemd;
 pub mod wait;
