@@ -106,7 +106,12 @@ async fn stand_in(stack: &Stack) -> (Process, PathBuf) {
 
 /// What `count` terminals add to each of these processes, KB each.
 async fn growth(server: &Server, sessions: &[String], count: usize, pids: &[Pid]) -> Vec<Growth> {
-    let all = |of: fn(Pid) -> u64| pids.iter().map(|pid| with_children(*pid, of)).collect::<Vec<f64>>();
+    // A peer's work is done by a process that it has started. What the agent starts, ttyd above all, is not the agent.
+    let one = |pid: Pid, of: fn(Pid) -> u64| match server {
+        Server::Berth(_) => of(pid) as f64,
+        Server::Ttyd(_) => with_children(pid, of),
+    };
+    let all = |of: fn(Pid) -> u64| pids.iter().map(|pid| one(*pid, of)).collect::<Vec<f64>>();
     let mut idle = JoinSet::new();
     for number in 0..WARM {
         let mut line = Line::open(server, &sessions[number % sessions.len()]).await;
