@@ -33,9 +33,9 @@ struct Figures {
 
 pub async fn measure(report: &mut Report, quick: bool) {
     eprintln!("Terminals");
-    let (rounds, keys) = if quick { (9, 100) } else { (25, 500) };
+    let (rounds, keys) = if quick { (7, 100) } else { (25, 500) };
     let (flooded_rounds, flood) =
-        if quick { (6, Duration::from_millis(500)) } else { (9, Duration::from_secs(3)) };
+        if quick { (4, Duration::from_millis(500)) } else { (9, Duration::from_secs(3)) };
     let stack = Stack::start().await;
     let (client, session) = stack.client_and_session("keys").await;
     let other = client.running_session("flood").await;
