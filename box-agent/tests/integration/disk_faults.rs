@@ -23,6 +23,16 @@ async fn told(this: &Box, words: &str) {
     expect(&this.agent.verb(&["status"]), 0, &["ready: "]);
 }
 
+/// A gateway, and a box of its that is not started yet, with a new disk that is looked at every second.
+async fn linked() -> (Gateway, Box, Disk) {
+    let ca = Ca::new();
+    let gateway = Gateway::of(&ca).await;
+    let this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
+    let disk = Disk::blank(&this.file("disk"), 64);
+    this.source("/nowhere", &disk.device);
+    (gateway, this, disk)
+}
+
 /// Whether this process may grow a mounted file system: the right to more than its share of resources.
 fn may_grow() -> bool {
     const CAP_SYS_RESOURCE: u64 = 24;
@@ -122,11 +132,7 @@ async fn a_full_disk_is_told_and_the_agent_goes_on() {
     if !root() {
         return;
     }
-    let ca = Ca::new();
-    let gateway = Gateway::of(&ca).await;
-    let mut this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
-    let disk = Disk::blank(&this.file("disk"), 64);
-    this.source("/nowhere", &disk.device);
+    let (gateway, mut this, _disk) = linked().await;
     this.agent.start().await;
     let mut link = gateway.welcome().await;
     let large = this.point().join("user/home/large");
@@ -185,11 +191,7 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     if !root() {
         return;
     }
-    let ca = Ca::new();
-    let gateway = Gateway::of(&ca).await;
-    let mut this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
-    let disk = Disk::blank(&this.file("disk"), 64);
-    this.source("/nowhere", &disk.device);
+    let (gateway, mut this, _disk) = linked().await;
     let systemd = Systemd::of(&this.agent);
     this.agent.launch_with(&systemd.variables());
     let ready = || this.agent.verb(&["status"]).status.success().then_some(());
