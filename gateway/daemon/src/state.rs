@@ -4,6 +4,15 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a lock is waited for. A process that was killed while it started another one has left a copy of itself, which
+/// holds its locks until it has become that other program: a moment, or more where the processors are busy.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Pause between looks at a lock that somebody holds.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a state directory can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,16 +71,20 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
 pub struct StateLock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
 
 impl StateLock {
-    /// Takes the lock file `name` in `dir`.
+    /// Takes the lock file `name` in `dir`. Blocks for up to two seconds while it is held.
     ///
     /// # Errors
     /// [`StateError::InUse`] when another process holds it, [`StateError::Unwritable`].
     pub fn acquire(dir: &Path, name: &str) -> Result<Self, StateError> {
         let (path, file) = Self::open(dir, name)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(StateError::InUse(dir.to_owned())),
-            Err(TryLockError::Error(source)) => Err(StateError::Unwritable { path, source }),
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(StateError::InUse(dir.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(StateError::Unwritable { path, source }),
+            }
         }
     }
 
@@ -119,5 +132,19 @@ mod tests {
         assert!(matches!(StateLock::acquire(dir.path(), "lock"), Err(StateError::InUse(_))));
         drop(lock);
         StateLock::acquire(dir.path(), "lock").unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_a_killed_process_left_to_its_child_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = File::create(dir.path().join("lock")).unwrap();
+        left.lock().unwrap();
+        let child = thread::spawn(move || {
+            // It becomes another program, sooner than anybody gives up.
+            thread::sleep(PATIENCE / 10);
+            drop(left);
+        });
+        StateLock::acquire(dir.path(), "lock").unwrap();
+        child.join().unwrap();
     }
 }
