@@ -7,12 +7,14 @@ use berth_daemon::exit::chain;
 use berth_protocol::event::Dropped;
 use berth_protocol::ids::StreamId;
 use berth_protocol::link::{DoorAddresses, FromAgent, FromGateway, Hello, VERSIONS, Welcome};
+use futures_util::future::OptionFuture;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::desired::{Change, NeedSnapshot, Outcome, apply};
 use super::window::Window;
@@ -97,7 +99,7 @@ where
     link.metrics.link_welcomed();
     link.state.send_replace(LinkState::Connected);
     link.retired.send_if_modified(std::mem::take);
-    Conversation { wire, window: Window::default(), wants_snapshot: false }
+    Conversation { wire, window: Window::default(), wants_snapshot: false, recovery: None }
         .run(link, papers, period, stop)
         .await
 }
@@ -158,6 +160,8 @@ struct Conversation<S> {
     window: Window,
     /// A desired state came before there was a database to keep it in.
     wants_snapshot: bool,
+    /// Ends when the database, which failed, works again.
+    recovery: Option<AbortOnDropHandle<()>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
@@ -185,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     FromGateway::HeartbeatEcho { .. } => last_heard = Instant::now(),
                     message => {
                         let handled = self.handle(message, link).await;
-                        Self::bear(handled)?;
+                        self.bear(handled, link)?;
                     }
                 },
                 // Cancel-safe: a tick that was not taken comes again.
@@ -222,7 +226,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                         self.wire.send(&FromAgent::Environment(report)).await?;
                     }
                 }
-                Ok(()) = link.outbox.changed() => Self::bear(self.pump(link).await)?,
+                Ok(()) = link.outbox.changed() => self.report(link).await?,
+                // Cancel-safe: a task that has ended is asked once.
+                Some(_) = OptionFuture::from(self.recovery.as_mut()) => {
+                    self.recovery = None;
+                    // What was acknowledged or found missing meanwhile is not known, so all of it is sent again.
+                    self.window = Window::default();
+                    self.report(link).await?;
+                }
                 Ok(()) = link.papers.changed() => {
                     let (same, generation) = {
                         let identity = &link.papers.borrow_and_update().identity;
@@ -236,10 +247,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 // The gateway learns addresses from a hello, and a hello begins a conversation.
                 Ok(()) = link.tailnet.changed() => return Err(ConversationError::Moved),
                 Ok(()) = link.store.changed() => {
+                    self.recovery = None;
                     if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
                         self.wire.send(&FromAgent::WantSnapshot).await?;
                     }
-                    Self::bear(self.pump(link).await)?;
+                    self.report(link).await?;
                 }
                 // Cancel-safe: a token.
                 () = stop.cancelled() => {
@@ -252,15 +264,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     /// Bears with the database: a full or broken disk is no reason to be unreachable as well. What was desired
-    /// meanwhile is asked for again, and reports that could not be read are sent by the next link.
-    fn bear(outcome: Result<(), ConversationError>) -> Result<(), ConversationError> {
-        match outcome {
-            Err(ConversationError::Store(error)) => {
-                tracing::warn!(error = chain(&error), "the link goes on without the database");
-                Ok(())
-            }
-            outcome => outcome,
+    /// meanwhile is asked for again, and reports are sent when the database works again.
+    fn bear(&mut self, outcome: Result<(), ConversationError>, link: &Link) -> Result<(), ConversationError> {
+        let Err(ConversationError::Store(error)) = outcome else { return outcome };
+        tracing::warn!(error = chain(&error), "the link goes on without the database");
+        if let Some(store) = store(link) {
+            let recovery = async move { store.recovery().await };
+            self.recovery.get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(recovery)));
         }
+        Ok(())
+    }
+
+    /// Sends what the window has room for, if the database answers.
+    async fn report(&mut self, link: &Link) -> Result<(), ConversationError> {
+        let pumped = self.pump(link).await;
+        self.bear(pumped, link)
     }
 
     /// Asks for the whole desired state, if one is missing that could be kept now.

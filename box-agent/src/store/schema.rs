@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Transaction};
 
 use super::StoreError;
 
@@ -102,6 +102,11 @@ fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Writes what is there already: whether anything can be written.
+pub(super) fn rewrite_version(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +135,22 @@ mod tests {
         open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open(&path), Err(StoreError::Newer { found: 99, .. })));
     }
+
+    #[test]
+    fn the_version_is_written_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.db");
+        let mut connection = open(&path).unwrap();
+        let log = || std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
+        let before = log();
+        let transaction = connection.transaction().unwrap();
+        rewrite_version(&transaction).unwrap();
+        transaction.commit().unwrap();
+        assert!(log() > before, "something was written");
+        drop(connection);
+        open(&path).unwrap();
+    }
+
     #[test]
     fn one_damaged_page_is_noticed() {
         let dir = tempfile::tempdir().unwrap();

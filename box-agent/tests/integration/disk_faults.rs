@@ -201,6 +201,11 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     link.send(&FromGateway::Snapshot(desired_of(&gateway.incarnation, 1, &[&session]))).await;
     until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
     let mut terminal = Terminal::open(&this.agent, &session, "editor").await;
+    let event = |message| match message {
+        FromAgent::Event(event) => Some(event.id),
+        _ => None,
+    };
+    let missing = link.find("an event", event).await;
 
     let frozen = Frozen::new(&this.point());
     // Its picture is kept on the volume.
@@ -219,6 +224,7 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     link.send(&FromGateway::Snapshot(snapshot.clone())).await;
     let again = |message| matches!(message, FromAgent::WantSnapshot).then_some(());
     link.find("a request for what could not be kept", again).await;
+    link.send(&FromGateway::Gap { stream: missing.stream.clone(), stored: missing.seq - 1 }).await;
     tokio::select! {
         () = told(&this, "the volume has not answered for 20 s") => {}
         // Answers heartbeats meanwhile.
@@ -231,6 +237,7 @@ async fn a_volume_that_hangs_stops_no_terminal() {
 
     drop(frozen);
     until("the disk to go on", async || (!waits()).then_some(())).await;
+    link.find("the event that was missing", |message| event(message).filter(|id| *id == missing)).await;
     terminal.type_text("echo $((7 * 8))-seen\r").await;
     terminal.see("56-seen").await;
     snapshot.version.generation = 3;
