@@ -37,12 +37,11 @@ impl Volume {
         let settings = options.settings()?;
         // What the agent is doing with the device is not to be disturbed; a volume that is mounted can be looked at.
         let looks = matches!(self.what, What::Status) && is_mounted(&settings.volume);
-        let _lock = match StateLock::acquire(&settings.state_dir, "agent.lock") {
-            Ok(lock) => Some(lock),
-            Err(_) if looks => None,
-            Err(StateError::InUse(_)) => return Err(Fatal::with(Exit::Unavailable)(AgentRuns)),
-            Err(error) => return Err(Fatal::with(Exit::State)(error)),
+        let lock = || match StateLock::acquire(&settings.state_dir, "agent.lock") {
+            Err(StateError::InUse(_)) => Err(Fatal::with(Exit::Unavailable)(AgentRuns)),
+            lock => lock.map_err(Fatal::with(Exit::State)),
         };
+        let _lock = if looks { None } else { Some(lock()?) };
         if matches!(self.what, What::Forget) {
             let forgot = memory::forget(&settings.state_dir).map_err(Fatal::with(Exit::State))?;
             println!("{}", if forgot { "forgotten" } else { "there was nothing to forget" });

@@ -6,19 +6,19 @@ use std::time::Duration;
 use berth_daemon::exit::chain;
 use berth_protocol::event::Dropped;
 use berth_protocol::ids::StreamId;
-use berth_protocol::link::{DoorAddresses, FromAgent, FromGateway, Hello, VERSIONS, Welcome};
-use futures_util::future::OptionFuture;
-use futures_util::{SinkExt, StreamExt};
+use berth_protocol::link::{DoorAddresses, FromAgent, FromGateway, Hello, VERSIONS};
+use futures_util::future::{BoxFuture, OptionFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::desired::{Change, NeedSnapshot, Outcome, apply};
 use super::window::Window;
+use super::wire::Wire;
 use super::{Link, LinkState};
+use crate::backoff::Backoff;
 use crate::host::machine::boot_id;
 use crate::identity::papers::Papers;
 use crate::identity::plan::Asked;
@@ -99,7 +99,8 @@ where
     link.metrics.link_welcomed();
     link.state.send_replace(LinkState::Connected);
     link.retired.send_if_modified(std::mem::take);
-    Conversation { wire, window: Window::default(), wants_snapshot: false, recovery: None }
+    let backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
+    Conversation { wire, window: Window::default(), wants_snapshot: false, recovery: None, backoff }
         .run(link, papers, period, stop)
         .await
 }
@@ -114,54 +115,14 @@ impl From<tungstenite::Error> for ConversationError {
     }
 }
 
-struct Wire<S> {
-    socket: WebSocketStream<S>,
-    /// How long the gateway may be silent, or refuse to read.
-    patience: Duration,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    async fn send(&mut self, message: &FromAgent) -> Result<(), ConversationError> {
-        let text = serde_json::to_string(message)?;
-        match tokio::time::timeout(self.patience, self.socket.send(Message::text(text))).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => Err(ConversationError::Silent(self.patience)),
-        }
-    }
-
-    /// The next message. Cancel-safe: what has come in part stays in the socket's buffer.
-    async fn receive(&mut self) -> Result<FromGateway, ConversationError> {
-        loop {
-            match self.socket.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
-                Some(Ok(Message::Close(_))) | None => return Err(ConversationError::Closed),
-                // Pings are answered below us; other kinds are of a newer version.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error.into()),
-            }
-        }
-    }
-
-    async fn welcome(&mut self) -> Result<Welcome, ConversationError> {
-        loop {
-            match self.receive().await? {
-                FromGateway::Welcome(welcome) => return Ok(welcome),
-                FromGateway::Refused { kind, message } => {
-                    return Err(ConversationError::Refused { kind, message });
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
 struct Conversation<S> {
     wire: Wire<S>,
     window: Window,
     /// A desired state came before there was a database to keep it in.
     wants_snapshot: bool,
-    /// Ends when the database, which failed, works again.
-    recovery: Option<AbortOnDropHandle<()>>,
+    /// Whether the database, which failed, works again.
+    recovery: Option<BoxFuture<'static, Result<(), StoreError>>>,
+    backoff: Backoff,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
@@ -180,7 +141,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         link.listeners.mark_changed();
         link.environment.mark_changed();
         link.attention.mark_changed();
-        link.outbox.mark_changed();
+        link.outbox.mark_unchanged();
+        // Sends what is in the outbox, too.
         link.store.mark_changed();
         loop {
             tokio::select! {
@@ -227,12 +189,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     }
                 }
                 Ok(()) = link.outbox.changed() => self.report(link).await?,
-                // Cancel-safe: a task that has ended is asked once.
-                Some(_) = OptionFuture::from(self.recovery.as_mut()) => {
+                // Cancel-safe: it goes on where it was.
+                Some(recovered) = OptionFuture::from(self.recovery.as_mut()) => {
                     self.recovery = None;
-                    // What was acknowledged or found missing meanwhile is not known, so all of it is sent again.
-                    self.window = Window::default();
-                    self.report(link).await?;
+                    match recovered {
+                        Ok(()) => self.report_anew(link).await?,
+                        Err(error) => self.bear(Err(error.into()), link)?,
+                    }
                 }
                 Ok(()) = link.papers.changed() => {
                     let (same, generation) = {
@@ -247,11 +210,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 // The gateway learns addresses from a hello, and a hello begins a conversation.
                 Ok(()) = link.tailnet.changed() => return Err(ConversationError::Moved),
                 Ok(()) = link.store.changed() => {
-                    self.recovery = None;
                     if link.store.borrow().is_some() && std::mem::take(&mut self.wants_snapshot) {
                         self.wire.send(&FromAgent::WantSnapshot).await?;
                     }
-                    self.report(link).await?;
+                    self.report_anew(link).await?;
                 }
                 // Cancel-safe: a token.
                 () = stop.cancelled() => {
@@ -268,9 +230,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     fn bear(&mut self, outcome: Result<(), ConversationError>, link: &Link) -> Result<(), ConversationError> {
         let Err(ConversationError::Store(error)) = outcome else { return outcome };
         tracing::warn!(error = chain(&error), "the link goes on without the database");
-        if let Some(store) = store(link) {
-            let recovery = async move { store.recovery().await };
-            self.recovery.get_or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(recovery)));
+        if let (Some(store), None) = (store(link), &self.recovery) {
+            let pause = self.backoff.next_pause();
+            let recovery = async move {
+                tokio::time::sleep(pause).await;
+                store.try_writing().await
+            };
+            self.recovery = Some(Box::pin(recovery));
         }
         Ok(())
     }
@@ -279,6 +245,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     async fn report(&mut self, link: &Link) -> Result<(), ConversationError> {
         let pumped = self.pump(link).await;
         self.bear(pumped, link)
+    }
+
+    /// Sends everything again. It is not known what was acknowledged or found missing while there was no database, and the
+    /// gateway knows what it has.
+    async fn report_anew(&mut self, link: &Link) -> Result<(), ConversationError> {
+        self.recovery = None;
+        self.window = Window::default();
+        self.report(link).await
     }
 
     /// Asks for the whole desired state, if one is missing that could be kept now.
@@ -342,6 +316,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     ) -> Result<(), ConversationError> {
         let Some(store) = store(link) else { return Ok(()) };
         link.metrics.outbox_fill(in_time(store.acknowledge(stream, seq)).await?);
+        self.backoff.reset();
         self.window.acknowledged(stream, seq);
         self.pump(link).await
     }
@@ -386,7 +361,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 }
 
-/// What is dropped is done all the same, later.
+/// What is dropped is done all the same, later, unless the database has more to do already than it takes on.
 async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(STORE_DEADLINE, work).await.unwrap_or(Err(StoreError::Slow))
 }

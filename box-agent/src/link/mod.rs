@@ -14,11 +14,13 @@
 //! | [`conversation`] | one connection: hello, heartbeats, reports, desired state, events |
 //! | [`desired`] | what a message makes of the desired state |
 //! | [`window`] | which events are on their way |
+//! | [`wire`] | messages instead of bytes |
 
 pub mod client;
 pub mod conversation;
 pub mod desired;
 pub mod window;
+mod wire;
 
 use std::fmt;
 use std::net::IpAddr;

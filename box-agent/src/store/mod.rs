@@ -17,16 +17,11 @@ pub mod desired;
 pub mod outbox;
 pub mod schema;
 
-use std::future::pending;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use berth_daemon::exit::chain;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-
-use crate::backoff::Backoff;
 
 /// Calls that may wait: callers are few, and each waits for its answer.
 const QUEUE: usize = 64;
@@ -127,17 +122,12 @@ impl Store {
         self.job(move |connection| connection.execute("VACUUM INTO ?1", [path]).map(drop)).await
     }
 
-    /// Returns when the database, which failed, takes what is written again; never when it is closed.
-    pub async fn recovery(&self) {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
-        loop {
-            tokio::time::sleep(backoff.next_pause()).await;
-            match self.call(schema::rewrite_version).await {
-                Ok(()) => return,
-                Err(StoreError::Closed) => pending().await,
-                Err(error) => tracing::debug!(error = chain(&error), "the database still fails"),
-            }
-        }
+    /// Writes what is there already, to see whether the database works.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn try_writing(&self) -> Result<(), StoreError> {
+        self.call(schema::rewrite_version).await
     }
 
     /// Closes the database, for all who have a way to it: what they ask from now on fails. Its file is not open any

@@ -13,16 +13,13 @@ use tokio::net::TcpStream;
 use crate::support::agent::{Agent, desired_of};
 use crate::support::ca::Ca;
 use crate::support::door::{ask, terminal_head};
-use crate::support::gateway::{Gateway, Link};
+use crate::support::gateway::{CALM_MS, Gateway, Link};
 use crate::support::wait::{DEADLINE, within};
 
 const STATUS: &str = "GET /v1/status HTTP/1.1\r\nHost: door\r\n\r\n";
 
 /// Long enough for an agent of this machine to dial, if it were going to.
 const NEVER: Duration = Duration::from_millis(500);
-
-/// Pace of heartbeats on links that these tests don't read all the while.
-const CALM_MS: u64 = 60_000;
 
 /// A ready box with a link to the gateway.
 async fn linked() -> (Gateway, Agent, Link) {

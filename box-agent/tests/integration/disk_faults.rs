@@ -9,11 +9,9 @@ use berth_protocol::ids::SessionId;
 use berth_protocol::link::{FromAgent, FromGateway};
 use nix::mount::{MsFlags, mount};
 
-use crate::support::agent::{Agent, desired_of};
-use crate::support::ca::Ca;
-use crate::support::disk::{Box, Disk, expect, root, run};
+use crate::support::agent::desired_of;
+use crate::support::disk::{Box, Disk, expect, linked, root, run};
 use crate::support::door::Terminal;
-use crate::support::gateway::Gateway;
 use crate::support::systemd::Systemd;
 use crate::support::wait::until;
 
@@ -21,16 +19,6 @@ use crate::support::wait::until;
 async fn told(this: &Box, words: &str) {
     until(words, async || this.status().contains(words).then_some(())).await;
     expect(&this.agent.verb(&["status"]), 0, &["ready: "]);
-}
-
-/// A gateway, and a box of its that is not started yet, with a new disk that is looked at every second.
-async fn linked() -> (Gateway, Box, Disk) {
-    let ca = Ca::new();
-    let gateway = Gateway::of(&ca).await;
-    let this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
-    let disk = Disk::blank(&this.file("disk"), 64);
-    this.source("/nowhere", &disk.device);
-    (gateway, this, disk)
 }
 
 /// Whether this process may grow a mounted file system: the right to more than its share of resources.
@@ -196,16 +184,12 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     this.agent.launch_with(&systemd.variables());
     let ready = || this.agent.verb(&["status"]).status.success().then_some(());
     until("the agent to be ready", async || ready()).await;
-    let mut link = gateway.welcome_with(3000).await;
+    let mut link = gateway.welcome_with(5000).await;
     let session = SessionId::random();
     link.send(&FromGateway::Snapshot(desired_of(&gateway.incarnation, 1, &[&session]))).await;
     until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
     let mut terminal = Terminal::open(&this.agent, &session, "editor").await;
-    let event = |message| match message {
-        FromAgent::Event(event) => Some(event.id),
-        _ => None,
-    };
-    let missing = link.find("an event", event).await;
+    let missing = link.event().await;
 
     let frozen = Frozen::new(&this.point());
     // Its picture is kept on the volume.
@@ -237,7 +221,7 @@ async fn a_volume_that_hangs_stops_no_terminal() {
 
     drop(frozen);
     until("the disk to go on", async || (!waits()).then_some(())).await;
-    link.find("the event that was missing", |message| event(message).filter(|id| *id == missing)).await;
+    while link.event().await != missing {}
     terminal.type_text("echo $((7 * 8))-seen\r").await;
     terminal.see("56-seen").await;
     snapshot.version.generation = 3;

@@ -3,12 +3,14 @@
 use std::process::{Child, Command};
 
 use berth_protocol::ids::{RequestId, SessionId};
+use berth_protocol::link::{DialBack, FromGateway};
 use berth_protocol::suspend::{SuspendState, Suspension};
 use box_agent::store::Store;
 
 use crate::support::agent::desired;
-use crate::support::disk::{Box, Disk, expect, root};
+use crate::support::disk::{Box, Disk, expect, linked, root};
 use crate::support::door::{ask, open};
+use crate::support::gateway::CALM_MS;
 use crate::support::wait::until;
 
 /// An agent with one session, whose volume is on a disk.
@@ -59,6 +61,27 @@ async fn a_suspended_box_has_no_sessions_and_no_volume_until_it_is_resumed() {
     assert_eq!(this.agent.sessions(), [session.to_string()]);
     expect(&this.agent.verb(&["status"]), 0, &["ready: 1 session"]);
     expect(&this.agent.verb(&["resume"]), 0, &["serving"]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_missed_while_the_volume_is_away_is_sent_again_when_it_is_back() {
+    if !root() {
+        return;
+    }
+    let (gateway, mut this, _disk) = linked().await;
+    this.agent.launch();
+    let mut link = gateway.welcome_with(CALM_MS).await;
+    let missing = link.event().await;
+    let gap = FromGateway::Gap { stream: missing.stream.clone(), stored: missing.seq - 1 };
+    let ready = || this.agent.verb(&["status"]).status.success().then_some(());
+    until("the agent to be ready", async || ready()).await;
+    expect(&this.agent.verb(&["suspend"]), 0, &["suspended"]);
+    link.send(&gap).await;
+    // Messages are read in order.
+    link.send(&FromGateway::DialBack(DialBack { count: 1, address: None })).await;
+    gateway.dialled_back().await.unwrap();
+    expect(&this.agent.verb(&["resume"]), 0, &["serving"]);
+    while link.event().await != missing {}
 }
 
 #[tokio::test]

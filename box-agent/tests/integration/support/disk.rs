@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 
 use super::agent::{Agent, NO_GATEWAY};
 use super::ca::Ca;
+use super::gateway::Gateway;
 
 const MIB: u64 = 1 << 20;
 
@@ -214,4 +215,14 @@ impl Drop for Box {
         // An immutable directory can't be removed.
         Command::new("chattr").args(["-f", "-i"]).arg(self.point()).status().unwrap();
     }
+}
+
+/// A gateway, and a box of its that is not started yet, with a new disk that is looked at every second.
+pub async fn linked() -> (Gateway, Box, Disk) {
+    let ca = Ca::new();
+    let gateway = Gateway::of(&ca).await;
+    let this = Box::of(Agent::enrolled(ca, &gateway.address()), "/nowhere", "new = true\ncheck_secs = 1");
+    let disk = Disk::blank(&this.file("disk"), 64);
+    this.source("/nowhere", &disk.device);
+    (gateway, this, disk)
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use berth_protocol::event::EventId;
 use berth_protocol::ids::StoreIncarnation;
 use berth_protocol::link::{FromAgent, FromGateway, Hello, Welcome};
 use berth_protocol::tls::{ALPN_DOOR, ALPN_LINK, Credentials, client_config, server_config};
@@ -19,6 +20,9 @@ use super::wait::within;
 
 /// How often agents are to send heartbeats, milliseconds.
 pub const HEARTBEAT_MS: u64 = 200;
+
+/// Pace of heartbeats on links that a test doesn't read all the while, milliseconds.
+pub const CALM_MS: u64 = 60_000;
 
 pub struct Gateway {
     listener: TcpListener,
@@ -116,6 +120,15 @@ impl Link {
                 Some(Err(_)) | None => return None,
             }
         }
+    }
+
+    /// The next event's number.
+    pub async fn event(&mut self) -> EventId {
+        let pick = |message| match message {
+            FromAgent::Event(event) => Some(event.id),
+            _ => None,
+        };
+        self.find("an event", pick).await
     }
 
     /// The first message that `pick` takes; the others are passed over.
