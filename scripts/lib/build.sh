@@ -100,17 +100,20 @@ rust_build_packaged() {
     if readelf --program-headers "$BOX_AGENT" | grep -q INTERP; then
         die 1 "box-agent was not linked statically" "unset CARGO_ENCODED_RUSTFLAGS"
     fi
-    layout_age "$REPO/gateway/hot.ld" "$GATEWAY"
-    layout_age "$REPO/box-agent/hot.ld" "$BOX_AGENT"
+    # The only machine that they are made for.
+    if [[ $host == x86_64-unknown-linux-gnu ]]; then
+        layout_age "$REPO/gateway/hot.ld" "$GATEWAY"
+        layout_age "$REPO/box-agent/hot.ld" "$BOX_AGENT"
+    fi
 }
 
-# layout_age LIST PROGRAM: says so when many functions of a list of scripts/layout are none of the program's any more. It does
-# no harm, but the program takes more memory than it could.
+# layout_age LIST PROGRAM: says so when more than one function in a hundred of a list of scripts/layout is none of the
+# program's any more. It does no harm, but the program takes more memory than it could.
 layout_age() {
-    local gone
-    gone=$(nm --defined-only --format=just-symbols -- "$2" | awk '
+    local gone listed
+    read -r gone listed < <(nm --defined-only --format=just-symbols -- "$2" | awk '
         NR == FNR {
-            if (sub(/^ +\.text\./, "")) wanted[$0]
+            if (sub(/^ +\.text\./, "")) { listed++; wanted[$0] }
             if (sub(/\*$/, "")) lengths[length($0)]
             next
         }
@@ -118,9 +121,9 @@ layout_age() {
             delete wanted[$0]
             for (n in lengths) delete wanted[substr($0, 1, n) "*"]
         }
-        END { for (name in wanted) gone++; print gone + 0 }' "$1" -)
-    if ((gone * 100 > $(wc -l <"$1"))); then
-        say "${1#"$REPO/"}: $gone functions in it are gone; scripts/layout makes it anew"
+        END { for (name in wanted) gone++; print gone + 0, listed + 0 }' "$1" -)
+    if ((gone * 100 > listed)); then
+        say "${1#"$REPO/"}: $gone of $listed functions in it are gone; scripts/layout makes it anew"
     fi
 }
 
