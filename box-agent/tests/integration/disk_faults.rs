@@ -187,7 +187,7 @@ async fn a_volume_that_hangs_stops_no_terminal() {
     let mut link = gateway.welcome_with(5000).await;
     let session = SessionId::random();
     link.send(&FromGateway::Snapshot(desired_of(&gateway.incarnation, 1, &[&session]))).await;
-    until("the session", async || (this.agent.sessions() == [session.to_string()]).then_some(())).await;
+    told(&this, "ready: 1 session").await;
     let mut terminal = Terminal::open(&this.agent, &session, "editor").await;
     let missing = link.event().await;
 
