@@ -142,12 +142,22 @@ impl Terminals {
     #[must_use]
     pub fn typed_since(&self, now: Instant, lately: Duration) -> HashSet<(UserId, SessionId)> {
         let open = self.open();
-        let typed = open.terminals.values().filter_map(|(attached, _)| {
+        // Of thousands of terminals few are typed in, and this is asked every second.
+        let typed: HashMap<_, _> = open
+            .rooms
+            .iter()
+            .map(|(session, room)| (session, room.typed_since(now, lately)))
+            .filter(|(_, clients)| !clients.is_empty())
+            .collect();
+        if typed.is_empty() {
+            return HashSet::new();
+        }
+        let typists = open.terminals.values().filter_map(|(attached, _)| {
             let Holder::User(user, _) = &attached.holder else { return None };
-            let room = open.rooms.get(&attached.session)?;
-            room.typed_since(&attached.client, now, lately).then(|| (user.clone(), attached.session.clone()))
+            let clients = typed.get(&attached.session)?;
+            clients.contains(&attached.client).then(|| (user.clone(), attached.session.clone()))
         });
-        typed.collect()
+        typists.collect()
     }
 
     /// Lets time pass in every room, and forgets those that are of no use any more.
@@ -243,6 +253,9 @@ mod tests {
         let (user, guest) = (attached(), held_by(Holder::Guest(ShareId::random())));
         let (_mine, my_seat, _my_end) = register(&terminals, user.clone());
         let (_theirs, guests_seat, _their_end) = register(&terminals, guest);
+        // Another one who looks on at the same session.
+        let onlooker = Attached { session: user.session.clone(), ..attached() };
+        let _onlooker = register(&terminals, onlooker);
         let (now, lately) = (Instant::now(), Duration::from_secs(20));
         assert!(terminals.typed_since(now, lately).is_empty(), "a terminal that is open proves nothing");
         guests_seat.typed(now);

@@ -16,6 +16,7 @@
 mod lease;
 mod state;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -136,11 +137,11 @@ impl Room {
         self.state().lease.holder().is_some()
     }
 
-    /// Whether a client has typed within `lately`.
+    /// The clients that have typed within `lately`.
     #[must_use]
-    pub fn typed_since(&self, client: &ClientId, now: Instant, lately: Duration) -> bool {
-        let typed = |one: &Occupant| one.typed.is_some_and(|typed| now < typed + lately);
-        self.state().seats.values().any(|one| one.sitter.client == *client && typed(one))
+    pub fn typed_since(&self, now: Instant, lately: Duration) -> HashSet<ClientId> {
+        let typed = |one: &&Occupant| one.typed.is_some_and(|typed| now < typed + lately);
+        self.state().seats.values().filter(typed).map(|one| one.sitter.client.clone()).collect()
     }
 
     /// The session has another name.
