@@ -189,9 +189,10 @@ impl Terminal {
         }
     }
 
-    /// Does nothing for a time but what its browser does for an idle page: it takes what comes, and answers pings.
-    pub async fn idle(&mut self, time: Duration) {
-        let _ = timeout(time, async { while self.read().await.is_ok() {} }).await;
+    /// Does nothing for a time but what its browser does for an idle page: it takes what comes, and answers pings. Whether
+    /// the connection is still there; when it has ended, this returns at once.
+    pub async fn idle(&mut self, time: Duration) -> bool {
+        timeout(time, async { while self.read().await.is_ok() {} }).await.is_err()
     }
 
     /// Whether the terminal wrote `text` so far.

@@ -36,11 +36,14 @@ async fn wait_until_nobody_is_there(stack: &Stack, before: [usize; 2]) {
 /// Lets so many clients come at once, and all of them see what one at each session types once all are there.
 async fn come(client: &Client, sessions: &[String], count: usize, word: usize) -> Vec<Terminal> {
     let limit = EACH * u32::try_from(count).unwrap() + wait::PATIENCE;
-    let (begun, present) = (Instant::now(), AtomicUsize::new(0));
+    let (begun, present, satisfied) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
     let (here, seen) = (&present, format!("word-{word}-"));
-    let live = async |terminal: &mut Terminal| {
-        // As pages do meanwhile: whoever does not answer is taken for dead.
-        terminal.idle(Duration::from_millis(200)).await;
+    let live = async |terminal: &mut Terminal, at: usize| {
+        // As pages do meanwhile: whoever does not answer is taken for dead. Where all processors are busy that is one who would
+        // have, and comes again.
+        if !terminal.idle(Duration::from_millis(200)).await {
+            *terminal = Terminal::open_again(client, &sessions[at % sessions.len()], limit).await;
+        }
         assert!(begun.elapsed() < limit, "of {count} clients {} came in {limit:?}", here.load(Relaxed));
     };
     let clients = (0..count).map(async |at| {
@@ -48,12 +51,16 @@ async fn come(client: &Client, sessions: &[String], count: usize, word: usize) -
         present.fetch_add(1, Relaxed);
         if at < sessions.len() {
             while present.load(Relaxed) < count {
-                live(&mut terminal).await;
+                live(&mut terminal, at).await;
             }
             terminal.type_text(&format!("clear; echo word-$(({word}+0))-\r")).await;
         }
         while !terminal.has_written(&seen) {
-            live(&mut terminal).await;
+            live(&mut terminal, at).await;
+        }
+        satisfied.fetch_add(1, Relaxed);
+        while satisfied.load(Relaxed) < count {
+            live(&mut terminal, at).await;
         }
         terminal
     });
