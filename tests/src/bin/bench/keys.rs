@@ -34,10 +34,11 @@ struct Figures {
 pub async fn measure(report: &mut Report, quick: bool) {
     eprintln!("Terminals");
     let (rounds, keys) = if quick { (7, 100) } else { (25, 500) };
-    // How fast tmux is differs from second to second: of many short rounds a ratio varies less than of few long ones.
-    let (flooded_rounds, flood) =
-        if quick { (4, Duration::from_millis(500)) } else { (21, Duration::from_secs(1)) };
-    let flooded_keys = if quick { keys } else { keys / 2 };
+    let (flooded_rounds, flooded_keys) = if quick { (4, keys) } else { (11, keys) };
+    // How fast tmux is differs from second to second: of many short rounds, and nothing between one side and the next, a
+    // ratio varies less than of few long ones.
+    let (bulk_rounds, flood) =
+        if quick { (4, Duration::from_millis(500)) } else { (41, Duration::from_secs(1)) };
     let stack = Stack::start().await;
     let (client, session) = stack.client_and_session("keys").await;
     let other = client.running_session("flood").await;
@@ -92,7 +93,12 @@ pub async fn measure(report: &mut Report, quick: bool) {
             figures.flooded_p99.0.push(echo.quantile(0.99));
             flooder.abort();
             line.close().await;
-            figures.bulk.0.push(throughput(&side.server, &other, flood).await);
+        }
+    }
+    for round in 0..bulk_rounds {
+        for index in order(round, sides.len()) {
+            let rate = throughput(&sides[index].server, &other, flood).await;
+            figures[index].bulk.0.push(rate);
         }
     }
 
