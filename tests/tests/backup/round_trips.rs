@@ -2,15 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "a tree with everything in it takes programs to make")]
 
-#[path = "backup/tree.rs"]
-mod tree;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use crate::tree::{self, assert_same, plant};
 use berth_tests::backup::{BackupStack, PASSWORD};
 use berth_tests::process::{failure, stdout};
-use tree::{assert_same, plant};
 
 /// The first backup comes by itself and at once.
 #[tokio::test]

@@ -6,14 +6,12 @@
     reason = "an archive is unpacked by other programs than the one that made it"
 )]
 
-#[path = "backup/tree.rs"]
-mod tree;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::tree::{self, assert_same, plant};
 use berth_tests::backup::BackupStack;
 use berth_tests::process::{failure, stdout};
 use berth_tests::s3::{SECRET_KEY, Weather};
@@ -21,7 +19,6 @@ use http::Method;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tree::{assert_same, plant};
 
 /// Unpacks an archive by GNU tar and zstd. False: they say that it is not whole.
 fn unpack(archive: &[u8], to: &Path) -> bool {
