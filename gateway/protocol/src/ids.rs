@@ -29,61 +29,80 @@ pub struct InvalidId {
 /// When the operating system has no randomness to give; nothing can be done safely then.
 #[must_use]
 pub fn random_base32() -> String {
-    let mut bytes = [0u8; 16];
+    let mut text = vec![0; RANDOM_CHARS];
+    write_base32(&drawn(), &mut text);
+    String::from_utf8(text).expect("base32 is ASCII")
+}
+
+fn drawn() -> [u8; 16] {
+    let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the operating system provides randomness");
-    base32(&bytes)
+    bytes
 }
 
 /// The same, but drawn from the system several at a time, for what each request has. A machine that is copied as it runs
 /// may draw some again.
-fn drawn_ahead() -> String {
+fn drawn_ahead() -> [u8; 16] {
     thread_local! {
         static AHEAD: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
     }
-    let bytes = AHEAD.with_borrow_mut(|ahead| {
+    AHEAD.with_borrow_mut(|ahead| {
         ahead.pop().unwrap_or_else(|| {
             let mut drawn = [[0; 16]; AT_ONCE];
             getrandom::fill(drawn.as_flattened_mut()).expect("the operating system provides randomness");
             ahead.extend_from_slice(&drawn[1..]);
             drawn[0]
         })
-    });
-    base32(&bytes)
+    })
 }
 
-fn base32(bytes: &[u8; 16]) -> String {
-    let mut text = data_encoding::BASE32_NOPAD.encode(bytes);
+fn write_base32(bytes: &[u8; 16], text: &mut [u8]) {
+    data_encoding::BASE32_NOPAD.encode_mut(bytes, text);
     text.make_ascii_lowercase();
-    text
 }
 
+// Its characters lie in the identifier itself: one is copied several times for each request and message, and a copy on
+// the heap would cost more than all else that is done with it.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
-        id!($(#[$doc])* $name, $prefix, $kind, random_base32);
+        id!($(#[$doc])* $name, $prefix, $kind, drawn);
     };
-    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal, $random:ident) => {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal, $drawn:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name([u8; $prefix.len() + 1 + RANDOM_CHARS]);
 
         impl $name {
             /// A new identifier that no other will equal.
             #[must_use]
             pub fn random() -> Self {
-                Self([$prefix, "-", &$random()].concat())
+                let mut text = [0; $prefix.len() + 1 + RANDOM_CHARS];
+                let (prefix, random) = text.split_at_mut($prefix.len() + 1);
+                prefix.copy_from_slice(concat!($prefix, "-").as_bytes());
+                write_base32(&$drawn(), random);
+                Self(text)
             }
 
             /// The identifier as it is written everywhere.
+            ///
+            /// # Panics
+            /// Never: it is ASCII.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                str::from_utf8(&self.0).expect("an identifier is ASCII")
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
@@ -93,15 +112,10 @@ macro_rules! id {
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let valid = text
                     .strip_prefix(concat!($prefix, "-"))
-                    .is_some_and(|random| {
-                        random.len() == RANDOM_CHARS
-                            && random.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
-                    });
-                if valid {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(InvalidId { kind: $kind, prefix: $prefix })
-                }
+                    .is_some_and(|random| random.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')));
+                // Of any other length it is no identifier either.
+                let bytes = text.as_bytes().try_into().ok().filter(|_| valid);
+                bytes.map(Self).ok_or(InvalidId { kind: $kind, prefix: $prefix })
             }
         }
 
@@ -115,7 +129,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.as_str().to_owned()
             }
         }
     };

@@ -42,7 +42,8 @@ pub enum CookieOf<'a> {
 }
 
 impl CookieOf<'_> {
-    fn name(self, origin: &Origin) -> String {
+    /// Its name, in three parts.
+    fn name(&self, origin: &Origin) -> [&str; 3] {
         let prefix = if origin.is_secure() { "__Host-" } else { "" };
         let (what, whose) = match self {
             Self::User(installation) => ("berth-", installation.as_str()),
@@ -55,7 +56,7 @@ impl CookieOf<'_> {
             Self::PreviewNonce(Shown::Window) => ("berth-preview-nonce", ""),
             Self::PreviewNonce(Shown::Frame) => ("berth-preview-frame-nonce", ""),
         };
-        [prefix, what, whose].concat()
+        [prefix, what, whose]
     }
 
     fn attributes(self, origin: &Origin) -> &'static str {
@@ -75,7 +76,7 @@ impl CookieOf<'_> {
     /// Never: `token` is a secret of ours, in plain ASCII.
     #[must_use]
     pub fn set(self, origin: &Origin, token: &str, lifetime: Duration) -> HeaderValue {
-        let (name, attributes) = (self.name(origin), self.attributes(origin));
+        let (name, attributes) = (self.name(origin).concat(), self.attributes(origin));
         header(&format!("{name}={token}; {attributes}; Max-Age={}", lifetime.as_secs()))
     }
 
@@ -98,7 +99,7 @@ impl CookieOf<'_> {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(key, _)| *key == name)
+            .find(|(key, _)| name.iter().try_fold(*key, |rest, part| rest.strip_prefix(part)) == Some(""))
             .map(|(_, token)| token.to_owned())
     }
 }
@@ -139,7 +140,7 @@ mod tests {
             assert!(cookie.starts_with("__Host-berth-") && cookie.contains("SameSite=Lax"), "{cookie}");
         }
         let names: std::collections::HashSet<_> =
-            framed.iter().chain(&others).map(|cookie| cookie.name(&origin)).collect();
+            framed.iter().chain(&others).map(|cookie| cookie.name(&origin).concat()).collect();
         assert_eq!(names.len(), framed.len() + others.len(), "{names:?}");
     }
 

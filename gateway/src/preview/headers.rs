@@ -74,11 +74,9 @@ pub struct Passage<'a> {
     pub peer: Option<IpAddr>,
 }
 
-impl Passage<'_> {
-    fn local(&self) -> String {
-        format!("localhost:{}", self.port)
-    }
-}
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Makes a request's headers fit for the dev server. `path` decides nothing but what Next wants of `Origin`.
 pub fn inward(headers: &mut HeaderMap, passage: &Passage<'_>, path: &str, upgrade: bool) {
@@ -94,19 +92,18 @@ pub fn inward(headers: &mut HeaderMap, passage: &Passage<'_>, path: &str, upgrad
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    let local = passage.local();
-    let host = if passage.mode == Mode::Transparent { passage.authority } else { &local };
-    set(headers, HOST, host);
     let ours = headers.get(ORIGIN).is_some_and(|origin| origin == passage.origin);
     if ours && speaks_as_localhost(passage.mode, path, upgrade) {
-        set(headers, ORIGIN, &format!("http://{local}"));
+        set(headers, ORIGIN, format!("http://localhost:{}", passage.port));
     }
+    let local = format!("localhost:{}", passage.port);
+    set(headers, HOST, if passage.mode == Mode::Transparent { passage.authority.to_owned() } else { local });
     if passage.mode != Mode::Localhost {
-        set(headers, HeaderName::from_static("x-forwarded-host"), passage.authority);
+        set(headers, FORWARDED_HOST, passage.authority.to_owned());
     }
-    set(headers, HeaderName::from_static("x-forwarded-proto"), passage.scheme);
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(passage.scheme));
     if let Some(peer) = passage.peer {
-        set(headers, HeaderName::from_static("x-forwarded-for"), &peer.to_string());
+        set(headers, FORWARDED_FOR, peer.to_string());
     }
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -130,7 +127,7 @@ pub fn outward(headers: &mut HeaderMap, passage: &Passage<'_>) {
     if let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok())
         && let Some(adjusted) = from_localhost(location, passage)
     {
-        set(headers, LOCATION, &adjusted);
+        set(headers, LOCATION, adjusted);
     }
     let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().filter_map(without_domain).collect();
     headers.remove(SET_COOKIE);
@@ -207,9 +204,9 @@ fn from_localhost(location: &str, passage: &Passage<'_>) -> Option<String> {
     (local && port.parse() == Ok(passage.port)).then(|| format!("{}{path}", passage.origin))
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
     // Hosts, origins and addresses are plain; a value that is not takes the header away.
-    match HeaderValue::from_str(value) {
+    match HeaderValue::try_from(value) {
         Ok(value) => headers.insert(name, value),
         Err(_) => headers.remove(name),
     };

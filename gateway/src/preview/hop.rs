@@ -10,28 +10,33 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::relay::accept_value;
 
 /// Headers that concern one connection, beside those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 6] =
-    [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE];
-const HOP_BY_HOP_OLD: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+];
 
 /// Headers that `Connection` can't take away: the message would mean something else.
 const KEPT: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
 
 /// Takes away what concerns one connection only. `Trailer` stays, since trailers are passed on.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named = tokens(headers, &CONNECTION)
+    let goes_anyway = |token: &&str| HOP_BY_HOP.iter().any(|name| token.eq_ignore_ascii_case(name.as_str()));
+    // Mostly none but those.
+    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+        .filter(|token| !goes_anyway(token))
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        .filter(|name| !KEPT.contains(name));
-    let always = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
-    // Mostly none.
-    let gone: Vec<HeaderName> = named.chain(always).collect();
-    for name in gone {
+        .filter(|name| !KEPT.contains(name))
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
     }
-}
-
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || HOP_BY_HOP_OLD.contains(&name.as_str())
 }
 
 /// Whether a list header has a token.

@@ -59,7 +59,7 @@ impl std::str::FromStr for Template {
             return Err(InvalidTemplate::Domain);
         }
         let template = Self { between, domain: domain.to_owned() };
-        if template.host(&PreviewId::random(), &WorkspaceId::random()).len() > NAME {
+        if template.authority(&PreviewId::random(), &WorkspaceId::random(), "").len() > NAME {
             return Err(InvalidTemplate::TooLong);
         }
         Ok(template)
@@ -67,8 +67,9 @@ impl std::str::FromStr for Template {
 }
 
 impl Template {
-    fn host(&self, preview: &PreviewId, workspace: &WorkspaceId) -> String {
-        [preview.as_str(), self.between, workspace.as_str(), ".", &self.domain].concat()
+    /// `port` is empty, or begins with its colon.
+    fn authority(&self, preview: &PreviewId, workspace: &WorkspaceId, port: &str) -> String {
+        [preview.as_str(), self.between, workspace.as_str(), ".", &self.domain, port].concat()
     }
 
     /// Whether hosts of previews seem to belong to the same site as the console's, which lets previews set
@@ -117,7 +118,7 @@ impl Names {
     /// `host` or `host:port` of a preview, as browsers send it.
     #[must_use]
     pub fn authority(&self, named: &Named) -> String {
-        self.template.host(&named.preview, &named.workspace) + &self.port
+        self.template.authority(&named.preview, &named.workspace, &self.port)
     }
 
     /// The origin of a preview, as browsers send it.
@@ -153,7 +154,15 @@ impl Names {
     /// The preview whose `host` or `host:port` this is.
     #[must_use]
     pub fn of_authority(&self, authority: &str) -> Option<Named> {
-        let host = authority.strip_suffix(self.port.as_str())?.to_ascii_lowercase();
+        let host = authority.strip_suffix(self.port.as_str())?;
+        // Browsers write small letters.
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.of_host(&host.to_ascii_lowercase());
+        }
+        self.of_host(host)
+    }
+
+    fn of_host(&self, host: &str) -> Option<Named> {
         let ids = host.strip_suffix(self.template.domain.as_str())?.strip_suffix('.')?;
         let (preview, workspace) = ids.split_once(self.template.between)?;
         Some(Named { preview: preview.parse().ok()?, workspace: workspace.parse().ok()? })

@@ -31,20 +31,24 @@ pub type Place = (InstanceId, u16);
 pub struct Pool(Mutex<HashMap<Place, Vec<(Instant, Stream)>>>);
 
 impl Pool {
-    /// A stream that can be used at once, if there is one.
-    pub fn take(&self, place: &Place) -> Option<Stream> {
-        std::iter::from_fn(|| self.newest(place)).find_map(|mut stream| stream.is_free().then_some(stream))
+    /// A stream that can be used at once, if there is one, and how long nobody has used it.
+    pub fn take(&self, place: &Place) -> Option<(Stream, Duration)> {
+        std::iter::from_fn(|| self.newest(place)).find_map(|(mut stream, rested)| {
+            // Whether it was closed meanwhile is known when it has been moved along.
+            stream.is_free().then_some((stream, rested))
+        })
     }
 
-    fn newest(&self, place: &Place) -> Option<Stream> {
+    fn newest(&self, place: &Place) -> Option<(Stream, Duration)> {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = streams.get_mut(place)?;
-        std::iter::from_fn(|| known.pop()).find(is_fresh).map(|(_, stream)| stream)
+        let newest = std::iter::from_fn(|| known.pop()).find(is_fresh);
+        newest.map(|(since, stream)| (stream, since.elapsed()))
     }
 
     /// Keeps a stream whose last answer has ended, once it is free.
     pub fn give(self: Arc<Self>, place: Place, mut stream: Stream) {
-        if stream.is_free() {
+        if stream.is_ready() || stream.is_free() {
             return self.keep(place, stream);
         }
         stream.detach();

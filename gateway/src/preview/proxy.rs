@@ -21,6 +21,10 @@ use super::trouble::Trouble;
 use super::{body, tunnel};
 use crate::boxes::{BoxHandle, DoorStream};
 
+/// A dev server does not close a stream for want of a next request so soon after the last: none counts in less than
+/// seconds.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Where a request goes.
 pub struct Target<'a> {
     /// The box.
@@ -101,7 +105,7 @@ impl Proxy {
         hold: Hold,
     ) -> Result<Response<Body>, Trouble> {
         let place = (target.handle.instance().clone(), target.passage.port);
-        let request = prepared(request, &target.passage, false)?;
+        let request = prepared(request, &target.passage, false);
         let has_body = !request.body().is_end_stream();
         let (mut stream, response) = self.send(target, &place, request).await?;
         // An answer may begin, and end, long before the request's body has.
@@ -128,7 +132,7 @@ impl Proxy {
         let key = request.headers().get(SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok());
         let key = key.unwrap_or_default().to_owned();
         let browser = hyper::upgrade::on(&mut request);
-        let request = prepared(request, &target.passage, true)?;
+        let request = prepared(request, &target.passage, true);
         // Never a stream that is kept: what is upgraded has no next request.
         let stream = Stream::begin_upgradeable(self.open(target).await?).await;
         let stream = stream.map_err(|_| Trouble::BrokeOff(target.passage.port))?;
@@ -162,10 +166,10 @@ impl Proxy {
         request: Request<Body>,
     ) -> Result<(Stream, Response<Incoming>), Trouble> {
         // Boxed: mostly a stream is kept, and room for all that making one takes would be most of what a request needs.
-        let Some(stream) = self.pool.take(place) else {
+        let Some((stream, rested)) = self.pool.take(place) else {
             return Box::pin(self.send_anew(target, request)).await;
         };
-        let copy = copy(&request);
+        let copy = if rested < SOON { None } else { copy(&request) };
         let (trouble, unsent) = match self.send_on(target, stream, request).await {
             Ok(answered) => return Ok(answered),
             Err(failed) => failed,
@@ -228,30 +232,24 @@ impl Proxy {
 }
 
 /// The request as the dev server gets it.
-fn prepared(
-    mut request: Request<Body>,
-    passage: &Passage<'_>,
-    upgrade: bool,
-) -> Result<Request<Body>, Trouble> {
+fn prepared(request: Request<Body>, passage: &Passage<'_>, upgrade: bool) -> Request<Body> {
+    let (mut parts, body) = request.into_parts();
     // HTTP/2 has no word for it: there a body without a length just comes.
-    let unmeasured = request.version() == Version::HTTP_2
-        && !request.body().is_end_stream()
-        && request.body().size_hint().exact().is_none();
-    let chunked = unmeasured || request.headers().contains_key(TRANSFER_ENCODING);
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    inward(request.headers_mut(), passage, request_path(&path), upgrade);
+    let unmeasured =
+        parts.version == Version::HTTP_2 && !body.is_end_stream() && body.size_hint().exact().is_none();
+    let chunked = unmeasured || parts.headers.contains_key(TRANSFER_ENCODING);
+    inward(&mut parts.headers, passage, parts.uri.path(), upgrade);
     if chunked {
         // Said outright, because a GET would lose its body otherwise.
-        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     // The path alone: no host that a client named goes any further.
-    *request.uri_mut() = Uri::try_from(path).map_err(|_| Trouble::Unsound("the path is not one"))?;
-    *request.version_mut() = Version::HTTP_11;
-    Ok(request)
-}
-
-fn request_path(path: &str) -> &str {
-    path.split('?').next().unwrap_or(path)
+    if parts.uri.authority().is_some() || parts.uri.scheme().is_some() {
+        let path = parts.uri.path_and_query().cloned();
+        parts.uri = path.map_or_else(Uri::default, Uri::from);
+    }
+    parts.version = Version::HTTP_11;
+    Request::from_parts(parts, body)
 }
 
 /// A request that may be sent twice: it has no body, and reads only.

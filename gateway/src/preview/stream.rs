@@ -35,7 +35,7 @@ impl Stream {
     /// # Errors
     /// When it can't be spoken.
     pub async fn begin(stream: DoorStream) -> hyper::Result<Self> {
-        let (sender, connection) = handshake(stream).await?;
+        let (sender, connection) = handshake(stream, &Builder::new()).await?;
         Ok(Self { sender, connection: Some(Box::pin(connection)) })
     }
 
@@ -44,7 +44,11 @@ impl Stream {
     /// # Errors
     /// As [`Self::begin`].
     pub async fn begin_upgradeable(stream: DoorStream) -> hyper::Result<Self> {
-        let (sender, connection) = handshake(stream).await?;
+        // Some programs compare names of WebSockets' headers to the letter. Elsewhere a browser, to which most
+        // answers go by HTTP/2, gets small letters.
+        let mut as_it_came = Builder::new();
+        as_it_came.preserve_header_case(true);
+        let (sender, connection) = handshake(stream, &as_it_came).await?;
         tokio::spawn(async move { note(connection.with_upgrades().await) });
         Ok(Self { sender, connection: None })
     }
@@ -87,10 +91,15 @@ impl Stream {
         frame
     }
 
+    /// Whether the next request can be sent at once, as far as the stream was moved along.
+    pub fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
     /// Whether the next request can be sent at once.
     pub fn is_free(&mut self) -> bool {
         drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
-        self.sender.is_ready()
+        self.is_ready()
     }
 
     /// Waits until the next request can be sent; false if none ever can.
@@ -106,9 +115,9 @@ impl Stream {
 
 async fn handshake(
     stream: DoorStream,
+    builder: &Builder,
 ) -> hyper::Result<(SendRequest<Body>, Connection<TokioIo<Rewind>, Body>)> {
-    // Some programs compare names of headers to the letter.
-    Builder::new().preserve_header_case(true).handshake(TokioIo::new(Rewind::new(stream))).await
+    builder.handshake(TokioIo::new(Rewind::new(stream))).await
 }
 
 /// Moves what can be moved.

@@ -35,8 +35,9 @@ pub async fn route(app: &SharedApp, request: Request) -> Result<Response, Reques
     });
     let Some((names, named)) = named else { return Err(request) };
     let request_id = RequestId::random();
+    let method = request.method().clone();
     // The path alone, as everywhere.
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let path = request.uri().path();
     let span = tracing::info_span!("preview", %request_id, preview = %named.preview, %method, path);
     let work = async {
         // Of the headers no more is kept: a copy of them all would cost as much as reading them.

@@ -4,21 +4,24 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use berth_protocol::ids::{PreviewId, PreviewLinkId, UserId};
+use data_encoding::HEXLOWER;
 use rusqlite::params;
 
 use super::previews::find;
 use super::transaction::{Tx, parsed_optional, unsigned};
-use super::{BrowserSession, MemberRole, Preview, Store, StoreError, Visibility, deadline_ms, hash, now_ms};
+use super::{
+    BrowserSession, MemberRole, Preview, Store, StoreError, Visibility, deadline_ms, digest, hash, now_ms,
+};
 
 /// A browser's right to see a preview, by the hash of its cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Grant(String);
+pub struct Grant([u8; 32]);
 
 impl Grant {
     /// The right of whoever holds this cookie.
     #[must_use]
     pub fn of_token(token: &str) -> Self {
-        Self(hash(token))
+        Self(digest(token))
     }
 }
 
@@ -209,7 +212,7 @@ fn granted(tx: &Tx<'_>, preview: &PreviewId, grant: &Grant) -> Result<Option<Opt
          WHERE preview_grants.token_hash = $1 AND preview_grants.preview_id = $2
              AND preview_grants.expires_at_ms > $3
              AND (browser_sessions.token_hash IS NOT NULL OR preview_links.id IS NOT NULL)",
-        params![grant.0, preview.as_str(), now_ms(), MemberRole::Editor.rank()],
+        params![HEXLOWER.encode(&grant.0), preview.as_str(), now_ms(), MemberRole::Editor.rank()],
         |row| parsed_optional(row, "user_id"),
     )
 }

@@ -348,7 +348,11 @@ pub fn now_ms() -> i64 {
 
 /// What is stored of a secret that someone else holds.
 fn hash(secret: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(secret.as_bytes()))
+    HEXLOWER.encode(&digest(secret))
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
 }
 
 fn deadline_ms(lifetime: Duration) -> i64 {
