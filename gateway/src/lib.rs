@@ -52,6 +52,7 @@ pub mod limits;
 pub mod links;
 pub mod metrics;
 pub mod notifications;
+mod patience;
 pub mod preview;
 pub mod previews;
 pub mod relay;

@@ -13,7 +13,7 @@ use berth_daemon::metrics::ACCEPT_PAUSE;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +27,7 @@ use super::{Proxies, http2};
 use crate::app::SharedApp;
 use crate::boxes::tune;
 use crate::limits::Place;
+use crate::patience::HeadTimer;
 use crate::previews;
 
 /// How long a TLS handshake may take.
@@ -132,13 +133,14 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let app = self.app.clone();
+        // Its own, for counts that all connections raise with each request would go from processor to processor.
+        let shared = Arc::new(self);
         let service = service_fn(move |request: Request<Incoming>| {
-            let shared = self.clone();
             // Boxed: a connection keeps room for what answers, also while nothing is asked.
-            Box::pin(shared.answer(request.map(Body::new), peer))
+            Box::pin(shared.clone().answer(request.map(Body::new), peer))
         });
         let serving = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(HeadTimer::default())
             .header_read_timeout(HEAD)
             // For dev servers, which get headers as they came.
             .preserve_header_case(true)
@@ -157,8 +159,9 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let app = self.app.clone();
+        let shared = Arc::new(self);
         let serve = move |request: Request<Incoming>| {
-            let shared = self.clone();
+            let shared = shared.clone();
             let mut request = request.map(Body::new);
             async move {
                 match http2::with_host(&mut request) {
@@ -171,12 +174,16 @@ impl Shared {
     }
 
     /// A preview's host is not the console's: nothing that the console answers is reached there.
-    async fn answer(self, mut request: Request<Body>, peer: IpAddr) -> Result<Response, Infallible> {
+    async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+        peer: IpAddr,
+    ) -> Result<Response, Infallible> {
         let client = self.proxies.client(peer, request.headers());
         request.extensions_mut().insert(Peer(client));
         match previews::route(&self.app, request).await {
             Ok(response) => Ok(response),
-            Err(request) => self.router.oneshot(request).await,
+            Err(request) => self.router.clone().oneshot(request).await,
         }
     }
 }

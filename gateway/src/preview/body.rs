@@ -1,15 +1,13 @@
 //! Bodies on their way: nothing is held back, and each piece that moves is a sign of life.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::hold::Hold;
@@ -17,39 +15,35 @@ use super::pool::{Place, Pool};
 use super::stream::Stream;
 
 /// A request's body, which tells when a piece of it was taken.
-pub struct Request {
+struct Request {
     body: Body,
-    /// Nothing for a body that is empty, as most are.
-    moved: Option<watch::Sender<()>>,
+    moved: Arc<Mutex<Instant>>,
     bytes: Counter,
 }
 
-/// Tells how a request's body moves.
-pub struct Moves(Option<watch::Receiver<()>>);
-
-impl Request {
-    /// Watches a body.
-    pub fn watched(body: Body, bytes: Counter) -> (Self, Moves) {
-        let (moved, moves) = (!body.is_end_stream()).then(|| watch::channel(())).unzip();
-        (Self { body, moved, bytes }, Moves(moves))
-    }
+/// When a request moved last.
+pub struct Moves {
+    begun: Instant,
+    /// Nothing where there is no body, as mostly.
+    body: Option<Arc<Mutex<Instant>>>,
 }
 
 impl Moves {
-    /// Waits until nothing has moved for so long.
-    pub async fn stopped(self, limit: Duration) {
-        if let Some(mut moves) = self.0 {
-            loop {
-                match timeout(limit, moves.changed()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => break,
-                    Err(_) => return,
-                }
-            }
-        }
-        // All of it was taken; what is left is the answer.
-        tokio::time::sleep(limit).await;
+    /// When a piece of its body was taken last, or else when it began.
+    pub fn last(&self) -> Instant {
+        let moved = self.body.as_ref();
+        moved.map_or(self.begun, |moved| *moved.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Watches the body of a request that begins now.
+pub fn watched(body: Body, bytes: Counter) -> (Body, Moves) {
+    let begun = Instant::now();
+    if body.is_end_stream() {
+        return (body, Moves { begun, body: None });
+    }
+    let moved = Arc::new(Mutex::new(begun));
+    (Body::new(Request { body, moved: moved.clone(), bytes }), Moves { begun, body: Some(moved) })
 }
 
 impl hyper::body::Body for Request {
@@ -61,9 +55,7 @@ impl hyper::body::Body for Request {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(moved) = &self.moved {
-            moved.send_replace(());
-        }
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if let Some(Ok(frame)) = &frame {
             self.bytes.inc_by(length(frame));
         }

@@ -16,7 +16,7 @@ use super::hold::{Hold, Places};
 use super::hop::{Asked, agrees};
 use super::meters::Meters;
 use super::pool::{Place, Pool};
-use super::stream::Stream;
+use super::stream::{Stream, Unanswered};
 use super::trouble::Trouble;
 use super::{body, tunnel};
 use crate::boxes::{BoxHandle, DoorStream};
@@ -199,19 +199,16 @@ impl Proxy {
     ) -> Result<(Stream, Response<Incoming>), (Trouble, Option<Request<Body>>)> {
         let port = target.passage.port;
         let (parts, body) = request.into_parts();
-        let (body, moves) = body::Request::watched(body, self.meters.inward_bytes.clone());
+        let (body, moves) = body::watched(body, self.meters.inward_bytes.clone());
         let begun = Instant::now();
-        let outcome = tokio::select! {
-            outcome = stream.send(Request::from_parts(parts, Body::new(body))) => outcome,
-            // Cancel-safe, both: what is dropped takes the stream along.
-            () = moves.stopped(self.limits.silence) => return Err((Trouble::Silent(port), None)),
-        };
-        match outcome {
+        let until = || moves.last() + self.limits.silence;
+        match stream.send(Request::from_parts(parts, body), until).await {
             Ok(response) => {
                 self.meters.answer_time.observe(begun.elapsed().as_secs_f64());
                 Ok((stream, response))
             }
-            Err(mut error) => {
+            Err(Unanswered::Silent) => Err((Trouble::Silent(port), None)),
+            Err(Unanswered::Broke(mut error)) => {
                 let unsent = error.take_message();
                 let cause = error.into_error();
                 tracing::info!(port, error = %berth_daemon::exit::chain(&cause), "no answer of a dev server");

@@ -15,9 +15,11 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
 use super::rewind::Rewind;
 use crate::boxes::DoorStream;
+use crate::patience::Patience;
 
 /// What has to be moved along.
 type Driven = Pin<Box<Connection<TokioIo<Rewind>, Body>>>;
@@ -27,6 +29,15 @@ pub struct Stream {
     sender: SendRequest<Body>,
     /// Nothing once it has ended, and where it has a task after all.
     connection: Option<Driven>,
+    patience: Patience,
+}
+
+/// Why an answer has not begun.
+pub enum Unanswered {
+    /// Nothing came in time.
+    Silent,
+    /// The stream broke, with the request if nothing of it was sent.
+    Broke(TrySendError<Request<Body>>),
 }
 
 impl Stream {
@@ -36,7 +47,7 @@ impl Stream {
     /// When it can't be spoken.
     pub async fn begin(stream: DoorStream) -> hyper::Result<Self> {
         let (sender, connection) = handshake(stream, &Builder::new()).await?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)) })
+        Ok(Self { sender, connection: Some(Box::pin(connection)), patience: Patience::default() })
     }
 
     /// The same for one request that asks for an upgrade: that outlives the exchange, and has a task.
@@ -50,7 +61,7 @@ impl Stream {
         as_it_came.preserve_header_case(true);
         let (sender, connection) = handshake(stream, &as_it_came).await?;
         tokio::spawn(async move { note(connection.with_upgrades().await) });
-        Ok(Self { sender, connection: None })
+        Ok(Self { sender, connection: None, patience: Patience::default() })
     }
 
     /// Gives it a task of its own from now on.
@@ -60,18 +71,23 @@ impl Stream {
         }
     }
 
-    /// Sends a request, and waits for the beginning of its answer.
+    /// Sends a request, and waits for the beginning of its answer until it is later than `until` says.
     ///
     /// # Errors
-    /// With the request, if nothing of it was sent.
+    /// [`Unanswered`]. What is sent next may be answered with what was waited for: drop the stream.
     pub async fn send(
         &mut self,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        let mut sent = pin!(self.sender.try_send_request(request));
+        until: impl Fn() -> Instant,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let Self { sender, connection, patience } = self;
+        let mut sent = pin!(sender.try_send_request(request));
         poll_fn(|context| {
-            drive(&mut self.connection, context);
-            sent.as_mut().poll(context)
+            drive(connection, context);
+            if let Poll::Ready(answered) = sent.as_mut().poll(context) {
+                return Poll::Ready(answered.map_err(Unanswered::Broke));
+            }
+            patience.poll_end(until(), context).map(|()| Err(Unanswered::Silent))
         })
         .await
     }
