@@ -27,6 +27,7 @@
 //! | [`environments`] | sealed for the store, opened for boxes |
 //! | [`caller`] | for whom a task works: from where, in which request |
 //! | [`limits`] | how often something may be tried, per address and per account |
+//! | [`patience`] | a timer for what mostly comes in time |
 //! | [`changes`] | tells this process what was committed |
 //! | [`store`] | all SQL |
 //! | [`ca`], [`trust`] | certificates, and which CAs are believed while they are rotated |
@@ -52,7 +53,7 @@ pub mod limits;
 pub mod links;
 pub mod metrics;
 pub mod notifications;
-mod patience;
+pub mod patience;
 pub mod preview;
 pub mod previews;
 pub mod relay;

@@ -49,6 +49,18 @@ async fn trailers_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn names_of_headers_reach_a_dev_server_as_they_came() {
+    let f = Previewed::open().await;
+    // The second goes over a stream that was kept.
+    for _ in 0..2 {
+        let answer = f.exchange(&f.request("GET / HTTP/1.1", &["X-lIKe-tHIS: 1"])).await;
+        assert_eq!(status(&answer), 200, "{answer}");
+        let names = f.upstream.last().names;
+        assert!(names.iter().any(|name| name == "X-lIKe-tHIS"), "{names:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_leave_to_send_gets_it() {
     let f = Previewed::open().await;
     let mut stream = f.connect().await;
