@@ -1,7 +1,7 @@
 //! Waiting for what mostly comes: a timer that costs next to nothing when it does.
 //!
 //! One that is made for each request goes into the runtime's wheel and out of it again a moment later, under a lock that
-//! all share. This one is kept, and moved only when it rings for a deadline that is not the present one.
+//! all share. This one is kept, and moved only when it rings for a deadline that is over by then, or at once for an earlier one.
 
 use std::fmt;
 use std::pin::Pin;

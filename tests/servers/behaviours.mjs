@@ -1,4 +1,4 @@
-// What dev servers do, for the table of tests/preview_conformance.rs: it is mounted in a plain server of Node and in
+// What dev servers do, for the table of tests/tests/preview/conformance.rs: it is mounted in a plain server of Node and in
 // Vite's. No library, so that nothing but Node itself decides what is on the wire.
 import { createHash } from 'node:crypto';
 import { Readable, pipeline } from 'node:stream';

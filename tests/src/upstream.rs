@@ -128,7 +128,9 @@ impl Upstream {
 
 async fn serve(stream: TcpStream, connection: usize, seen: Arc<Mutex<Vec<Asked>>>, go: Arc<Notify>) {
     let mut stream = BufReader::new(stream);
+    let mut requests = 0;
     while let Some(mut asked) = head(&mut stream).await {
+        requests += 1;
         asked.connection = connection;
         let path = asked.line.split(' ').nth(1).unwrap_or_default().to_owned();
         if path == "/early" {
@@ -147,6 +149,9 @@ async fn serve(stream: TcpStream, connection: usize, seen: Arc<Mutex<Vec<Asked>>
         seen.lock().expect("no panic").push(asked.clone());
         if path == "/early-and-reads" {
             continue;
+        }
+        if path == "/first-only" && requests > 1 {
+            return;
         }
         if websocket && path.starts_with("/ws") {
             return echo(stream.into_inner(), &asked).await;

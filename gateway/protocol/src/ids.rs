@@ -204,7 +204,11 @@ mod tests {
     fn what_could_be_an_option_a_path_or_another_kind_is_refused() {
         let long = format!("ses-{}", "a".repeat(300));
         let other = WorkspaceId::random().to_string();
-        for text in ["", "-v", "--help", "a;b", "ses-%0a", "ses-", "ses-../../etc", &long, &other] {
+        let (short, longer) = (format!("ses-{}", "a".repeat(25)), format!("ses-{}", "a".repeat(27)));
+        let foreign = format!("ses-{}é", "a".repeat(24));
+        let lengths = [&long, &short, &longer, &foreign, &other].map(String::as_str);
+        for text in ["", "-v", "--help", "a;b", "ses-%0a", "ses-", "ses-../../etc"].into_iter().chain(lengths)
+        {
             assert!(text.parse::<SessionId>().is_err(), "{text:?} was taken for a session id");
         }
         assert!(serde_json::from_str::<SessionId>("\"agent1\"").is_err());

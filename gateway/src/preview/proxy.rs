@@ -21,9 +21,9 @@ use super::trouble::Trouble;
 use super::{body, tunnel};
 use crate::boxes::{BoxHandle, DoorStream};
 
-/// A dev server does not close a stream for want of a next request so soon after the last: none counts in less than
-/// seconds.
-const SOON: Duration = Duration::from_millis(500);
+/// Requests that follow each other so soon are a page's that loads: between two of them no dev server closes a stream and has
+/// another take its place.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Where a request goes.
 pub struct Target<'a> {

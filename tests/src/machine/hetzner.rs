@@ -1,5 +1,5 @@
 //! As much of Hetzner Cloud's API as Packer's builder asks, with one server that is there already: a machine of the
-//! test's. What is asked is told. `tests/hetzner.rs` holds its answers against the types of a client that is made from
+//! test's. What is asked is told. `tests/tests/boot/hetzner.rs` holds its answers against the types of a client that is made from
 //! Hetzner's own description.
 
 use std::io::{BufRead, BufReader, Read, Write};

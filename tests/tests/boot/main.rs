@@ -1,4 +1,4 @@
-//! Boxes under a real systemd, in a container. These need root.
+//! Boxes under a real systemd, in a container. Nearly all need root.
 
 mod backup;
 mod firewall;

@@ -32,7 +32,7 @@ fn with_keys_root_gets_in_by_a_key_of_the_metadata_and_nobody_else() {
             assert!(said.contains("Permission denied (publickey)"), "there are other ways in: {said}");
         }
         // A container may set no rules; what the machine would load is loaded here. Who is let in by such a rule,
-        // and who is not, is what boot_firewall.rs asks.
+        // and who is not, is what firewall.rs asks.
         let nft = programs::on_path("nft").expect("nft (of nftables)");
         for rules in ["/usr/share/berth/firewall.nft", "/etc/berth/firewall.d/ssh.nft"] {
             let rules = machine.path(rules);

@@ -1,5 +1,7 @@
 //! What dev servers do, through a preview: one test a behaviour, against a server that remembers what it was asked.
 
+use std::time::Duration;
+
 use berth_tests::metrics::metric;
 use berth_tests::preview::{in_pieces, location};
 use berth_tests::upstream::Digest;
@@ -154,6 +156,21 @@ async fn streams_to_the_dev_server_are_used_again_and_one_that_has_gone_is_not_n
         Upstream::start_at(port).await
     };
     assert_eq!(f.preview.get("/restarted").await.text().await.unwrap(), "GET /restarted HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_with_its_next_request_is_not_noticed_by_who_only_reads() {
+    let f = Previewed::open().await;
+    let asked = || f.upstream.seen().iter().filter(|asked| asked.line.contains("/first-only")).count();
+    assert_eq!(f.preview.get("/").await.status(), 200);
+    // As long as a stream has to rest before anybody expects that.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(f.preview.get("/first-only").await.text().await.unwrap(), "GET /first-only HTTP/1.1");
+    assert_eq!(asked(), 2, "once on the stream that was kept, and again on a new one");
+    // What may have been done is not asked for twice.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(f.preview.request(Method::POST, "/first-only").send().await.unwrap().status(), 502);
+    assert_eq!(asked(), 3);
 }
 
 #[tokio::test]

@@ -58,6 +58,18 @@ async fn names_of_headers_reach_a_dev_server_as_they_came() {
         let names = f.upstream.last().names;
         assert!(names.iter().any(|name| name == "X-lIKe-tHIS"), "{names:?}");
     }
+    // An answer's are in small letters, but a WebSocket's as they came: some programs look for them to the letter.
+    let answer = f.exchange(&f.request("GET /gzip HTTP/1.1", &[])).await;
+    assert!(answer.contains("\r\nx-case-kept: y\r\n"), "{answer}");
+    let origin = format!("Origin: {}", f.preview.origin);
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let asking =
+        [origin.as_str(), "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key];
+    let mut stream = f.connect().await;
+    stream.write_all(f.request("GET /ws HTTP/1.1", &asking).as_bytes()).await.unwrap();
+    let agreed = read_until(&mut stream, "\r\n\r\n").await;
+    assert_eq!(status(&agreed), 101, "{agreed}");
+    assert!(agreed.contains("\r\nSec-WebSocket-Accept: "), "{agreed}");
 }
 
 #[tokio::test]
