@@ -37,7 +37,7 @@ pub enum Unanswered {
     /// Nothing came in time.
     Silent,
     /// The stream broke, with the request if nothing of it was sent.
-    Broke(TrySendError<Request<Body>>),
+    Broke(Box<TrySendError<Request<Body>>>),
 }
 
 impl Stream {
@@ -85,7 +85,7 @@ impl Stream {
         poll_fn(|context| {
             drive(connection, context);
             if let Poll::Ready(answered) = sent.as_mut().poll(context) {
-                return Poll::Ready(answered.map_err(Unanswered::Broke));
+                return Poll::Ready(answered.map_err(|error| Unanswered::Broke(Box::new(error))));
             }
             patience.poll_end(until(), context).map(|()| Err(Unanswered::Silent))
         })

@@ -1,5 +1,7 @@
 //! A tree with everything in it that a backup may spoil, and a comparison that misses none of it.
 
+#![expect(clippy::disallowed_methods, reason = "a tree with everything in it takes programs to make")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
