@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use berth_tests::preview::{PAGE, location};
+use berth_tests::preview::{PAGE, in_pieces, location};
 use berth_tests::{Client, Preview, Stack, Upstream, wait};
+use futures_util::{StreamExt, stream};
 use http::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use serde_json::{Value, json};
@@ -253,7 +254,7 @@ async fn a_silent_server_and_too_many_requests_have_an_end() {
     let (mut stack, client, upstream) = open().await;
     let preview = Preview::open(&client, upstream.port).await;
     stack.gateway.stop();
-    stack.gateway.set_env("BERTH_GATEWAY__PREVIEW__ANSWER_SECS", "1");
+    stack.gateway.set_env("BERTH_GATEWAY__PREVIEW__ANSWER_SECS", "2");
     stack.gateway.set_env("BERTH_GATEWAY__PREVIEW__IN_FLIGHT", "1");
     stack.gateway.start();
     stack.wait_for_gateway().await;
@@ -261,6 +262,13 @@ async fn a_silent_server_and_too_many_requests_have_an_end() {
     let silent = preview.get("/silent").await;
     assert_eq!(silent.status(), 504);
     assert_eq!(json_of(silent).await["error"]["kind"], "dev_server_silent");
+    // Each piece of a request that takes longer than that is a sign of life.
+    let pieces = stream::iter(0..8).then(|_| async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        b"piece".to_vec()
+    });
+    let slow = preview.request(Method::POST, "/slow").body(in_pieces(pieces)).send().await.unwrap();
+    assert_eq!(slow.status(), 200);
     let mut held = preview.get("/sse").await;
     assert_eq!(held.chunk().await.unwrap().unwrap(), "data: 0\n\n");
     assert_eq!(json_of(preview.get("/").await).await["error"]["kind"], "preview_busy");
